@@ -1,0 +1,35 @@
+"""Fixtures for all tests. No test may touch the network or the user's own caches."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+os.environ["VIDEOFER_OFFLINE"] = "1"
+os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+
+DATA = Path(os.environ.get("VIDEOFER_TEST_DATA", Path(__file__).resolve().parents[2] / "shared" / "data"))
+
+
+@pytest.fixture(autouse=True)
+def isolated_user_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.getbasetemp() / "user-cache"))
+    monkeypatch.delenv("VIDEOFER_WEIGHTS", raising=False)
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """Real videos and weights that are not part of the repository."""
+    if not (DATA / "videos").is_dir():
+        pytest.skip(f"no test data at {DATA} (set VIDEOFER_TEST_DATA)")
+    return DATA
+
+
+@pytest.fixture(scope="session")
+def shared_weights(shared_data: Path) -> Path:
+    """Folder of ONNX weights for tests."""
+    if not (shared_data / "weights").is_dir():
+        pytest.skip(f"no weights at {shared_data / 'weights'}")
+    return shared_data / "weights"

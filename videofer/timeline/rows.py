@@ -1,0 +1,154 @@
+"""The rows of a timeline: one for each person and hop, and rows for the time in which nobody is seen.
+
+Rows lie on a grid of `hop_seconds` from media time 0 and are cut where a person's evidence begins and
+ends, so that times are exact. Together they tile [0, duration): every instant has at least one row.
+What a row says of itself stands in its `state`, see `STATES`.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from cache.schema import SEEN_STATES, STATE_NAMES, State
+
+STATES = {
+    "ok": "a face (or, for a model of bodies, a body) is seen in this row",
+    "no_face": "predicted from the body alone: no face is seen in this row",
+    "absent": "the person is hidden in this row; the prediction comes from the windows around it",
+    "no_prediction": "a person is there, but no window around it shows enough",
+    "no_person": "nobody is seen",
+    "not_decoded": "the video could not be read here",
+}
+
+ROW_COLUMNS = ("person", "t_start", "t_end", "face_state", "body_state")
+
+
+def cut(t_start: float, t_end: float, hop_seconds: float) -> np.ndarray:
+    """Edges (R+1,) of the rows in [t_start, t_end): both ends and every grid line i * hop between them.
+
+    A grid line closer than a microsecond to an end is that end: times are stored with rounding, and a row
+    of a nanosecond is of use to nobody.
+    """
+    if hop_seconds <= 0:
+        raise ValueError(f"hop_seconds is {hop_seconds}, must be above 0")
+    if t_end <= t_start:
+        return np.array([t_start])
+    tolerance = min(1e-6, (t_end - t_start) / 4)
+    first = int(np.floor(t_start / hop_seconds))
+    last = int(np.ceil(t_end / hop_seconds))
+    inner = np.arange(first, last + 1) * hop_seconds
+    inner = inner[(inner > t_start + tolerance) & (inner < t_end - tolerance)]
+    return np.concatenate([[t_start], inner, [t_end]])
+
+
+def person_rows(
+    person: int,
+    t_start: np.ndarray,
+    t_end: np.ndarray,
+    face_state: np.ndarray,
+    body_state: np.ndarray,
+    hop_seconds: float,
+) -> pd.DataFrame:
+    """ROW_COLUMNS for one person, from the first to the last evidence; states as names.
+
+    The arrays (n,) say for each frame from when to when it is shown (media seconds, rising) and what is
+    seen in it (`State`).
+    """
+    edges = cut(float(t_start[0]), float(t_end[-1]), hop_seconds)
+    face = dominant_states(edges, t_start, t_end, face_state)
+    body = dominant_states(edges, t_start, t_end, body_state)
+    return pd.DataFrame(
+        {
+            "person": pd.array(np.full(len(face), person), dtype="Int64"),
+            "t_start": edges[:-1],
+            "t_end": edges[1:],
+            "face_state": [STATE_NAMES[State(state)] for state in face],
+            "body_state": [STATE_NAMES[State(state)] for state in body],
+        }
+    )
+
+
+def empty_rows(
+    spans: list[tuple[float, float]], decoded_until: float, duration: float, hop_seconds: float
+) -> pd.DataFrame:
+    """ROW_COLUMNS for the time in [0, duration) that no span of a person covers.
+
+    Up to `decoded_until` nobody is seen there, from then on nothing is known.
+    """
+    parts: list[tuple[np.ndarray, str]] = []
+    at = 0.0
+    for start, end in [*sorted(spans), (duration, duration)]:
+        gap_end = min(start, duration)
+        seen_end = min(max(decoded_until, at), gap_end)
+        if seen_end > at:
+            parts.append((cut(at, seen_end, hop_seconds), "no_person"))
+        if gap_end > max(seen_end, at):
+            parts.append((cut(max(seen_end, at), gap_end, hop_seconds), "not_decoded"))
+        at = max(at, end)
+    t_start = np.concatenate([edges[:-1] for edges, _ in parts] or [np.empty(0)])
+    t_end = np.concatenate([edges[1:] for edges, _ in parts] or [np.empty(0)])
+    states = [state for edges, state in parts for _ in edges[1:]]
+    return pd.DataFrame(
+        {
+            "person": pd.array([pd.NA] * len(states), dtype="Int64"),
+            "t_start": t_start,
+            "t_end": t_end,
+            "face_state": states,
+            "body_state": states,
+        }
+    )
+
+
+def dominant_states(
+    edges: np.ndarray, t_start: np.ndarray, t_end: np.ndarray, states: np.ndarray
+) -> np.ndarray:
+    """The state (R,) uint8 that fills most of the time of each row [edges[i], edges[i+1]).
+
+    Frames are [t_start, t_end) with their `states`; time that no frame covers counts as absent.
+    Frames weigh by the time they are shown, so a variable frame rate is no matter.
+    """
+    num_rows = len(edges) - 1
+    seconds = np.zeros((num_rows, len(State)))
+    # Cut the frames at the row edges: every piece then belongs to one row and has one state.
+    cuts = np.unique(np.concatenate([edges, t_start, t_end]))
+    cuts = cuts[(cuts >= edges[0]) & (cuts <= edges[-1])]
+    centres, lengths = (cuts[:-1] + cuts[1:]) / 2, np.diff(cuts)
+    row = np.clip(np.searchsorted(edges, centres, side="right") - 1, 0, num_rows - 1)
+    frame = np.searchsorted(t_start, centres, side="right") - 1
+    shown = (frame >= 0) & (centres < t_end[np.maximum(frame, 0)])
+    state = np.where(shown, states[np.maximum(frame, 0)], State.ABSENT)
+    np.add.at(seconds, (row, state.astype(np.int64)), lengths)
+    # A tie goes to the first in this order: what is better known.
+    order = [State.OK, State.INTERPOLATED, State.LOW_QUALITY, State.ABSENT, State.NOT_DECODED]
+    return np.array(order, dtype=np.uint8)[seconds[:, order].argmax(axis=1)]
+
+
+def label_rows(
+    rows: pd.DataFrame, probabilities: np.ndarray | None, classes: tuple[str, ...], modality: str
+) -> pd.DataFrame:
+    """Add p_<class>, label, confidence and state to ROW_COLUMNS.
+
+    probabilities (R, n) with NaN rows where there is no prediction; None: no row has one. `label` is the
+    likeliest class, or the state where there is none; `confidence` is its probability. `modality` is what
+    the model looked at: "face", "body" or "fused".
+    """
+    if probabilities is None:
+        probabilities = np.full((len(rows), len(classes)), np.nan)
+    assert probabilities.shape == (len(rows), len(classes)), probabilities.shape
+    predicted = np.isfinite(probabilities).all(axis=1)
+    seen_names = {STATE_NAMES[state] for state in SEEN_STATES}
+    face_seen = rows["face_state"].isin(seen_names).to_numpy()
+    body_seen = rows["body_state"].isin(seen_names).to_numpy()
+    by_face = np.where(face_seen, "ok", np.where(body_seen & (modality == "fused"), "no_face", "absent"))
+    state = np.where(body_seen, "ok", "absent") if modality == "body" else by_face
+    state = np.where(predicted, state, "no_prediction")
+    state = np.where(rows["person"].isna().to_numpy(dtype=bool), rows["face_state"].to_numpy(), state)
+    best = np.where(predicted, np.nan_to_num(probabilities).argmax(axis=1), -1)
+    out = rows.copy()
+    for column, name in enumerate(classes):
+        out[f"p_{name}"] = probabilities[:, column]
+    out["label"] = [classes[i] if i >= 0 else state[row] for row, i in enumerate(best)]
+    out["confidence"] = np.where(predicted, np.nan_to_num(probabilities).max(axis=1), np.nan)
+    out["state"] = state
+    return out
