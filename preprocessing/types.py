@@ -53,6 +53,8 @@ class Probe:
     duration: float | None  # seconds of the chosen stream as declared, None if not declared
     codec: str
     pixel_format: str
+    stream_start: Fraction = Fraction(0)  # seconds: where the chosen stream starts; it ends `duration` later
+    average_fps: float | None = None  # as the container says; single frames may be closer or further
 
 
 class Frame(Protocol):

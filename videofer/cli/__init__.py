@@ -1,0 +1,34 @@
+"""The command line. Every command imports what it needs when it runs, so that `--help` answers at once."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import typer
+
+from videofer.cli import demo, init, preprocess, store, timeline, train
+from videofer.cli.errors import one_line_errors
+
+app = typer.Typer(
+    name="videofer",
+    help="Folders of video in, emotion timelines out. Labels mean perceived expression, not felt emotion.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+app.command("preprocess")(preprocess.preprocess)
+app.add_typer(store.app, name="store")
+app.command("train")(train.train)
+app.command("evaluate")(train.evaluate)
+app.command("timeline")(timeline.timeline)
+app.command("demo")(demo.demo)
+app.command("init")(init.init)
+
+
+def main() -> None:
+    """Entry point of the console script."""
+    arguments = sys.argv[1:]
+    debug = "--debug" in arguments or os.environ.get("VIDEOFER_DEBUG") == "1"
+    sys.exit(one_line_errors(app, [a for a in arguments if a != "--debug"], debug=debug))

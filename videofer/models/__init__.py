@@ -1,0 +1,8 @@
+"""Networks: tensors of one batch in, class log-probabilities out. Everything begins at `EmotionModel`."""
+
+from videofer.models.accm import BodyConfig
+from videofer.models.face import FaceConfig
+from videofer.models.fusion import FusionConfig
+from videofer.models.model import EmotionModel, ModelConfig
+
+__all__ = ["BodyConfig", "EmotionModel", "FaceConfig", "FusionConfig", "ModelConfig"]

@@ -56,13 +56,15 @@ def fuse_windows(
             fused[row] = weight @ values[first:last] / total
     if pool == "log_probabilities":
         fused = np.exp(fused - fused.max(axis=1, keepdims=True))  # NaN rows stay NaN
-    return fused / fused.sum(axis=1, keepdims=True)
+    fused /= fused.sum(axis=1, keepdims=True)
+    return fused
 
 
 def kernel_weight(offset: np.ndarray, kernel: Kernel) -> np.ndarray:
     """Weight in [0, 1] of a window whose centre lies `offset` window lengths from the row's centre."""
     if kernel == "triangular":
-        return np.maximum(0.0, 1.0 - 2.0 * np.abs(offset))
+        weight: np.ndarray = np.maximum(0.0, 1.0 - 2.0 * np.abs(offset))
+        return weight
     if kernel == "hann":
         return np.where(np.abs(offset) < 0.5, np.cos(np.pi * offset) ** 2, 0.0)
     raise ValueError(f"kernel is {kernel!r}, must be 'triangular' or 'hann'")

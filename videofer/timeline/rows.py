@@ -121,7 +121,8 @@ def dominant_states(
     np.add.at(seconds, (row, state.astype(np.int64)), lengths)
     # A tie goes to the first in this order: what is better known.
     order = [State.OK, State.INTERPOLATED, State.LOW_QUALITY, State.ABSENT, State.NOT_DECODED]
-    return np.array(order, dtype=np.uint8)[seconds[:, order].argmax(axis=1)]
+    dominant: np.ndarray = np.array(order, dtype=np.uint8)[seconds[:, order].argmax(axis=1)]
+    return dominant
 
 
 def label_rows(

@@ -1,0 +1,46 @@
+# make demo    everything, once, before your eyes: synthetic videos, preprocessing, training, timeline
+# make test    all tests
+# make lint    ruff and mypy
+# make bench   speed, side by side in one run
+# make lock    requirements.lock anew from pyproject.toml
+# make setup   only make .venv; the others do it by themselves when it is missing or stale
+
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+STAMP  := $(VENV)/.installed
+DEMO_OUT  ?= demo
+DEMO_ARGS ?=
+
+.PHONY: setup demo test lint bench lock clean
+.DELETE_ON_ERROR:
+
+setup: $(STAMP)
+
+$(STAMP): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit("videofer needs Python 3.11 to 3.13, $(PYTHON) is %d.%d: make PYTHON=python3.11" % sys.version_info[:2] if not (3, 11) <= sys.version_info[:2] < (3, 14) else 0)'
+	@echo "making $(VENV): about 5 GB, some minutes"
+	$(PYTHON) -m venv --clear $(VENV)
+	$(BIN)/python -m pip install --quiet --no-deps --disable-pip-version-check -r requirements.lock
+	$(BIN)/python -m pip install --quiet --no-deps --disable-pip-version-check --editable .
+	@touch $@
+
+demo: $(STAMP)
+	$(BIN)/videofer demo --out $(DEMO_OUT) $(DEMO_ARGS)
+
+test: $(STAMP)
+	$(BIN)/python -m pytest
+
+lint: $(STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: $(STAMP)
+	$(BIN)/python tools/bench.py
+
+lock:
+	tools/lock.sh $(PYTHON)
+
+clean:
+	rm -rf $(VENV) demo build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache

@@ -1,0 +1,140 @@
+"""How a shard lies on disk, schema version 1: row types, names, and the append-only log they are kept in.
+
+A segment is an HDF5 group of logs. A log `faces` is the datasets `faces.0`, `faces.1`, ... end to end, each
+contiguous and unfiltered, so that its bytes sit at one known offset of the file and can be mapped. Their
+CRC32C is an attribute of the dataset; for crops it is kept per chunk of 16 instead. See docs/store.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import google_crc32c
+import numpy as np
+
+from cache.errors import CorruptError
+
+BLOCK_BYTES = 4 << 20  # a log is written out in datasets of about this size
+SEGMENTS = "segments"  # group of all segments of a shard
+
+KIND_CODES = {"face": 0, "body": 1}
+
+FACE_ROW = np.dtype(
+    [
+        ("box_xyxy", "<f4", 4),
+        ("landmarks_xy", "<f4", (5, 2)),
+        ("warp", "<f4", (2, 3)),
+        ("score", "<f4"),
+        ("quality", "<f4", 3),
+        ("crop_chunk", "<i4"),  # row of the segment's `chunks`; -1: no crop
+        ("crop_start", "<u4"),  # bytes from the start of the chunk
+        ("crop_bytes", "<u4"),
+        ("state", "u1"),
+    ],
+    align=True,
+)
+
+EXTENT_ROW = np.dtype(
+    [
+        ("kind", "<i4"),  # KIND_CODES
+        ("local_id", "<i4"),
+        ("first_frame", "<i4"),  # of the segment
+        ("num_frames", "<i4"),
+        ("first_row", "<i8"),  # in `faces` or `bodies`: these frames' rows are consecutive there
+    ]
+)
+
+CHUNK_ROW = np.dtype(
+    [
+        ("local_id", "<i4"),  # of the face track
+        ("num_crops", "<i4"),  # at most CHUNK_FRAMES
+        ("block", "<i4"),  # dataset `crops.<block>`
+        ("crc32c", "<u4"),
+        ("offset", "<i8"),  # bytes from the start of that dataset
+        ("num_bytes", "<i8"),
+    ]
+)
+
+
+def body_row(num_joints: int) -> np.dtype[Any]:
+    """Row type of `bodies`."""
+    return np.dtype(
+        [
+            ("box_xyxy", "<f4", 4),
+            ("keypoints", "<f4", (num_joints, 3)),
+            ("score", "<f4"),
+            ("state", "u1"),
+        ],
+        align=True,
+    )
+
+
+def crc32c(data: np.ndarray) -> int:
+    """CRC32C over the bytes of a contiguous array."""
+    view = data.reshape(-1).view(np.uint8)
+    view.flags.writeable = False  # the library takes nothing else
+    return int(google_crc32c.value(view))
+
+
+class LogWriter:
+    """Appends arrays along their first axis. Holds at most one block in memory."""
+
+    def __init__(
+        self, group: Any, name: str, *, block_bytes: int = BLOCK_BYTES, with_crc: bool = True
+    ) -> None:
+        self._group = group
+        self._name = name
+        self._block_bytes = block_bytes
+        self._with_crc = with_crc
+        self._pending: list[np.ndarray] = []
+        self._pending_bytes = 0
+        self._num_blocks = 0
+        self.num_items = 0
+
+    def append(self, items: np.ndarray) -> tuple[int, int]:
+        """Add items, which must not change afterwards; (block, byte offset in it) where they will lie."""
+        place = self._num_blocks, self._pending_bytes
+        if not len(items):
+            return place
+        self._pending.append(items)
+        self._pending_bytes += items.nbytes
+        self.num_items += len(items)
+        if self._pending_bytes >= self._block_bytes:
+            self.flush()
+        return place
+
+    def flush(self) -> None:
+        """Write what is pending as one dataset."""
+        if not self._pending:
+            return
+        items = np.concatenate(self._pending)
+        dataset = self._group.create_dataset(f"{self._name}.{self._num_blocks}", data=items)
+        if self._with_crc:
+            dataset.attrs["crc32c"] = np.uint32(crc32c(items))
+        self._num_blocks += 1
+        self._pending, self._pending_bytes = [], 0
+
+
+def log_blocks(group: Any, name: str) -> Iterator[Any]:
+    """The datasets of a log, in order."""
+    number = 0
+    while (dataset := group.get(f"{name}.{number}")) is not None:
+        yield dataset
+        number += 1
+
+
+def read_block(dataset: Any, *, check_crc: bool = True) -> np.ndarray:
+    """Content of one dataset of a log. Raises CorruptError when its checksum is wrong."""
+    items: np.ndarray = np.ascontiguousarray(dataset[()])
+    if check_crc and crc32c(items) != int(dataset.attrs["crc32c"]):
+        raise CorruptError(f"wrong checksum in {dataset.name} of {dataset.file.filename}")
+    return items
+
+
+def read_log(group: Any, name: str, dtype: np.dtype[Any], *, check_crc: bool = True) -> np.ndarray:
+    """A whole log as one array; empty when nothing was appended."""
+    blocks = [read_block(dataset, check_crc=check_crc) for dataset in log_blocks(group, name)]
+    if not blocks:
+        return np.empty(0, dtype)
+    return np.concatenate(blocks) if len(blocks) > 1 else blocks[0]

@@ -1,0 +1,108 @@
+"""Reading one sealed shard: its segments' tables and rows, and where the bytes of the crops lie.
+
+Whatever the HDF5 library says about damaged bytes becomes a CorruptError that names the file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from cache.errors import CorruptError
+from cache.layout import CHUNK_ROW, EXTENT_ROW, FACE_ROW, KIND_CODES, body_row, log_blocks, read_log
+from cache.schema import Codec
+
+
+@dataclass(frozen=True, eq=False)
+class SegmentTables:
+    """The small tables of one segment, and where its crops lie."""
+
+    video_key: str
+    index: int
+    codec: Codec
+    crop_size: int
+    layout: str
+    end_pts: int
+    pts: np.ndarray  # (T,) int64
+    extents: np.ndarray  # EXTENT_ROW
+    chunks: np.ndarray  # CHUNK_ROW
+    chunk_offsets: np.ndarray  # (num_chunks,) int64, bytes from the start of the file
+    checked: np.ndarray  # (num_chunks,) bool: CRC found right in this process
+
+    @property
+    def nbytes(self) -> int:
+        """Memory of all arrays."""
+        return sum(value.nbytes for value in vars(self).values() if isinstance(value, np.ndarray))
+
+
+@contextmanager
+def open_shard(path: Path) -> Iterator[Any]:
+    """A sealed shard as h5py.File. Raises CorruptError when it is missing or damaged."""
+    import h5py
+
+    try:
+        with h5py.File(path, "r", locking=False) as file:  # no lock: sealed shards never change
+            yield file
+    except FileNotFoundError:
+        raise CorruptError(f"shard {path} is missing") from None
+    except (OSError, KeyError, RuntimeError, ValueError, TypeError, IndexError) as error:
+        raise CorruptError(f"shard {path} is damaged: {error}") from error
+
+
+@contextmanager
+def open_segment(path: Path, group: str) -> Iterator[Any]:
+    """One segment of a sealed shard as h5py.Group."""
+    with open_shard(path) as file:
+        if group not in file:
+            raise CorruptError(f"shard {path} has no segment {group}")
+        yield file[group]
+
+
+def load_tables(group: Any) -> SegmentTables:
+    """Everything of a segment but the rows of its tracks and its crops."""
+    file = group.file
+    chunks = read_log(group, "chunks", CHUNK_ROW)
+    blocks = np.array([block.id.get_offset() for block in log_blocks(group, "crops")], np.int64)
+    offsets = (blocks[chunks["block"]] if len(chunks) else blocks[:0]) + chunks["offset"]
+    if len(chunks) and int((offsets + chunks["num_bytes"]).max()) > Path(file.filename).stat().st_size:
+        raise CorruptError(f"shard {file.filename} is cut short")
+    return SegmentTables(
+        video_key=group.attrs["video_key"],
+        index=int(group.attrs["segment_index"]),
+        codec=file.attrs["codec"],
+        crop_size=int(file.attrs["crop_size"]),
+        layout=group.attrs["layout"],
+        end_pts=int(group.attrs["end_pts"]),
+        pts=read_log(group, "pts", np.dtype("<i8")),
+        extents=read_log(group, "extents", EXTENT_ROW),
+        chunks=chunks,
+        chunk_offsets=offsets,
+        checked=np.zeros(len(chunks), bool),
+    )
+
+
+def load_tracks(
+    group: Any, extents: np.ndarray, kind: Literal["face", "body"], local_ids: Sequence[int]
+) -> list[tuple[int, np.ndarray]]:
+    """Of each local track its first frame in the segment and its rows. Raises CorruptError when it lacks."""
+    if not local_ids:
+        return []
+    log = read_log(group, "faces", FACE_ROW) if kind == "face" else read_log(group, "bodies", body_row(0))
+    tracks = []
+    for local_id in local_ids:
+        mine = extents[(extents["kind"] == KIND_CODES[kind]) & (extents["local_id"] == local_id)]
+        if not len(mine):
+            raise CorruptError(f"{group.name} of shard {group.file.filename} has no {kind} track {local_id}")
+        spans = zip(mine["first_row"].tolist(), mine["num_frames"].tolist(), strict=True)
+        rows = np.concatenate([log[first : first + num] for first, num in spans])
+        if len(rows) != mine["num_frames"].sum():
+            raise CorruptError(
+                f"{group.name} of shard {group.file.filename}: {kind} track {local_id} is cut short"
+            )
+        tracks.append((int(mine["first_frame"][0]), rows))
+    return tracks

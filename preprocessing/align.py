@@ -1,0 +1,110 @@
+"""Canonical face crops: the template, the similarity transform onto it, the warp, and a crop's quality.
+
+Coordinates are continuous: pixel i covers [i, i + 1), so scaling a picture scales its coordinates.
+The transform is fitted to the eyes and the nose, not to the mouth: a smile must not move the crop.
+Letters in shapes: N faces, S crop side in pixels.
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+TEMPLATE = (
+    np.array(
+        [[38.2946, 51.6963], [73.5318, 51.5014], [56.0252, 71.7366], [41.5493, 92.3655], [70.7299, 92.2041]]
+    )
+    / 112
+)
+"""(5, 2) float64: where the landmarks lie in a crop of side 1, as ArcFace's alignment puts them."""
+
+ANCHORS = (0, 1, 2)  # the eyes and the nose
+EYE_DISTANCE = float(np.linalg.norm(TEMPLATE[1] - TEMPLATE[0]))  # in crops of side 1
+
+
+def similarity_from_landmarks(landmarks_xy: np.ndarray, size: int) -> np.ndarray:
+    """The rotation, uniform scale and shift that best carry eyes and nose onto the template.
+
+    landmarks_xy (N, 5, 2) in source pixels -> (N, 2, 3) float32, source pixels -> crop pixels; never
+    a reflection. All NaN where a landmark is not finite or the three points coincide.
+    """
+    points = np.asarray(landmarks_xy, np.float64)[:, ANCHORS]  # (N, 3, 2)
+    target = TEMPLATE[list(ANCHORS)] * size
+    # As complex numbers a similarity is z -> a z + b, and its least-squares fit is one division.
+    z = points[..., 0] + 1j * points[..., 1]
+    w = target[:, 0] + 1j * target[:, 1]
+    z_mean, w_mean = z.mean(axis=1), w.mean()
+    z_centred, w_centred = z - z_mean[:, None], w - w_mean
+    spread = (np.abs(z_centred) ** 2).sum(axis=1)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        a = (np.conj(z_centred) * w_centred).sum(axis=1) / np.where(spread > 1e-6, spread, np.nan)
+    b = w_mean - a * z_mean
+    rows = [[a.real, -a.imag, b.real], [a.imag, a.real, b.imag]]
+    return np.moveaxis(np.array(rows), -1, 0).astype(np.float32)
+
+
+def apply_warp(warp: np.ndarray, points_xy: np.ndarray) -> np.ndarray:
+    """Carries points (..., 2) by one warp (2, 3)."""
+    return np.asarray(points_xy @ warp[:, :2].T + warp[:, 2])
+
+
+def invert_warp(warp: np.ndarray) -> np.ndarray:
+    """The (2, 3) float64 transform that undoes a warp."""
+    return np.asarray(cv2.invertAffineTransform(np.asarray(warp, np.float64)))
+
+
+def source_bounds(warp: np.ndarray, size_wh: tuple[int, int], margin: int = 2) -> tuple[int, int, int, int]:
+    """Half-open box (x0, y0, x1, y1) of the source pixels that a warped picture of that size is made of."""
+    width, height = size_wh
+    corners = np.array([[0, 0], [width, 0], [0, height], [width, height]], np.float64)
+    corners = apply_warp(invert_warp(warp), corners)
+    x0, y0 = np.floor(corners.min(axis=0)).astype(int) - margin
+    x1, y1 = np.ceil(corners.max(axis=0)).astype(int) + margin
+    return int(x0), int(y0), int(x1), int(y1)
+
+
+def warp_patch(
+    patch_rgb: np.ndarray,
+    warp: np.ndarray,
+    size_wh: tuple[int, int],
+    patch_origin: tuple[int, int],
+    border: int = cv2.BORDER_REPLICATE,
+) -> np.ndarray:
+    """Resamples a patch of the source into a (h, w, 3) uint8 picture.
+
+    `patch_origin` (x, y) is the source position of the patch's first pixel. A source twice as fine as
+    the result or finer is first shrunk by area averages, so it does not alias.
+    """
+    to_result = np.asarray(warp, np.float64).copy()
+    to_result[:, 2] += to_result[:, :2] @ np.asarray(patch_origin, np.float64)  # now from patch pixels
+    scale = float(np.sqrt(abs(np.linalg.det(to_result[:, :2]))))
+    factor = int(1 / scale + 1e-6) if scale > 0 else 1
+    if factor > 1:
+        height, width = patch_rgb.shape[:2]
+        small_wh = (max(1, round(width / factor)), max(1, round(height / factor)))
+        patch_rgb = cv2.resize(patch_rgb, small_wh, interpolation=cv2.INTER_AREA)
+        to_result[:, 0] *= width / small_wh[0]
+        to_result[:, 1] *= height / small_wh[1]
+    # OpenCV counts from pixel centres, we count from pixel edges.
+    to_result[:, 2] += to_result[:, :2] @ (0.5, 0.5) - 0.5
+    result = cv2.warpAffine(patch_rgb, to_result, size_wh, flags=cv2.INTER_LINEAR, borderMode=border)
+    return np.asarray(result)
+
+
+def warp_face(
+    patch_rgb: np.ndarray, warp: np.ndarray, size: int, patch_origin: tuple[int, int] = (0, 0)
+) -> np.ndarray:
+    """One aligned crop (S, S, 3) uint8 RGB; `patch_origin` (x, y) as in `warp_patch`."""
+    return warp_patch(patch_rgb, warp, (size, size), patch_origin)
+
+
+def quality(crop_rgb: np.ndarray, warp: np.ndarray) -> np.ndarray:
+    """(3,) float32, the columns of cache.schema.QUALITY_NAMES.
+
+    face_pixels: side in source pixels of the square that became the crop; sharpness: variance of the
+    Laplacian of the crop's luma; brightness: mean luma in [0, 255].
+    """
+    luma = cv2.cvtColor(crop_rgb, cv2.COLOR_RGB2GRAY)
+    scale = float(np.hypot(warp[0, 0], warp[1, 0]))
+    _, deviation = cv2.meanStdDev(cv2.Laplacian(luma, cv2.CV_16S))
+    return np.array([crop_rgb.shape[0] / scale, deviation.item() ** 2, cv2.mean(luma)[0]], np.float32)

@@ -1,0 +1,142 @@
+"""The engines of a run: chosen once by the driver, built in every worker exactly as chosen."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from preprocessing import faces, skeletons
+from preprocessing.types import FaceDetector, SkeletonEngine, Source
+from preprocessing.weights import EngineChoice, WeightsError
+
+if TYPE_CHECKING:
+    from preprocessing.decode import AnyDecoder
+    from preprocessing.decode.limits import Limits
+
+PACKAGES = (
+    "av",
+    "decord2",
+    "opencv-python-headless",
+    "onnxruntime",
+    "facenet-pytorch",
+    "torch",
+    "numpy",
+    "h5py",
+)
+"""Whose versions are stored with every video: they may change pixels, boxes or joints."""
+
+
+@dataclass(frozen=True)
+class EngineChoices:
+    """What decodes, finds faces and finds skeletons. Plain data: it passes between processes."""
+
+    decoder: str
+    faces: EngineChoice
+    skeletons: EngineChoice
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "decoder": self.decoder,
+            "faces": self.faces.to_json(),
+            "skeletons": self.skeletons.to_json(),
+        }
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> EngineChoices:
+        return cls(
+            data["decoder"],
+            EngineChoice.from_json(data["faces"]),
+            EngineChoice.from_json(data["skeletons"]),
+        )
+
+
+@dataclass(frozen=True)
+class Engines:
+    """The built engines of one worker, and which of them serve a given video."""
+
+    choices: EngineChoices
+    faces: FaceDetector
+    skeletons: SkeletonEngine | None  # the one that serves every video; sidecars are each video's own
+
+    def decoder_for(self, source: Source, limits: Limits | None = None) -> AnyDecoder:
+        """The decoder of an input: the chosen one for video files, that of its kind for others."""
+        from preprocessing.decode import decoder_for
+
+        return decoder_for(source.kind, self.choices.decoder, limits)
+
+    def faces_for(self, source: Source) -> FaceDetector | None:
+        """The face detector, or None for an input without pictures."""
+        return None if source.kind == "keypoints" else self.faces
+
+    def skeletons_for(self, source: Source) -> SkeletonEngine | None:
+        """The skeleton engine of an input, or None where it has none.
+
+        Keypoints without a video are read whatever was chosen: they are the input. Raises
+        InputError("skeletons", ...) if they or a sidecar cannot be read.
+        """
+        if source.kind == "keypoints":
+            return skeletons.Sidecar(skeletons.load_sidecar(source.path, gaps=False))
+        if self.choices.skeletons.name == "sidecar" and source.sidecar is not None:
+            return skeletons.Sidecar(skeletons.load_sidecar(source.sidecar))
+        return self.skeletons
+
+    def provenance(self, source: Source) -> dict[str, Any]:
+        """What is stored with an input that these engines processed."""
+        skeletons_of_source = self.choices.skeletons
+        if source.kind == "keypoints":
+            skeletons_of_source = EngineChoice("sidecar", reason="the input is a keypoint file")
+        elif skeletons_of_source.name == "sidecar" and source.sidecar is None:
+            skeletons_of_source = EngineChoice("none", reason="no keypoint file beside it")
+        detector = self.choices.faces
+        if source.kind == "keypoints":
+            detector = EngineChoice("none", reason="the input has no pictures")
+        return {
+            "decoder": self.choices.decoder,
+            "detector": detector.provenance(),
+            "skeletons": skeletons_of_source.provenance(),
+            "versions": package_versions(),
+        }
+
+
+def resolve_engines(
+    *,
+    decoder: str = "pyav",
+    faces_name: str = "auto",
+    pose: str = "sidecar",
+    weights_dir: Path | None = None,
+) -> EngineChoices:
+    """Chooses all engines on the driver. WeightsError (one line) if one cannot be had as asked."""
+    from preprocessing.decode import DECODERS
+
+    if decoder not in DECODERS:
+        raise WeightsError(f"unknown decoder {decoder!r}; known: {', '.join(DECODERS)}")
+    if decoder == "decord" and find_spec("decord") is None:
+        raise WeightsError("decoder 'decord' is not usable: decord2 is not installed")
+    return EngineChoices(
+        decoder=decoder,
+        faces=faces.resolve(faces_name, weights_dir),
+        skeletons=skeletons.resolve_skeletons(pose, weights_dir),
+    )
+
+
+def build_engines(choices: EngineChoices) -> Engines:
+    """Builds in a worker exactly what the driver chose, or raises WeightsError."""
+    return Engines(
+        choices=choices,
+        faces=faces.build(choices.faces),
+        skeletons=skeletons.build_skeletons(choices.skeletons),
+    )
+
+
+def package_versions() -> dict[str, str]:
+    """Installed versions of the libraries that make pixels and numbers; a missing one is left out."""
+    versions = {}
+    for name in PACKAGES:
+        try:
+            versions[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return versions

@@ -1,0 +1,73 @@
+"""Which face detector a run uses: resolved once by the driver, built from that choice in every worker."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from preprocessing.faces.mtcnn import MTCNN, bundled_weights
+from preprocessing.faces.precropped import Precropped
+from preprocessing.faces.yunet import DYNAMIC_FILE, PUBLISHED_FILE, YuNetOnnx, YuNetOpenCV
+from preprocessing.types import FaceDetector
+from preprocessing.weights import EngineChoice, WeightFile, WeightsError, find
+
+
+def _yunet(choice: EngineChoice) -> FaceDetector:
+    return YuNetOnnx(choice) if DYNAMIC_FILE in choice.weights else YuNetOpenCV(choice)
+
+
+FACE_DETECTORS: dict[str, Callable[[EngineChoice], FaceDetector]] = {
+    "yunet": _yunet,
+    "mtcnn": MTCNN,
+    "precropped": Precropped,
+}
+
+
+def resolve(name: str = "auto", weights_dir: Path | None = None) -> EngineChoice:
+    """The detector and its files on this machine. WeightsError (one line) if `name` cannot be had.
+
+    `auto`: YuNet where its weights are or can be fetched, else MTCNN; the reason says which and why.
+    """
+    if name == "auto":
+        yunet = _find_yunet(weights_dir)
+        if yunet is not None:
+            return yunet
+        return _choose_mtcnn("YuNet's weights are neither on this machine nor downloadable")
+    if name == "yunet":
+        yunet = _find_yunet(weights_dir)
+        if yunet is None:
+            raise WeightsError(
+                f"no weights for face detector 'yunet': put {PUBLISHED_FILE} "
+                "into --weights-dir or $VIDEOFER_WEIGHTS"
+            )
+        return yunet
+    if name == "mtcnn":
+        return _choose_mtcnn("asked for")
+    if name == "precropped":
+        return EngineChoice(name, reason="asked for")
+    raise WeightsError(f"unknown face detector {name!r}; known: auto, {', '.join(FACE_DETECTORS)}")
+
+
+def build(choice: EngineChoice) -> FaceDetector:
+    """Exactly the chosen detector with exactly the chosen files, or WeightsError."""
+    if choice.name not in FACE_DETECTORS:
+        raise WeightsError(f"unknown face detector {choice.name!r}; known: {', '.join(FACE_DETECTORS)}")
+    return FACE_DETECTORS[choice.name](choice)
+
+
+def _find_yunet(weights_dir: Path | None) -> EngineChoice | None:
+    path = find(DYNAMIC_FILE, weights_dir)
+    if path is not None:
+        return EngineChoice("yunet", {DYNAMIC_FILE: WeightFile.of(path)}, "YuNet through ONNX Runtime")
+    path = find(PUBLISHED_FILE, weights_dir)
+    if path is not None:
+        return EngineChoice("yunet", {PUBLISHED_FILE: WeightFile.of(path)}, "YuNet through OpenCV")
+    return None
+
+
+def _choose_mtcnn(why: str) -> EngineChoice:
+    try:
+        weights = {path.name: WeightFile.of(path) for path in bundled_weights()}
+    except ImportError as error:
+        raise WeightsError(f"face detector 'mtcnn' is not usable: {error}") from error
+    return EngineChoice("mtcnn", weights, f"MTCNN, bundled with facenet-pytorch: {why}")

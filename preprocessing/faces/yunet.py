@@ -1,0 +1,110 @@
+"""YuNet face detector: small, fast, five landmarks. Two ways to run the same network.
+
+`YuNetOnnx` runs the file with free input size through ONNX Runtime and decodes the outputs here;
+`YuNetOpenCV` runs the published file through cv2.FaceDetectorYN, more slowly.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import cv2
+import numpy as np
+
+from preprocessing.nms import nms
+from preprocessing.onnx_session import open_session
+from preprocessing.types import Faces
+from preprocessing.weights import EngineChoice
+
+DYNAMIC_FILE = "yunet_n_dynamic.onnx"
+PUBLISHED_FILE = "face_detection_yunet_2023mar.onnx"
+
+# Faces in real footage score 0.83 and more; hands, backs of heads and blurs stay under 0.75 almost always.
+MIN_SCORE = 0.7
+MIN_FACE_PIXELS = 10  # below that nothing is found reliably, and what is found makes no crop
+MAX_IOU = 0.3
+STRIDES = (8, 16, 32)
+PAD_TO = 32  # the network halves its input five times
+
+
+class YuNetOnnx:
+    """YuNet through ONNX Runtime. Pictures pass one by one: a result cannot depend on its neighbours."""
+
+    name = "yunet"
+
+    def __init__(self, choice: EngineChoice, min_score: float = MIN_SCORE) -> None:
+        self.provenance: dict[str, Any] = choice.provenance()
+        self._min_score = min_score
+        self._session = open_session(choice.weights[DYNAMIC_FILE].checked())
+        self._outputs = [f"{part}_{stride}" for stride in STRIDES for part in ("cls", "obj", "bbox", "kps")]
+
+    def detect(self, images_rgb: Sequence[np.ndarray]) -> list[Faces]:
+        """Faces of each picture (h, w, 3) uint8 RGB, best first, in pixels of that picture."""
+        return [self._detect_one(image) for image in images_rgb]
+
+    def _detect_one(self, image_rgb: np.ndarray) -> Faces:
+        height, width = image_rgb.shape[:2]
+        rows, cols = -(-height // PAD_TO) * PAD_TO, -(-width // PAD_TO) * PAD_TO
+        blob = np.zeros((1, 3, rows, cols), np.float32)
+        blob[0, :, :height, :width] = image_rgb.transpose(2, 0, 1)[::-1]  # the network wants BGR in [0, 255]
+        outputs = iter(self._session.run(self._outputs, {"input": blob}))
+        found = [
+            _decode(next(outputs), next(outputs), next(outputs), next(outputs), stride, cols, self._min_score)
+            for stride in STRIDES
+        ]
+        boxes, landmarks, scores = (np.concatenate(parts) for parts in zip(*found, strict=True))
+        kept = nms(boxes, scores, MAX_IOU)
+        return Faces(boxes[kept], landmarks[kept], scores[kept])
+
+
+def _decode(
+    cls: np.ndarray,
+    obj: np.ndarray,
+    bbox: np.ndarray,
+    kps: np.ndarray,
+    stride: int,
+    image_width: int,
+    min_score: float,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Boxes (n, 4), landmarks (n, 5, 2) and scores (n,) of one stride's (1, cells, ...) outputs."""
+    score = np.sqrt(cls[0, :, 0].clip(0, 1) * obj[0, :, 0].clip(0, 1))
+    (cells,) = np.nonzero(score >= min_score)
+    row, col = np.divmod(cells, image_width // stride)
+    corner = np.stack([col, row], axis=1).astype(np.float32)  # (n, 2) x, y of the cell
+    centre = (corner + bbox[0, cells, :2]) * stride
+    half_size = np.exp(bbox[0, cells, 2:]) * stride / 2
+    boxes = np.concatenate([centre - half_size, centre + half_size], axis=1)
+    landmarks = (kps[0, cells].reshape(-1, 5, 2) + corner[:, None]) * stride
+    large = 2 * half_size.min(axis=1) >= MIN_FACE_PIXELS
+    return boxes[large], landmarks[large], score[cells][large]
+
+
+class YuNetOpenCV:
+    """YuNet through OpenCV: the published file, which has a fixed input size of its own."""
+
+    name = "yunet"
+
+    def __init__(self, choice: EngineChoice, min_score: float = MIN_SCORE) -> None:
+        self.provenance: dict[str, Any] = choice.provenance()
+        path = choice.weights[PUBLISHED_FILE].checked()
+        log_level = cv2.utils.logging.getLogLevel()
+        cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_ERROR)  # OpenCV 5 warns of its own default
+        try:
+            self._network = cv2.FaceDetectorYN.create(str(path), "", (320, 320), min_score, MAX_IOU, 5000)
+        finally:
+            cv2.utils.logging.setLogLevel(log_level)
+
+    def detect(self, images_rgb: Sequence[np.ndarray]) -> list[Faces]:
+        """Faces of each picture (h, w, 3) uint8 RGB, best first, in pixels of that picture."""
+        return [self._detect_one(image) for image in images_rgb]
+
+    def _detect_one(self, image_rgb: np.ndarray) -> Faces:
+        height, width = image_rgb.shape[:2]
+        self._network.setInputSize((width, height))
+        _, found = self._network.detect(cv2.cvtColor(image_rgb, cv2.COLOR_RGB2BGR))
+        table = np.zeros((0, 15), np.float32) if found is None else np.asarray(found, np.float32)
+        table = table[table[:, 2:4].min(axis=1) >= MIN_FACE_PIXELS]
+        table = table[np.argsort(-table[:, 14], kind="stable")]
+        boxes = np.concatenate([table[:, :2], table[:, :2] + table[:, 2:4]], axis=1)
+        return Faces(boxes, table[:, 4:14].reshape(-1, 5, 2), table[:, 14])

@@ -1,0 +1,73 @@
+"""OpenPose's output: a folder of `*_keypoints.json`, one file a frame, BODY_25 or its 18-joint COCO model."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+
+from preprocessing.skeletons.layouts import COCO17_FROM_BODY25, COCO17_FROM_OPENPOSE18, NUM_JOINTS
+from preprocessing.types import InputError
+
+SUFFIX = "_keypoints.json"
+MAX_FILE_BYTES = 16 << 20
+ORDER_BY_LENGTH = {75: COCO17_FROM_BODY25, 54: COCO17_FROM_OPENPOSE18}
+
+
+def load_openpose(folder: Path, *, gaps: bool = True) -> np.ndarray:
+    """Keypoints (T, P, 17, 3) float32; row i is frame i, empty where the frame has no file.
+
+    The frame is the number before `_keypoints.json`, as OpenPose writes it. Without gaps, row i is the
+    i-th file. InputError("skeletons", ...) on a file that cannot be read or is not of this form.
+    """
+    files: dict[int, Path] = {}
+    for path in sorted(folder.glob(f"*{SUFFIX}")):
+        twin = files.setdefault(_frame_number(path), path)
+        if twin != path:
+            raise InputError("skeletons", f"{folder.name}: {twin.name} and {path.name} are the same frame")
+    if not gaps:
+        files = dict(enumerate(files[number] for number in sorted(files)))
+    if not files:
+        raise InputError("skeletons", f"{folder.name}: no *{SUFFIX} files")
+    num_rows = max(files) + 1
+    if num_rows > 1000 * (len(files) + 100):
+        raise InputError(
+            "skeletons", f"{folder.name}: frame number {max(files)} in a folder of {len(files)} files"
+        )
+    frames = {number: _read(path) for number, path in files.items()}
+    num_slots = max(len(people) for people in frames.values())
+    keypoints = np.zeros((num_rows, num_slots, NUM_JOINTS, 3), np.float32)
+    for number, people in frames.items():
+        keypoints[number, : len(people)] = people
+    return keypoints
+
+
+def _frame_number(path: Path) -> int:
+    match = re.search(r"(\d{1,12})$", path.name.removesuffix(SUFFIX))
+    if match is None:
+        raise InputError("skeletons", f"{path.name}: no frame number before {SUFFIX}")
+    return int(match.group(1))
+
+
+def _read(path: Path) -> np.ndarray:
+    """(P, 17, 3) float32 of one file."""
+    try:
+        if path.stat().st_size > MAX_FILE_BYTES:
+            raise ValueError(f"larger than {MAX_FILE_BYTES} bytes")
+        content = json.loads(path.read_text("utf-8"))
+        people = [np.array(person["pose_keypoints_2d"], np.float32) for person in content["people"]]
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+        reason = f"no {error}" if isinstance(error, KeyError) else str(error)
+        raise InputError("skeletons", f"{path.name} is not OpenPose output: {reason}") from error
+    bodies = np.zeros((len(people), NUM_JOINTS, 3), np.float32)
+    for row, numbers in enumerate(people):
+        if numbers.ndim != 1 or len(numbers) not in ORDER_BY_LENGTH:
+            raise InputError(
+                "skeletons",
+                f"{path.name}: {numbers.size} numbers for a person; "
+                "known: 75 (BODY_25), 54 (COCO, 18 joints)",
+            )
+        bodies[row] = numbers.reshape(-1, 3)[list(ORDER_BY_LENGTH[len(numbers)])]
+    return bodies

@@ -1,0 +1,58 @@
+"""What determines the content of a store: the preprocessing spec and the input contract drawn from it."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+ALIGNMENT = "eyes-nose-similarity/1"  # name and version of the crop template; see preprocessing.align
+
+
+class PreprocessSpec(BaseModel):
+    """One complete preprocessing configuration; the same keys stand in `configs/preprocess/*.yaml`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    decoder: Literal["pyav", "decord"] = "pyav"
+    faces: Literal["auto", "yunet", "mtcnn", "precropped"] = "auto"
+    pose: str = "none"  # none | sidecar | onnx:POSE[,PERSON]
+
+    max_fps: float = Field(30.0, gt=0)  # a faster video is thinned out to at most this rate
+    crop_size: int = Field(112, ge=32, le=512)  # pixels
+    codec: Literal["jpeg", "plain"] = "jpeg"
+    jpeg_quality: int = Field(95, ge=50, le=100)
+
+    detect_interval_frames: int = Field(5, ge=1)  # look for faces every so many sampled frames ...
+    detect_interval_seconds: float = Field(0.21, gt=0)  # ... and at least so often in slow videos
+    detect_long_side: int = Field(640, ge=160)  # pixels; faces are searched in a picture of at most this size
+    pose_interval_frames: int = Field(5, ge=1)
+    pose_interval_seconds: float = Field(0.21, gt=0)
+    person_interval_seconds: float = Field(1.0, gt=0)  # persons are searched anew this often
+
+    bridge_seconds: float = Field(0.25, ge=0)  # a shorter loss of a face is interpolated
+    max_gap_seconds: float = Field(1.0, ge=0)  # after a longer one a new track begins
+    min_track_seconds: float = Field(0.3, ge=0)  # shorter tracks are not persons, unless the video is short
+    smooth_sigma_seconds: float = Field(0.08, gt=0)  # of the landmarks that place the crop
+
+    max_file_bytes: int = Field(200 << 30, gt=0)
+    max_duration_seconds: float = Field(48 * 3600.0, gt=0)
+    max_pixels: int = Field(8192 * 8192, gt=0)  # of one picture
+    frames_fps: float | None = Field(None, gt=0)  # rate of image folders; none: their pictures are stills
+
+    @field_validator("pose")
+    @classmethod
+    def _known_pose(cls, value: str) -> str:
+        if value in ("none", "sidecar") or (value.startswith("onnx:") and len(value) > len("onnx:")):
+            return value
+        raise ValueError(f"'{value}' is not one of none, sidecar, onnx:POSE[,PERSON]")
+
+    def contract(self) -> dict[str, Any]:
+        """The part that a model and its input must agree on."""
+        return {
+            "crop_size": self.crop_size,
+            "alignment": ALIGNMENT if self.faces != "precropped" else "precropped",
+            "colour": "rgb",
+            "skeleton": "none" if self.pose == "none" else "coco17",
+            "max_fps": self.max_fps,
+        }

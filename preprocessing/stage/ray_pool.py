@@ -1,0 +1,119 @@
+"""Workers as Ray actors, on this machine or on a cluster."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from preprocessing.engines import EngineChoices
+from preprocessing.spec import PreprocessSpec
+from preprocessing.stage.job import Handle, Job, Reply, Vitals, WorkerLostError
+from preprocessing.stage.worker import THREAD_VARIABLES, Worker
+
+
+def start_ray(address: str | None, num_cpus: int | None) -> bool:
+    """Connect to a cluster, or start Ray here. False if it ran already: then it is not ours to stop."""
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    import ray
+
+    if ray.is_initialized():
+        return False
+    if address is not None:
+        ray.init(address=address, log_to_driver=False, logging_level="ERROR")
+    else:
+        ray.init(num_cpus=num_cpus, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
+    return True
+
+
+class RayHandle:
+    """One actor. Its second thread answers `vitals` while the first one works."""
+
+    def __init__(self, actor: Any) -> None:
+        self._actor = actor
+        self._request: Any = None
+        self._vitals_request: Any = actor.vitals.remote()
+        self._newest: Vitals | None = None
+
+    @property
+    def request(self) -> Any:
+        return self._request
+
+    def submit(self, job: Job) -> None:
+        self._request = self._actor.process.remote(job)
+
+    def seal(self) -> None:
+        self._request = self._actor.seal.remote()
+
+    def reply(self) -> Reply | None:
+        import ray
+
+        if self._request is None or not ray.wait([self._request], timeout=0)[0]:
+            return None
+        request, self._request = self._request, None
+        try:
+            reply = ray.get(request)
+        except ray.exceptions.RayActorError as error:
+            raise WorkerLostError(_one_line(error)) from None
+        assert isinstance(reply, Reply)
+        return reply
+
+    def vitals(self) -> Vitals | None:
+        import ray
+
+        if ray.wait([self._vitals_request], timeout=0)[0]:
+            try:
+                self._newest = ray.get(self._vitals_request)
+            except ray.exceptions.RayActorError as error:
+                raise WorkerLostError(_one_line(error)) from None
+            self._vitals_request = self._actor.vitals.remote()
+        return self._newest
+
+    def kill(self) -> None:
+        import ray
+
+        ray.kill(self._actor, no_restart=True)
+
+
+class RayPool:
+    """Starts one actor per core asked for."""
+
+    def __init__(
+        self,
+        store_dir: Path,
+        spec: PreprocessSpec,
+        choices: EngineChoices,
+        *,
+        num_workers: int,
+        address: str | None = None,
+    ) -> None:
+        import ray
+
+        self._ours = start_ray(address, num_workers)
+        actor = ray.remote(Worker)
+        self._actor = actor.options(
+            num_cpus=1, max_restarts=0, max_concurrency=2, runtime_env={"env_vars": THREAD_VARIABLES}
+        )
+        self._arguments = (store_dir, spec, choices)
+
+    def spawn(self) -> RayHandle:
+        return RayHandle(self._actor.remote(*self._arguments))
+
+    def wait(self, handles: list[Handle], timeout_seconds: float) -> None:
+        import ray
+
+        requests = [h.request for h in handles if isinstance(h, RayHandle) and h.request is not None]
+        if requests:
+            ray.wait(requests, num_returns=1, timeout=timeout_seconds)
+
+    def close(self) -> None:
+        import ray
+
+        if self._ours:
+            ray.shutdown()
+
+
+def _one_line(error: Exception) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[-1] if lines else type(error).__name__

@@ -1,0 +1,46 @@
+"""Which detection is which track: one-to-one assignment of boxes by overlap, distance and size."""
+
+from __future__ import annotations
+
+import numpy as np
+
+MAX_CENTRE_DISTANCE = 1.0  # in box sides; a face or body that moves further between looks is another one
+MAX_SIZE_RATIO = 2.0
+_FORBIDDEN = 1e6
+
+
+def box_iou(a_xyxy: np.ndarray, b_xyxy: np.ndarray) -> np.ndarray:
+    """Intersection over union of every pair. a: (M, 4), b: (N, 4) -> (M, N) in [0, 1]."""
+    top_left = np.maximum(a_xyxy[:, None, :2], b_xyxy[None, :, :2])  # (M, N, 2)
+    bottom_right = np.minimum(a_xyxy[:, None, 2:], b_xyxy[None, :, 2:])  # (M, N, 2)
+    sides = np.clip(bottom_right - top_left, 0, None)
+    intersection = sides[..., 0] * sides[..., 1]
+    area_a = np.prod(a_xyxy[:, 2:] - a_xyxy[:, :2], axis=1)
+    area_b = np.prod(b_xyxy[:, 2:] - b_xyxy[:, :2], axis=1)
+    union = area_a[:, None] + area_b[None, :] - intersection
+    return np.asarray(np.where(union > 0, intersection / np.maximum(union, 1e-9), 0.0))
+
+
+def associate(tracks_xyxy: np.ndarray, detections_xyxy: np.ndarray) -> list[tuple[int, int]]:
+    """Pairs (track, detection) of least total cost; boxes that cannot be the same thing stay unpaired.
+
+    tracks: (M, 4) where each track is expected, detections: (N, 4). The cost of a pair is its centre
+    distance in box sides plus the logarithm of its size ratio, less its overlap.
+    """
+    if len(tracks_xyxy) == 0 or len(detections_xyxy) == 0:
+        return []
+    from scipy.optimize import linear_sum_assignment
+
+    side_t = np.sqrt(np.prod(np.clip(tracks_xyxy[:, 2:] - tracks_xyxy[:, :2], 1, None), axis=1))  # (M,)
+    side_d = np.sqrt(np.prod(np.clip(detections_xyxy[:, 2:] - detections_xyxy[:, :2], 1, None), axis=1))
+    centre_t = (tracks_xyxy[:, :2] + tracks_xyxy[:, 2:]) / 2
+    centre_d = (detections_xyxy[:, :2] + detections_xyxy[:, 2:]) / 2
+    offset = np.linalg.norm(centre_t[:, None] - centre_d[None], axis=2)  # (M, N)
+    distance = offset / ((side_t[:, None] + side_d[None]) / 2)
+    log_ratio = np.abs(np.log(side_t[:, None] / side_d[None]))
+    overlap = box_iou(tracks_xyxy, detections_xyxy)
+    cost = distance + log_ratio - overlap
+    allowed = (distance < MAX_CENTRE_DISTANCE) & (log_ratio < np.log(MAX_SIZE_RATIO))
+    cost = np.where(allowed, cost, _FORBIDDEN)
+    rows, columns = linear_sum_assignment(cost)
+    return [(int(m), int(n)) for m, n in zip(rows, columns, strict=True) if cost[m, n] < _FORBIDDEN]

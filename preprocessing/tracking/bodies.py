@@ -1,0 +1,193 @@
+"""Follows every body through a video: skeletons every few frames, interpolated between.
+
+A body is searched for by the person detector now and then, and followed by its own last keypoints in
+between. Sidecar skeletons are read at every frame. No frame is kept but the newest.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from cache.schema import BodyBlock, State
+from preprocessing.spec import PreprocessSpec
+from preprocessing.tracking.association import associate, box_iou
+from preprocessing.types import Bodies, Frame, SkeletonEngine
+
+MIN_SCORE = 0.3  # mean of the keypoint scores below which a followed body is gone
+LOW_SCORE = 0.45  # and below which it is `low_quality`
+SAME_BODY_IOU = 0.7  # two followed boxes that overlap more have run onto one body
+
+
+@dataclass
+class BodyTrack:
+    """A body being followed, and where it was last seen."""
+
+    box: np.ndarray  # (4,)
+    velocity: np.ndarray  # (2,) pixels a second of the box's centre
+    keypoints: np.ndarray  # (J, 3)
+    score: float
+    last_index: int
+    last_seconds: float
+    local_id: int | None = None
+
+
+@dataclass(frozen=True)
+class BodyRows:
+    """Finished rows of one track, ready for the store. first_frame counts frames of the segment."""
+
+    track: BodyTrack
+    first_frame: int
+    block: BodyBlock
+
+
+class BodyFollower:
+    """Takes frames in order and gives back finished rows."""
+
+    def __init__(self, spec: PreprocessSpec, engine: SkeletonEngine) -> None:
+        self._spec = spec
+        self._engine = engine
+        self._active: list[BodyTrack] = []
+        self._lost: list[BodyTrack] = []
+        self._looked = -1
+        self._looked_seconds = 0.0
+        self._searched_seconds = float("-inf")  # when the person detector last ran
+        self._newest: tuple[int, int, float, Frame | None] | None = None
+        self._seconds: list[float] = []  # times of the frames since the last look, that look's first
+        self._finished: list[BodyRows] = []
+
+    def push(
+        self, index: int, source_index: int, seconds: float, frame: Frame | None, cut: bool
+    ) -> list[BodyRows]:
+        """Next frame; returns the rows that are finished by now. source_index counts decoded frames."""
+        if cut:
+            self._end_scene()
+        self._newest = (index, source_index, seconds, frame)
+        self._seconds.append(seconds)
+        due = (
+            self._looked < 0
+            or not self._engine.needs_pixels
+            or index - self._looked >= self._spec.pose_interval_frames
+            or seconds - self._looked_seconds >= self._spec.pose_interval_seconds
+        )
+        if due:
+            self._look()
+        return self._take_finished()
+
+    def finish(self) -> list[BodyRows]:
+        """End of the video: all rows that are left."""
+        self._end_scene()
+        return self._take_finished()
+
+    def _take_finished(self) -> list[BodyRows]:
+        finished, self._finished = self._finished, []
+        return finished
+
+    def _end_scene(self) -> None:
+        if self._newest is not None and self._newest[0] > self._looked:
+            self._look()
+        self._active, self._lost = [], []
+        self._looked, self._searched_seconds = -1, float("-inf")
+        self._newest, self._seconds = None, []
+
+    def _look(self) -> None:
+        assert self._newest is not None
+        index, source_index, seconds, frame = self._newest
+        search = not self._active or seconds - self._searched_seconds >= self._spec.person_interval_seconds
+        known = None if search else np.stack([track.box for track in self._active])
+        if search:
+            self._searched_seconds = seconds
+        bodies = _distinct(self._engine.detect(frame, source_index, seconds, known))
+        self._advance(index, seconds, bodies)
+        self._looked, self._looked_seconds = index, seconds
+        self._seconds = [seconds]
+
+    def _advance(self, index: int, seconds: float, bodies: Bodies) -> None:
+        tracks = self._active + self._lost
+        expected = [t.box + np.tile(t.velocity, 2) * (seconds - t.last_seconds) for t in tracks]
+        pairs = associate(np.array(expected).reshape(-1, 4), bodies.boxes_xyxy)
+        seen = []
+        for m, n in pairs:
+            self._extend(tracks[m], index, seconds, bodies, n, bridged=m < len(self._active))
+            seen.append(tracks[m])
+        for n in sorted(set(range(len(bodies))) - {n for _, n in pairs}):
+            track = BodyTrack(
+                bodies.boxes_xyxy[n],
+                np.zeros(2),
+                bodies.keypoints[n],
+                float(bodies.scores[n]),
+                index,
+                seconds,
+            )
+            self._emit(track, index, *_ends(bodies, n), [_state(track.score)])
+            seen.append(track)
+        seen_ids = {id(track) for track in seen}
+        limit = seconds - self._spec.max_gap_seconds
+        self._lost = [t for t in tracks if id(t) not in seen_ids and t.last_seconds >= limit]
+        self._active = seen
+
+    def _extend(
+        self, track: BodyTrack, index: int, seconds: float, bodies: Bodies, n: int, bridged: bool
+    ) -> None:
+        """Rows from the track's last frame (exclusive) to this one (inclusive)."""
+        box, keypoints, score = bodies.boxes_xyxy[n], bodies.keypoints[n], float(bodies.scores[n])
+        between = index - track.last_index - 1
+        if between > 0 and bridged:
+            times = np.array(self._seconds[1:-1])
+            part = ((times - track.last_seconds) / (seconds - track.last_seconds))[:, None]  # (T, 1)
+            boxes = (1 - part) * track.box + part * box
+            joints = (1 - part)[..., None] * track.keypoints + part[..., None] * keypoints  # (T, J, 3)
+            joints[..., 2] = np.minimum(track.keypoints[:, 2], keypoints[:, 2])
+            scores = (1 - part[:, 0]) * track.score + part[:, 0] * score
+            states = [State.INTERPOLATED if s >= LOW_SCORE else State.LOW_QUALITY for s in scores]
+            self._emit(track, track.last_index + 1, boxes, joints, scores, states)
+        elif between > 0:
+            boxes = np.full((between, 4), np.nan)
+            joints = np.zeros((between, *keypoints.shape))
+            self._emit(
+                track, track.last_index + 1, boxes, joints, np.zeros(between), [State.ABSENT] * between
+            )
+        centre, old_centre = (box[:2] + box[2:]) / 2, (track.box[:2] + track.box[2:]) / 2
+        velocity = (centre - old_centre) / max(seconds - track.last_seconds, 1e-6)
+        track.velocity = velocity if bridged else np.zeros(2)
+        track.box, track.keypoints, track.score = box, keypoints, score
+        track.last_index, track.last_seconds = index, seconds
+        self._emit(track, index, *_ends(bodies, n), [_state(score)])
+
+    def _emit(
+        self,
+        track: BodyTrack,
+        first_frame: int,
+        boxes: np.ndarray,
+        keypoints: np.ndarray,
+        scores: np.ndarray,
+        states: list[State],
+    ) -> None:
+        block = BodyBlock(
+            boxes_xyxy=boxes.astype(np.float32),
+            keypoints=keypoints.astype(np.float32),
+            scores=scores.astype(np.float32),
+            states=np.array(states, np.uint8),
+        )
+        self._finished.append(BodyRows(track, first_frame, block))
+
+
+def _state(score: float) -> State:
+    return State.OK if score >= LOW_SCORE else State.LOW_QUALITY
+
+
+def _ends(bodies: Bodies, n: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    return bodies.boxes_xyxy[n : n + 1], bodies.keypoints[n : n + 1], bodies.scores[n : n + 1]
+
+
+def _distinct(bodies: Bodies) -> Bodies:
+    """Without those that are gone or doubled."""
+    keep: list[int] = []
+    for n in np.argsort(-bodies.scores):
+        if bodies.scores[n] < MIN_SCORE:
+            break
+        if not keep or box_iou(bodies.boxes_xyxy[n : n + 1], bodies.boxes_xyxy[keep]).max() < SAME_BODY_IOU:
+            keep.append(int(n))
+    keep.sort()
+    return Bodies(bodies.boxes_xyxy[keep], bodies.keypoints[keep], bodies.scores[keep])

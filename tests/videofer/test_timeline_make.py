@@ -1,0 +1,142 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from cache.errors import StoreError
+from cache.reader import StoreReader
+from cache.schema import State
+from tests.videofer.test_timeline_rows import uncovered_or_torn
+from tests.videofer.timeline_helpers import CLASSES, add_video, make_model, make_store, reader_of
+from videofer.checkpoint import CheckpointError, LoadedModel
+from videofer.timeline.make import face_strips, make_timeline
+
+OK, ABSENT = State.OK, State.ABSENT
+FPS_25 = np.arange(0, 6001, 40)
+
+
+@pytest.fixture(scope="module")
+def model() -> LoadedModel:
+    return make_model()
+
+
+@pytest.fixture(scope="module")
+def reader(tmp_path_factory: pytest.TempPathFactory) -> StoreReader:
+    store = make_store(tmp_path_factory.mktemp("make") / "store")
+    add_video(
+        store, "two", FPS_25,
+        [
+            {"face": (25, [OK] * 50), "body": (20, [OK] * 80)},
+            {"face": (60, [OK] * 30 + [ABSENT] * 20 + [OK] * 10), "body": None},
+        ],
+        duration=7.3,
+    )  # fmt: skip
+    add_video(store, "nobody", FPS_25, [])
+    add_video(store, "still", np.array([0, 1000]), [{"face": (0, [OK]), "body": None}], kind="image")
+    add_video(store, "late", FPS_25 + 10_000, [{"face": (0, [OK] * 150), "body": None}], duration=16.0)
+    rng = np.random.default_rng(0)
+    add_video(
+        store, "vfr", np.concatenate([[0], np.cumsum(rng.choice([20, 33, 100, 700], 60))]),
+        [{"face": (3, [OK] * 30), "body": None}],
+    )  # fmt: skip
+    return reader_of(store)
+
+
+@pytest.mark.parametrize("key", ["two", "nobody", "still", "late", "vfr"])
+@pytest.mark.parametrize("steps_per_hop", [1, 2])
+def test_rows_tile_the_whole_video(
+    model: LoadedModel, reader: StoreReader, key: str, steps_per_hop: int
+) -> None:
+    timeline = make_timeline(model, reader, key, steps_per_hop=steps_per_hop)
+    video = reader.video(key)
+    assert uncovered_or_torn(timeline, video.duration) == ""
+    for person in video.persons:
+        rows = timeline[timeline["person"] == person.id]
+        assert rows["t_start"].min() == person.t_start
+        assert rows["t_end"].max() == person.t_end
+    predicted = timeline["confidence"].notna()
+    p = timeline[[f"p_{name}" for name in CLASSES]]
+    np.testing.assert_allclose(p[predicted].sum(axis=1), 1)
+    assert p[~predicted].isna().all(axis=None)
+    assert set(timeline.loc[predicted, "label"]) <= set(CLASSES)
+    assert (timeline.loc[predicted, "confidence"] == p[predicted].max(axis=1)).all()
+
+
+def test_states_of_two_people(model: LoadedModel, reader: StoreReader) -> None:
+    timeline = make_timeline(model, reader, "two")
+    nobody = timeline[timeline["person"].isna()]
+    assert nobody["label"].tolist() == nobody["state"].tolist() == nobody["face_state"].tolist()
+    assert set(nobody[nobody["t_end"] <= 6]["state"]) == {"no_person"}
+    assert nobody[nobody["state"] == "not_decoded"][["t_start", "t_end"]].to_numpy().tolist()[0][0] == 6.0
+    first, second = (timeline[timeline["person"] == person] for person in (0, 1))
+    assert first.set_index("t_start")["state"].to_dict()[3.2] == "no_face"
+    assert set(first["state"]) == {"ok", "no_face"}
+    hidden = second[(second["t_start"] >= 3.6) & (second["t_end"] <= 4.4)]
+    assert set(hidden["state"]) == {"absent"}
+    assert hidden["confidence"].notna().all()
+
+
+def test_nobody_has_a_row_for_every_hop(model: LoadedModel, reader: StoreReader) -> None:
+    timeline = make_timeline(model, reader, "nobody")
+    assert len(timeline) == 15
+    assert set(timeline["state"]) == set(timeline["label"]) == {"no_person"}
+    assert timeline["person"].isna().all()
+    assert timeline["person"].dtype == pd.Int64Dtype()
+
+
+def test_a_still_is_a_video_of_one_frame(model: LoadedModel, reader: StoreReader) -> None:
+    timeline = make_timeline(model, reader, "still")
+    assert set(timeline["state"]) == {"ok"}
+    p = timeline[[f"p_{name}" for name in CLASSES]].to_numpy()
+    assert np.ptp(p, axis=0).max() < 1e-6
+
+
+def test_a_video_that_starts_late_has_nobody_before(model: LoadedModel, reader: StoreReader) -> None:
+    timeline = make_timeline(model, reader, "late")
+    assert set(timeline[timeline["t_end"] <= 10]["state"]) == {"no_person"}
+    assert set(timeline[timeline["t_start"] >= 10]["state"]) == {"ok"}
+
+
+def test_modalities_and_attributes(model: LoadedModel, reader: StoreReader) -> None:
+    fused, face, body = (make_timeline(model, reader, "two", modality=m) for m in ("fused", "face", "body"))  # type: ignore[arg-type]
+    assert fused.attrs["modality"] == "fused"
+    assert fused.attrs["video"] == "two.mp4"
+    assert fused.attrs["hop_seconds"] == pytest.approx(0.4)
+    pd.testing.assert_frame_equal(fused, make_timeline(model, reader, "two"))
+    one = body["person"] == 1
+    assert set(body[one]["state"]) == {"no_prediction"}
+    assert (face[one.to_numpy()]["confidence"].notna()).all()
+
+
+def test_wrong_arguments_fail(model: LoadedModel, reader: StoreReader) -> None:
+    with pytest.raises(StoreError, match="elsewhere"):
+        make_timeline(model, reader, "elsewhere")
+    with pytest.raises(ValueError, match="modality is 'voice', but the model tiny has face, body, fused"):
+        make_timeline(model, reader, "two", modality="voice")  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="steps_per_hop is 0"):
+        make_timeline(model, reader, "two", steps_per_hop=0)
+
+
+def test_a_store_of_another_contract_is_refused(model: LoadedModel, tmp_path: Path) -> None:
+    other = make_store(tmp_path / "s", contract={"crop_size": 96, "skeleton": "coco17"})
+    add_video(other, "nobody", FPS_25, [])
+    with pytest.raises(CheckpointError, match="crop_size"):
+        make_timeline(model, reader_of(other), "nobody")
+
+
+def test_faces_along_the_axis(reader: StoreReader) -> None:
+    strips = face_strips(reader, "two", 7.3, num_faces=10)
+    assert set(strips) == {0, 1}
+    for person, (start, end) in {0: (1.0, 3.0), 1: (2.4, 4.8)}.items():
+        for face in strips[person]:
+            assert start - 0.365 <= face.t <= end + 0.365
+            assert face.crop.shape == (48, 48, 3)
+    track = reader.track("two", 0)
+    face = strips[0][1]
+    row = int(np.abs((track.t_start + track.t_end) / 2 - face.t)[track.has_crop].argmin())
+    wanted = np.flatnonzero(track.has_crop)[row]
+    np.testing.assert_array_equal(face.crop, reader.read_crops(track, np.array([wanted]))[0])
+    assert face_strips(reader, "nobody", 6.0) == {}

@@ -1,0 +1,62 @@
+"""`videofer init`: a manifest and a recipe to start from, for a folder of one's own videos."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from videofer.cli.errors import DONE
+
+
+def init(
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="A folder of videos.")],
+    force: Annotated[bool, typer.Option("--force", help="Replace what is there.")] = False,
+) -> int:
+    """Write FOLDER/manifest.csv, one row a video, and FOLDER/recipe.yaml."""
+    import pandas as pd
+
+    from cache.atomic import atomic_write
+    from cache.errors import UserError
+    from preprocessing.discover import discover
+    from videofer import emotions
+    from videofer.datasets.manifest import ManifestError, labels_from_folders
+
+    manifest, recipe = folder / "manifest.csv", folder / "recipe.yaml"
+    for path in (manifest, recipe):
+        if path.exists() and not force:
+            raise UserError(f"{path} is there already; --force replaces it")
+    sources, failures = discover([folder], sidecars=True, frames_fps=None)
+    if not sources:
+        reason = f": {failures[0].reason}" if failures else ""
+        raise UserError(f"{folder}: no videos, images or keypoint files in it{reason}")
+    try:
+        found = labels_from_folders(sources)
+        labels, subjects, splits = found["label"], found["subject"], found["split"]
+    except ManifestError:
+        labels = subjects = splits = pd.Series([None] * len(sources))
+    table = pd.DataFrame(
+        {
+            "name": [source.name for source in sources],
+            "label": labels,
+            "subject": subjects,
+            "start": None,
+            "end": None,
+            "split": splits,
+        }
+    )
+    classes = emotions.in_order(labels.dropna()) if labels.notna().any() else list(emotions.BASIC)
+    if len(classes) < 2:
+        classes = list(emotions.BASIC)
+    with atomic_write(manifest) as file:
+        file.write(table.to_csv(index=False).encode())
+    text = (Path(__file__).parent / "templates" / "recipe.yaml").read_text(encoding="utf-8")
+    with atomic_write(recipe) as file:
+        file.write(text.replace("CLASSES", ", ".join(classes)).encode())
+    labelled = int(labels.notna().sum())
+    typer.echo(
+        f"{manifest}: {len(sources)} videos, {labelled} with a label from its folder; fill in the rest"
+    )
+    typer.echo(f"{recipe}: classes {', '.join(classes)}")
+    return DONE

@@ -1,0 +1,122 @@
+"""Labelled intervals of tracks, made from a joined manifest; of what cannot be used, it says why."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import pandas as pd
+
+from cache.schema import PersonRecord, VideoRecord
+from videofer.data.sampling import CropReader
+
+
+class TrackReader(CropReader, Protocol):
+    """What the data sets need of `cache.reader.StoreReader`."""
+
+    def videos(self) -> list[VideoRecord]: ...
+
+    def track(self, key: str, person_id: int) -> Any:
+        """The `PersonTrack`, cached."""
+        ...
+
+
+@dataclass(frozen=True)
+class Example:
+    """One labelled interval of one person's track."""
+
+    key: str  # of the video
+    person_id: int
+    t_start: float  # media seconds; the label holds in [t_start, t_end)
+    t_end: float
+    target: np.ndarray  # (n,) float32 probabilities of the classes, sum 1
+    label: int  # index of the largest
+    subject: str  # who is seen; the video's key where the manifest does not say
+    row: int  # in the joined table
+    name: str = ""  # of the video, for people
+    still: bool = False  # the video is one picture
+    weight: float = 1.0
+
+
+def make_examples(
+    table: pd.DataFrame, videos: Sequence[VideoRecord], classes: Sequence[str]
+) -> tuple[list[Example], list[str]]:
+    """Turns rows of a joined manifest (`datasets.manifest.join_store`) into examples.
+
+    Returns the examples, in the table's order, and for each row that gave none a line that says why:
+    no label, a label that is not among the classes, nobody in the interval.
+    """
+    by_key = {video.key: video for video in videos}
+    examples, skipped = [], []
+    for place, row in enumerate(table.to_dict("records")):
+        example = _make_example(place, row, by_key[row["key"]], classes)
+        if isinstance(example, Example):
+            examples.append(example)
+        else:
+            skipped.append(f"{row['name']}: {example}")
+    return examples, skipped
+
+
+def _make_example(
+    place: int, row: dict[Any, Any], video: VideoRecord, classes: Sequence[str]
+) -> Example | str:
+    target = _target(row, classes)
+    if isinstance(target, str):
+        return target
+    still = video.kind == "image"
+    start = 0.0 if still or pd.isna(row["start"]) else float(row["start"])
+    end = video.duration if still or pd.isna(row["end"]) else float(row["end"])
+    if still:
+        start, end = video.t_start, video.t_end
+    wanted = None if pd.isna(row["person"]) else int(row["person"])
+    person = _choose_person(video.persons, start, end, wanted)
+    if person is None:
+        who = "nobody is" if wanted is None else f"person {wanted} is not"
+        return f"{who} seen in [{start:g}, {end:g}) s"
+    subject = video.key if pd.isna(row["subject"]) else str(row["subject"])
+    return Example(
+        key=video.key,
+        person_id=person.id,
+        t_start=max(start, person.t_start),
+        t_end=min(end, person.t_end),
+        target=target,
+        label=int(target.argmax()),
+        subject=subject,
+        row=place,
+        name=str(row["name"]),
+        still=still,
+    )
+
+
+def _target(row: dict[Any, Any], classes: Sequence[str]) -> np.ndarray | str:
+    """(n,) float32 probabilities, or why there are none. Soft columns count before the label."""
+    columns = {name: row.get(f"p_{name}") for name in classes}
+    soft = {name: float(value) for name, value in columns.items() if value is not None and not pd.isna(value)}
+    if soft:
+        target = np.array([soft.get(name, 0.0) for name in classes], dtype=np.float64)
+        if target.sum() <= 0:
+            return "its soft label lies wholly outside the recipe's classes"
+        shares: np.ndarray = (target / target.sum()).astype(np.float32)
+        return shares
+    label = row["label"]
+    if pd.isna(label):
+        return "has no label"
+    if label not in classes:
+        return f"the label '{label}' is not among the recipe's classes"
+    target = np.zeros(len(classes), dtype=np.float64)
+    target[list(classes).index(label)] = 1
+    return target.astype(np.float32)
+
+
+def _choose_person(
+    persons: Sequence[PersonRecord], start: float, end: float, wanted: int | None
+) -> PersonRecord | None:
+    """The wanted person, or who is there longest in [start, end). None where they are not there at all."""
+
+    def shared_seconds(person: PersonRecord) -> float:
+        return min(end, person.t_end) - max(start, person.t_start)
+
+    there = [p for p in persons if shared_seconds(p) > 0 and wanted in (None, p.id)]
+    return max(there, key=lambda p: (shared_seconds(p), p.num_frames, -p.id), default=None)

@@ -1,0 +1,171 @@
+"""The recipe: one complete YAML file for one experiment, checked by pydantic.
+
+The sections under `model` are the config dataclasses of `videofer.models`, with their own checks. Importing
+this module imports torch (a second): the command line does it inside the commands that need a recipe.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from preprocessing.config_file import load_yaml, nearest
+from videofer import emotions
+from videofer.data.sampling import SampleSpec
+from videofer.models.accm import BodyConfig
+from videofer.models.face import FaceConfig
+from videofer.models.fusion import FusionConfig
+from videofer.models.model import ModelConfig
+
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class DataRecipe(_Section):
+    """What the classes are and how samples are taken from tracks; see `videofer.data.sampling`."""
+
+    classes: list[str] = Field(min_length=2)
+    num_clips: int = Field(ge=1, le=256)  # C
+    num_frames: int = Field(ge=1, le=256)  # K, per clip
+    clip_seconds: float = Field(gt=0)
+    window_seconds: float = Field(gt=0)
+    sampling: Literal["window", "interval"] = "window"
+    body_length: int = Field(default=32, ge=1, le=4096)  # L instants a window
+    eval_windows: int = Field(
+        default=3, ge=1
+    )  # evenly spaced in a labelled interval; their predictions are averaged
+    cache_crops: bool = True  # keep all labelled intervals' crops in memory, at the model's input size
+    max_cache_gib: float = Field(
+        8.0, gt=0
+    )  # with cache_crops: what is beyond is read from the store each time
+
+    @field_validator("classes")
+    @classmethod
+    def _canonical_classes(cls, value: list[str]) -> list[str]:
+        for name in value:
+            if emotions.is_emotion(name) and emotions.canonical(name) != name:
+                raise ValueError(f"the class {name!r} is called {emotions.canonical(name)!r} here")
+            meant = nearest(name, emotions.EMOTIONS, cutoff=0.85)
+            if meant is not None and meant != name:
+                raise ValueError(f"unknown emotion {name!r}; did you mean {meant!r}?")
+            if not name or name != name.strip() or not name.isprintable():
+                raise ValueError(f"{name!r} is not a usable class name")
+        if len(set(value)) != len(value):
+            raise ValueError(f"a class stands twice in {value}")
+        return value
+
+    @model_validator(mode="after")
+    def _clips_fit(self) -> DataRecipe:
+        if self.clip_seconds > self.window_seconds / self.num_clips + 1e-9:
+            raise ValueError(
+                f"clip_seconds is {self.clip_seconds:g}, but {self.num_clips} clips in a window of "
+                f"{self.window_seconds:g} s leave {self.window_seconds / self.num_clips:g} s each"
+            )
+        return self
+
+
+class ModelRecipe(_Section):
+    """Which parts the model has. Without a section (null) the part is not built."""
+
+    face: FaceConfig | None = None
+    body: BodyConfig | None = None
+    fusion: FusionConfig | None = None
+
+    @model_validator(mode="after")
+    def _parts_make_a_model(self) -> ModelRecipe:
+        if self.face is None and self.body is None:
+            raise ValueError("needs a face or a body section")
+        both = self.face is not None and self.body is not None
+        if both and self.fusion is None:
+            raise ValueError("face and body need a fusion section")
+        if not both and self.fusion is not None:
+            raise ValueError("a fusion section needs both face and body")
+        return self
+
+
+class AugmentRecipe(_Section):
+    """Random changes in training, the same for all frames of a sample. Zero switches a change off."""
+
+    flip: Share = 0.5  # probability of mirroring face and body
+    shift: float = Field(default=0.04, ge=0, le=0.5)  # of the crop's side
+    scale: float = Field(default=0.06, ge=0, le=0.5)  # crop is scaled by 1 +- this
+    rotate_degrees: float = Field(default=6.0, ge=0, le=90)
+    brightness: float = Field(default=0.15, ge=0, le=1)  # +- this share of full range is added
+    contrast: float = Field(default=0.15, ge=0, le=0.9)  # factor 1 +- this about the middle
+    colour: float = Field(default=0.06, ge=0, le=0.5)  # factor 1 +- this for each of red, green, blue
+    erase: Share = 0.0  # probability of a grey rectangle over a part of the face
+    joint_noise: float = Field(default=0.01, ge=0, le=0.2)  # std of joint positions, of the body's height
+    joint_drop: Share = 0.03  # probability that a joint is unseen for the whole sample
+    body_rotate_degrees: float = Field(default=4.0, ge=0, le=90)
+
+
+class TrainingRecipe(_Section):
+    """How the model is trained."""
+
+    epochs: int = Field(ge=1)
+    batch_size: int = Field(ge=1)  # per process
+    samples_per_epoch: int | None = Field(default=None, ge=1)  # none: each labelled interval once
+    balanced_sampling: bool = False  # draw classes equally often
+    class_weights: Literal["none", "balanced"] = "none"
+    label_smoothing: float = Field(default=0.0, ge=0, lt=1)
+    optimizer: Literal["adamw", "sgd"] = "adamw"
+    lr: float = Field(gt=0)
+    momentum: float = Field(default=0.9, ge=0, lt=1)  # sgd
+    weight_decay: float = Field(default=0.01, ge=0)
+    schedule: Literal["constant", "cosine", "step"] = "cosine"
+    warmup_epochs: float = Field(default=0.0, ge=0)
+    step_epochs: int = Field(default=50, ge=1)  # step: every so many epochs the rate is multiplied ...
+    step_gamma: float = Field(default=0.1, gt=0, le=1)  # ... by this
+    grad_clip: float | None = Field(default=1.0, gt=0)  # largest gradient norm
+    amp: Literal["auto", "off", "bf16", "fp16"] = "auto"  # auto: bf16 or fp16 on a GPU, off on a CPU
+    val_subjects: list[str] | None = None  # none: drawn, val_fraction of the training subjects
+    val_fraction: float = Field(default=0.2, gt=0, lt=1)
+    monitor: Literal["val_uar", "val_loss"] = "val_uar"  # chooses the best epoch
+    patience: int | None = Field(default=None, ge=1)  # epochs without a better one before stopping
+    seed: int = Field(default=0, ge=0, lt=2**31)
+    loader_workers: int = Field(default=0, ge=0)  # processes that prepare samples; 0: no extra one
+    augment: AugmentRecipe = AugmentRecipe()
+
+
+class Recipe(_Section):
+    """One experiment, complete."""
+
+    name: str = Field(min_length=1)
+    description: str = ""
+    data: DataRecipe
+    model: ModelRecipe
+    training: TrainingRecipe
+
+    def sample_spec(self) -> SampleSpec:
+        """The shape of the samples that this recipe's model takes."""
+        face, body = self.model.face, self.model.body
+        return SampleSpec(
+            num_clips=self.data.num_clips,
+            num_frames=self.data.num_frames,
+            clip_seconds=self.data.clip_seconds,
+            window_seconds=self.data.window_seconds,
+            sampling=self.data.sampling,
+            body_length=self.data.body_length,
+            num_joints=body.num_joints if body else 17,
+            input_size=face.input_size if face else 112,
+            use_face=face is not None,
+            use_body=body is not None,
+        )
+
+    def emotion_model_config(self) -> ModelConfig:
+        """The configuration of `videofer.models.model.EmotionModel`."""
+        model = self.model
+        return ModelConfig(
+            num_classes=len(self.data.classes), face=model.face, body=model.body, fusion=model.fusion
+        )
+
+
+def load_recipe(path: Path, overrides: Sequence[str] = ()) -> Recipe:
+    """Reads a recipe. overrides: "training.epochs=3". ConfigError is one line for the user."""
+    return load_yaml(path, Recipe, overrides)

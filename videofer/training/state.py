@@ -1,0 +1,94 @@
+"""The training state on disk, from which a killed run goes on as if nothing had happened.
+
+It is written whole after every epoch. There is no random state in it: every epoch seeds its generators from
+(seed, epoch, process), so an epoch does not depend on how the run came to it.
+"""
+
+from __future__ import annotations
+
+import io
+import pickle
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from cache.atomic import atomic_write
+from preprocessing.config_file import dump_yaml
+from videofer.recipe import Recipe
+from videofer.training.split import TrainingError
+
+STATE_DIR = "state"
+_VERSION = 1
+
+
+@dataclass
+class State:
+    """Where a run stands after `epoch` whole epochs."""
+
+    epoch: int = 0
+    step: int = 0  # optimiser steps so far
+    model: dict[str, torch.Tensor] = field(default_factory=dict)
+    optimizer: dict[str, Any] = field(default_factory=dict)
+    scaler: dict[str, Any] = field(default_factory=dict)
+    best: dict[str, torch.Tensor] = field(default_factory=dict)  # weights of the best epoch
+    history: list[dict[str, float]] = field(default_factory=list)  # figures of each epoch
+    seconds: float = 0.0  # spent in training, over all resumptions
+
+
+def save_state(out: Path, state: State, *, recipe: Recipe, fingerprint: str, num_processes: int) -> None:
+    """Replaces RUN/state/last.pt."""
+    (out / STATE_DIR).mkdir(parents=True, exist_ok=True)
+    buffer = io.BytesIO()
+    made_for = {"recipe": dump_yaml(recipe), "fingerprint": fingerprint, "num_processes": num_processes}
+    torch.save({"version": _VERSION, "made_for": made_for, **vars(state)}, buffer)
+    with atomic_write(_path(out)) as file:
+        file.write(buffer.getbuffer())
+
+
+def load_state(out: Path, *, recipe: Recipe, fingerprint: str, num_processes: int) -> State | None:
+    """The state of a run, None where it has not finished an epoch.
+
+    TrainingError where it was made by another recipe, other data, or another number of processes: to go on
+    would give a model that no single recipe describes.
+    """
+    path = _path(out)
+    if not path.is_file():
+        return None
+    try:
+        values = torch.load(path, map_location="cpu", weights_only=True)
+        version, made_for = values.pop("version"), values.pop("made_for")
+    except (RuntimeError, pickle.UnpicklingError, KeyError, EOFError, AttributeError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise TrainingError(f"{path} cannot be read: {reason}") from None
+    if version != _VERSION:
+        raise TrainingError(f"{path} is of version {version}, this program writes {_VERSION}")
+    if made_for["recipe"] != dump_yaml(recipe):
+        pairs = zip(made_for["recipe"].splitlines(), dump_yaml(recipe).splitlines(), strict=False)
+        was, now = next(((a, b) for a, b in pairs if a != b), ("shorter or longer", "as given"))
+        raise TrainingError(
+            f"cannot resume {out}: it was begun with another recipe ('{was.strip()}', now '{now.strip()}')"
+        )
+    if made_for["fingerprint"] != fingerprint:
+        raise TrainingError(f"cannot resume {out}: the labelled intervals in store or manifest have changed")
+    if made_for["num_processes"] != num_processes:
+        raise TrainingError(
+            f"cannot resume {out}: it was begun with {made_for['num_processes']} workers, not {num_processes}"
+        )
+    return State(**values)
+
+
+def has_state(out: Path) -> bool:
+    """Whether there is a run to resume."""
+    return _path(out).is_file()
+
+
+def seed_epoch(seed: int, epoch: int, rank: int) -> None:
+    """Seeds torch for one epoch in one process; the data set seeds itself."""
+    torch.manual_seed(int(np.random.SeedSequence([seed, epoch, rank]).generate_state(1, np.uint32)[0]))
+
+
+def _path(out: Path) -> Path:
+    return out / STATE_DIR / "last.pt"
