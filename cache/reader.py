@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 
 from cache.codecs import decode_jpeg
 from cache.errors import CorruptError, StoreError
@@ -41,6 +42,7 @@ class StoreReader:
         self._max_open_shards = max_open_shards
         self._cache_bytes = cache_bytes
         self._maps: LRU[np.ndarray] = LRU(max_open_shards, lambda _: 1)
+        self._windows: LRU[np.ndarray] = LRU(max_open_shards, lambda _: 1)
         self._tables: LRU[SegmentTables] = LRU(cache_bytes, lambda tables: tables.nbytes + 1000)
         self._tracks: LRU[PersonTrack] = LRU(cache_bytes, lambda track: track.nbytes + 4000)
         self._records: LRU[VideoRecord] = LRU(1024, lambda _: 1)
@@ -79,41 +81,48 @@ class StoreReader:
         positions = set(places[:, 0].tolist())
         if -1 in positions:
             self._refuse(track, rows)
-        first = track._segments[min(positions, default=0)]
-        side = self._segment_tables(track.video_key, first).crop_size
-        out = np.empty((len(rows), side, side, 3), np.uint8)
-        for position in positions:
-            where = np.flatnonzero(places[:, 0] == position) if len(positions) > 1 else np.arange(len(rows))
-            self._read_places(track.video_key, track._segments[position], places[where], out, where)
-        return out
+        if len(positions) <= 1:
+            segment = track._segments[min(positions, default=0)]
+            return self._read_places(track.video_key, segment, places)
+        parts = [np.flatnonzero(places[:, 0] == position) for position in positions]
+        crops = np.concatenate(
+            [
+                self._read_places(track.video_key, track._segments[position], places[part])
+                for position, part in zip(positions, parts, strict=True)
+            ]
+        )
+        return crops[np.argsort(np.concatenate(parts))]
 
-    def _read_places(
-        self, key: str, segment: SegmentRecord, places: np.ndarray, out: np.ndarray, where: np.ndarray
-    ) -> None:
-        """Fill out[where] with the crops at these places, all of them in one segment."""
+    def _read_places(self, key: str, segment: SegmentRecord, places: np.ndarray) -> np.ndarray:
+        """Crops (n, S, S, 3) at places (n, 4), PersonTrack._crops, all of them in one segment."""
         tables = self._segment_tables(key, segment)
-        memory = self._maps.get(segment.shard, lambda: _map_file(self.store.shard_path(segment.shard)))
         _, chunks, starts, sizes = places.T
         if self._check_crc and not tables.checked[chunks].all():
-            self._check_chunks(memory, tables, chunks, key, segment)
+            self._check_chunks(tables, chunks, key, segment)
         starts = tables.chunk_offsets[chunks] + starts
-        spans = zip(where.tolist(), starts.tolist(), (starts + sizes).tolist(), strict=True)
+        shape = len(places), tables.crop_size, tables.crop_size, 3
         if tables.codec == "plain":
-            flat = out.reshape(len(out), -1)
-            for i, start, end in spans:
-                flat[i] = memory[start:end]
-        else:
-            for i, start, end in spans:
-                decode_jpeg(memory[start:end], out[i])
+            # Row i of this view is the crop that begins at byte i: all crops are copied by one indexing.
+            crop_bytes = tables.crop_size**2 * 3
+            windows = self._windows.get(
+                segment.shard, lambda: sliding_window_view(self._map(segment.shard), crop_bytes)
+            )
+            crops: np.ndarray = windows[starts].reshape(shape)
+            return crops
+        memory = self._map(segment.shard)
+        crops = np.empty(shape, np.uint8)
+        for crop, start, end in zip(crops, starts.tolist(), (starts + sizes).tolist(), strict=True):
+            decode_jpeg(memory[start:end], crop)
+        return crops
 
     def _check_chunks(
         self,
-        memory: np.ndarray,
         tables: SegmentTables,
         chunks: np.ndarray,
         key: str,
         segment: SegmentRecord,
     ) -> None:
+        memory = self._map(segment.shard)
         for chunk in np.unique(chunks[~tables.checked[chunks]]).tolist():
             start, entry = int(tables.chunk_offsets[chunk]), tables.chunks[chunk]
             if crc32c(memory[start : start + int(entry["num_bytes"])]) != int(entry["crc32c"]):
@@ -122,6 +131,10 @@ class StoreReader:
                     f"segment {segment.index}, face track {entry['local_id']}, crop chunk {chunk}"
                 )
             tables.checked[chunk] = True
+
+    def _map(self, shard: str) -> np.ndarray:
+        """The whole file as bytes."""
+        return self._maps.get(shard, lambda: _map_file(self.store.shard_path(shard)))
 
     def _load_track(self, key: str, person_id: int) -> PersonTrack:
         video = self.video(key)

@@ -10,7 +10,7 @@ import contextlib
 import time
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 from uuid import uuid4
 
 from cache.atomic import PARTIAL_SUFFIX, fsync_file, publish
@@ -40,6 +40,8 @@ class ShardWriter:
         max_bytes: int = 1 << 30,
         max_age_seconds: float = 300,
     ) -> None:
+        if codec not in get_args(Codec):
+            raise ValueError(f"codec must be one of {get_args(Codec)}, got {codec!r}")
         self.folder = store_dir / "shards"
         self.codec: Codec = codec
         self.crop_size = crop_size

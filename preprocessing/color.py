@@ -147,12 +147,23 @@ def picture_to_reduced_rgb(
 
 
 def resample(image: np.ndarray, size_wh: tuple[int, int]) -> np.ndarray:
-    """To a new size: averages areas when shrinking, interpolates when growing."""
-    height, width = image.shape[:2]
-    if (width, height) == size_wh:
+    """To a new size: averages areas when shrinking, interpolates when growing.
+
+    Halves as often as it can: that is vectorised in OpenCV, while areas of uneven ratios are ten times slower.
+    """
+    width, height = size_wh
+    while _halves(image.shape[1], width) and _halves(image.shape[0], height):
+        image = cv2.resize(image, (image.shape[1] // 2, image.shape[0] // 2), interpolation=cv2.INTER_AREA)
+    ratio_x, ratio_y = image.shape[1] / width, image.shape[0] / height
+    if ratio_x == ratio_y == 1:
         return image
-    shrinks = size_wh[0] <= width and size_wh[1] <= height
-    return cv2.resize(image, size_wh, interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
+    is_whole = ratio_x.is_integer() and ratio_y.is_integer()
+    is_area = min(ratio_x, ratio_y) >= 1 and (is_whole or max(ratio_x, ratio_y) > 2)
+    return cv2.resize(image, size_wh, interpolation=cv2.INTER_AREA if is_area else cv2.INTER_LINEAR)
+
+
+def _halves(size: int, target: int) -> bool:
+    return size >= 2 * target and size % 2 == 0
 
 
 def thumbnail(luma: np.ndarray, bits: int = 8) -> np.ndarray:

@@ -36,7 +36,9 @@ AUDIO_SUFFIXES = frozenset({
 # fmt: on
 KEYPOINT_SUFFIX = ".keypoints.npz"
 FPS_FILE = "frames.txt"  # in a folder of pictures: its first number is their rate
-_FPS = re.compile(r"\s*(?:fps)?\s*[:=]?\s*(\d{1,9}(?:\.\d{1,9}|/0*[1-9]\d{0,8})?)", re.ASCII | re.IGNORECASE)
+_FPS = re.compile(
+    r"\s*(?:fps)?\s*[:=]?\s*(\d{1,9}(?:\.\d{1,9}|/0*[1-9]\d{0,8})?)(?![\d./])", re.ASCII | re.IGNORECASE
+)
 
 log = logging.getLogger(__name__)
 
@@ -222,7 +224,9 @@ def _declared_fps(path: Path) -> float | None:
     except OSError:
         return None
     match = re.match(
-        r"\s*(?:fps)?\s*[:=]?\s*(\d{1,9}(?:\.\d{1,9}|/0*[1-9]\d{0,8})?)", text, re.ASCII | re.IGNORECASE
+        r"\s*(?:fps)?\s*[:=]?\s*(\d{1,9}(?:\.\d{1,9}|/0*[1-9]\d{0,8})?)(?![\d./])",
+        text,
+        re.ASCII | re.IGNORECASE,
     )
     fps = float(Fraction(match[1])) if match else 0.0
     return fps if fps > 0 else None
@@ -240,12 +244,12 @@ def _sidecar_beside(walk: _Walk, path: Path) -> Path | None:
     return next((folder for folder in folders if openpose_files(folder)), None)
 
 
-def _owner(folder_name: str) -> str:
-    """The stem of the video to which an OpenPose folder belongs by its name."""
+def _owner(folder_name: str) -> str | None:
+    """The stem of the video to which an OpenPose folder belongs by its name, None where it tells none."""
     for ending in ("_keypoints", ".openpose"):
         if folder_name.endswith(ending):
             return folder_name[: -len(ending)]
-    return folder_name
+    return None
 
 
 def _is_media(path: Path) -> bool:

@@ -1,4 +1,4 @@
-"""Encodes small real videos for tests. Every frame tells its number, so that none can be mistaken for another."""
+"""Encodes small real videos for tests. Every frame tells its number: none can be mistaken for another."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy as np
 
 
 def numbered_picture(number: int, width: int = 64, height: int = 48) -> np.ndarray:
-    """(h, w, 3) uint8: smooth colours that survive any codec, without symmetry; brightness tells the number."""
+    """(h, w, 3) uint8: smooth colours that survive any codec, no symmetry; blue tells the number."""
     y, x = np.mgrid[0:height, 0:width]
     red = 40 + 150 * x / width
     green = 40 + 150 * y / height
@@ -38,13 +38,15 @@ def write_video(
     audio_start_seconds: Fraction | None = None,
     second_size_wh: tuple[int, int] | None = None,
 ) -> Path:
-    """Writes one picture a time stamp; optionally with sound and with a second video stream of another size."""
+    """Writes one picture a time stamp; on request with sound and a second video stream of another size."""
     options = {"preset": "ultrafast", "crf": "12"} if codec == "libx264" else {}
     if container_format is None and path.suffix.lower() in (".mp4", ".mov"):
         # else the writer would round the times to a scale of its own
         container_options = {"video_track_timescale": str(time_base.denominator), **(container_options or {})}
     with av.open(path, "w", format=container_format, options=container_options or {}) as container:
-        streams = [_add_stream(container, codec, size_wh, pix_fmt, time_base, options | (codec_options or {}))]
+        streams = [
+            _add_stream(container, codec, size_wh, pix_fmt, time_base, options | (codec_options or {}))
+        ]
         if second_size_wh is not None:
             streams.append(_add_stream(container, codec, second_size_wh, pix_fmt, time_base, options))
         if display_matrix is not None:
@@ -70,7 +72,9 @@ def write_video(
 def write_audio(path: Path) -> Path:
     """A sound file without a picture."""
     with av.open(path, "w") as container:
-        _write_tone(container, container.add_stream("aac", rate=8000, layout="mono"), Fraction(0), num_blocks=8)
+        _write_tone(
+            container, container.add_stream("aac", rate=8000, layout="mono"), Fraction(0), num_blocks=8
+        )
     return path
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import cv2
 import numpy as np
 
 from preprocessing import color
@@ -153,6 +154,8 @@ def _patch_with_edges(
     left, top = min(max(x0, 0), width - 1), min(max(y0, 0), height - 1)
     right, bottom = max(min(x1, width), left + 1), max(min(y1, height), top + 1)
     inner = read(left, top, right, bottom)
-    columns = np.clip(np.arange(x0, x1), left, right - 1) - left
-    rows = np.clip(np.arange(y0, y1), top, bottom - 1) - top
-    return inner[rows][:, columns]
+    missing_x, missing_y = x1 - x0 - (right - left), y1 - y0 - (bottom - top)
+    before_x, before_y = min(max(left - x0, 0), missing_x), min(max(top - y0, 0), missing_y)
+    return cv2.copyMakeBorder(
+        inner, before_y, missing_y - before_y, before_x, missing_x - before_x, cv2.BORDER_REPLICATE
+    )

@@ -56,6 +56,8 @@ class PyAVDecoder:
                 self.warnings += [f"{count} frames skipped: {why}" for why, count in seen.skipped.items()]
             if complaint is not None:
                 raise InputError(STAGE, _damage(stream, seen, complaint))
+            if is_cut_off(source.path):
+                self.warnings.append("the file is cut off near its end")
             if seen.num_frames == 0:
                 raise InputError(STAGE, "; ".join(["no frame could be decoded", *self.warnings]))
 
@@ -115,6 +117,8 @@ def _early_end(source: Source, probe: Probe, stream: Any, seen: _Seen) -> str | 
 
 
 def _damage(stream: Any, seen: _Seen, why: str) -> str:
+    if seen.num_frames == 0:
+        return f"no frame could be decoded: {why}"
     seconds = float((seen.end_pts - seen.first_pts) * stream.time_base)
     declared = f", {stream.frames} declared" if stream.frames else ""
     return f"damaged after {seconds:.1f} s: {seen.num_frames} frames decoded{declared}: {why}"

@@ -120,8 +120,17 @@ def natural_key(name: str) -> list[tuple[int, int, str]]:
 
 
 def frame_time_us(index: int, fps: float | None) -> int:
-    """Microseconds at which a frame of a folder starts."""
-    return round(Fraction(index * 1_000_000) / (Fraction(fps).limit_denominator(1001) if fps else 1))
+    """Microseconds at which a frame of a folder starts; without a rate frames are 1 s apart."""
+    return round(index * 1_000_000 / (Fraction(1) if fps is None else exact_rate(fps)))
+
+
+def exact_rate(fps: float) -> Fraction:
+    """What a rounded rate means: 29.97 is 30000/1001, which after an hour is 3.6 ms away from 2997/100."""
+    for rate in (24, 30, 48, 60, 120):
+        television = Fraction(rate * 1000, 1001)
+        if abs(fps - television) < 0.005:
+            return television
+    return Fraction(fps).limit_denominator(100_000)
 
 
 def _read_upright(path: Path, limits: Limits) -> np.ndarray:

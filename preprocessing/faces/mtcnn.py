@@ -13,7 +13,7 @@ from preprocessing.types import Faces
 from preprocessing.weights import EngineChoice
 
 MIN_FACE_PIXELS = 20
-MIN_SCORE = 0.82  # in our footage faces score 0.83 and more, what is none at most 0.81
+MIN_SCORE = 0.82  # the lowest true face of our footage has 0.83; above it, hands near a face at times
 STAGE_THRESHOLDS = (0.6, 0.7, 0.7)
 WEIGHT_FILES = ("pnet.pt", "rnet.pt", "onet.pt")
 

@@ -34,6 +34,11 @@ class PersonDetector:
                 "known: one output (YOLOX), or dets and labels (RTMDet)"
             )
         self._input = self._session.get_inputs()[0]
+        if len(self._input.shape) != 4:
+            raise WeightsError(
+                f"{path} is no known person detector: input {self._input.shape}, "
+                "expected (N, 3, height, width)"
+            )
         height, width = self._input.shape[2:]
         if self._is_rtmdet:
             self._size_wh = (_or(width, RTMDET_SIDE), _or(height, RTMDET_SIDE))
@@ -75,7 +80,7 @@ class PersonDetector:
             (raw,) = self._session.run(None, {self._input.name: blob})
             scores = raw[0, :, 4] * raw[0, :, 5]  # objectness x class 0, person
             centre = (raw[0, :, :2] + self._cells) * self._cell_stride
-            half_size = np.exp(raw[0, :, 2:4]) * self._cell_stride / 2
+            half_size = np.exp(raw[0, :, 2:4].clip(max=10)) * self._cell_stride / 2
             boxes = np.concatenate([centre - half_size, centre + half_size], axis=1)
         good = scores >= self._min_score
         boxes, scores = boxes[good].astype(np.float32), scores[good].astype(np.float32)

@@ -55,7 +55,7 @@ class ChildHandle:
     """One child process."""
 
     def __init__(self, process: BaseProcess, requests: Connection, vitals: Connection) -> None:
-        self._process, self.requests, self._vitals = process, requests, vitals
+        self._process, self.requests, self.signs = process, requests, vitals
         self._newest: Vitals | None = None
 
     def submit(self, job: Job | None) -> None:
@@ -80,17 +80,18 @@ class ChildHandle:
 
     def vitals(self) -> Vitals | None:
         try:
-            while self._vitals.poll():
-                self._newest = self._vitals.recv()
+            while self.signs.poll():
+                self._newest = self.signs.recv()
         except (EOFError, OSError):
-            pass  # it died; reply() says so
+            self._process.join(5)
+            raise WorkerLostError(_how(self._process)) from None
         return self._newest
 
     def kill(self) -> None:
         self._process.kill()
         self._process.join()
         self.requests.close()
-        self._vitals.close()
+        self.signs.close()
 
 
 class ChildPool:
@@ -112,7 +113,7 @@ class ChildPool:
         return ChildHandle(process, ours, our_vitals)
 
     def wait(self, handles: list[Handle], timeout_seconds: float) -> None:
-        pipes = [h.requests for h in handles if isinstance(h, ChildHandle)]
+        pipes = [pipe for h in handles if isinstance(h, ChildHandle) for pipe in (h.requests, h.signs)]
         multiprocessing.connection.wait(pipes, timeout_seconds)
 
     def close(self) -> None:

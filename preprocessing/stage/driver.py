@@ -53,6 +53,7 @@ class _Worker:
 
     handle: Handle
     born: float
+    starting: bool = True  # until its first sign of life; a death before it is no video's fault
     job: Job | None = None
     alone: bool = False  # this job runs alone in this process
     used: bool = False
@@ -65,7 +66,7 @@ class _Worker:
 
     @property
     def busy(self) -> bool:
-        return self.job is not None or self.sealing
+        return self.starting or self.job is not None or self.sealing
 
 
 class Driver:
@@ -100,11 +101,11 @@ class Driver:
             while True:
                 self._assign()
                 busy = [w for w in self._workers if w.busy]
-                if not busy and not self._queue and not self._suspects:
+                if not self._queue and not self._suspects and all(w.starting for w in busy):
                     if not any(w.unsealed for w in self._workers):
                         break
                     self._seal_all()
-                    continue
+                    busy = [w for w in self._workers if w.busy]
                 self._pool.wait([w.handle for w in busy], POLL_SECONDS)
                 for worker in busy:
                     self._attend(worker)
@@ -115,30 +116,21 @@ class Driver:
     # --- handing out -----------------------------------------------------------------------------
 
     def _assign(self) -> None:
-        while self._suspects and (worker := self._fresh_worker()):
-            self._start(worker, self._suspects.popleft(), alone=True)
-        idle = [w for w in self._workers if not w.busy and not w.alone]
-        while self._queue:
-            if not idle and len(self._workers) >= self._num_workers:
-                return
-            self._start(idle.pop() if idle else self._spawn(), self._queue.popleft(), alone=False)
-
-    def _fresh_worker(self) -> _Worker | None:
-        """A process that has done nothing yet, in place of an idle one if all places are taken."""
-        if len(self._workers) >= self._num_workers:
-            idle = next((w for w in self._workers if not w.busy), None)
-            if idle is None:
-                return None
-            if idle.unsealed:
-                self._request_seal(idle)
-                return None
-            self._remove(idle)
-        return self._spawn()
-
-    def _spawn(self) -> _Worker:
-        worker = _Worker(self._pool.spawn(), born=self._clock(), last_progress=self._clock())
-        self._workers.append(worker)
-        return worker
+        """Give every idle worker a job, and start as many workers as there is work for."""
+        for worker in [w for w in self._workers if not w.busy]:
+            if self._suspects and not worker.used:
+                self._start(worker, self._suspects.popleft(), alone=True)
+            elif self._suspects and worker.unsealed:
+                self._request_seal(worker)  # to make room for a fresh one
+            elif self._suspects:
+                self._remove(worker)
+            elif self._queue:
+                self._start(worker, self._queue.popleft(), alone=False)
+        num_wanted = len(self._suspects) + len(self._queue)
+        num_wanted -= sum(worker.starting for worker in self._workers)
+        for _ in range(min(num_wanted, self._num_workers - len(self._workers))):
+            now = self._clock()
+            self._workers.append(_Worker(self._pool.spawn(), born=now, last_progress=now))
 
     def _start(self, worker: _Worker, job: Job, *, alone: bool) -> None:
         job.attempts += 1
@@ -161,6 +153,13 @@ class Driver:
 
     def _attend(self, worker: _Worker) -> None:
         try:
+            if worker.starting:
+                worker.starting = worker.handle.vitals() is None
+                if worker.starting and self._clock() - worker.born > self._watch.start_seconds:
+                    self._bury(worker, f"no sign of life {self._watch.start_seconds:.0f} s after the start")
+                elif not worker.starting:
+                    self._deaths_at_start = 0
+                return
             reply = worker.handle.reply()
             if reply is not None:
                 self._take(worker, reply)
@@ -197,20 +196,16 @@ class Driver:
 
     def _bury(self, worker: _Worker, reason: str) -> None:
         """The worker is dead or must die: save what can be, send its job to run alone or give it up."""
-        born_dead = worker.beats < 0
         self.totals.num_workers_lost += 1
         job, alone = worker.job, worker.alone
         self._remove(worker)
         for lost, _ in worker.unsealed:
             lost.attempts -= 1
             self._queue.append(lost)
-        if born_dead:
+        if worker.starting:
             self._deaths_at_start += 1
             if self._deaths_at_start >= 3:
                 raise StageError(f"workers cannot start: {reason}")
-            if job is not None:
-                job.attempts -= 1
-                (self._suspects if alone else self._queue).appendleft(job)
         elif job is not None and alone:
             self._fail(job, "worker", "WorkerLostError", reason)
         elif job is not None:
@@ -223,10 +218,7 @@ class Driver:
     # --- finishing -------------------------------------------------------------------------------
 
     def _take(self, worker: _Worker, reply: Reply) -> None:
-        self._deaths_at_start = 0
         job, worker.job, worker.sealing = worker.job, None, False
-        if worker.beats < 0:
-            worker.beats = 0
         if job is not None and reply.outcome is not None:
             worker.unsealed.append((job, reply.outcome))
             self.totals.num_done += 1

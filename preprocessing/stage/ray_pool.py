@@ -37,8 +37,9 @@ class RayHandle:
         self._newest: Vitals | None = None
 
     @property
-    def request(self) -> Any:
-        return self._request
+    def awaited(self) -> Any:
+        """What to wait for: the answer that is under way, or the first sign of life."""
+        return self._vitals_request if self._request is None else self._request
 
     def submit(self, job: Job) -> None:
         self._request = self._actor.process.remote(job)
@@ -103,9 +104,9 @@ class RayPool:
     def wait(self, handles: list[Handle], timeout_seconds: float) -> None:
         import ray
 
-        requests = [h.request for h in handles if isinstance(h, RayHandle) and h.request is not None]
-        if requests:
-            ray.wait(requests, num_returns=1, timeout=timeout_seconds)
+        awaited = [h.awaited for h in handles if isinstance(h, RayHandle)]
+        if awaited:
+            ray.wait(awaited, num_returns=1, timeout=timeout_seconds)
 
     def close(self) -> None:
         import ray

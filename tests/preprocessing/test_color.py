@@ -17,7 +17,9 @@ LIMITED, FULL = 1, 2
 ACCURATE = Interpolation.BILINEAR | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT
 
 
-def plane_frame(pix_fmt: str, colorspace: int, color_range: int, size_wh: tuple[int, int] = (96, 72)) -> av.VideoFrame:
+def plane_frame(
+    pix_fmt: str, colorspace: int, color_range: int, size_wh: tuple[int, int] = (96, 72)
+) -> av.VideoFrame:
     """A smooth picture in the given format, tagged as a decoder would tag it."""
     rgb = av.VideoFrame.from_ndarray(numbered_picture(3, *size_wh)[size_wh[1] // 4 :], format="rgb24")
     frame = rgb.reformat(format=pix_fmt)
@@ -142,6 +144,17 @@ def test_reduced_is_near_the_resampled_whole(pix_fmt: str, size_wh: tuple[int, i
     error = np.abs(reduced.astype(int) - color.resample(whole_rgb(frame), size_wh))
     assert error.mean() <= 1.5
     assert error.max() <= 10
+
+
+@pytest.mark.parametrize("size_wh", [(80, 60), (40, 30), (60, 30), (53, 40), (81, 60), (200, 150), (20, 100)])
+def test_resample_keeps_light_and_place(size_wh: tuple[int, int]) -> None:
+    """A ramp stays a ramp at the same place, however it was shrunk or grown."""
+    ramp = np.tile(np.linspace(20, 220, 160), (120, 1)).astype(np.uint8)
+    resampled = color.resample(ramp, size_wh).astype(float)
+    assert resampled.shape == (size_wh[1], size_wh[0])
+    centres = (np.arange(size_wh[0]) + 0.5) / size_wh[0] * 160 - 0.5
+    expected = np.interp(centres, np.arange(160), ramp[0])
+    assert np.abs(resampled - expected).max() <= 2
 
 
 @pytest.mark.parametrize("shape", [(480, 640), (9, 5), (1080, 1920), (300, 40)])

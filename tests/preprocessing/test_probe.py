@@ -138,7 +138,7 @@ def test_playlists_cannot_name_other_files(tmp_path: Path) -> None:
         "a.m3u8": f"#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\n{secret}\n#EXT-X-ENDLIST\n",
         "a.txt": f"ffconcat version 1.0\nfile '{secret}'\n",
         "b.mp4": f"#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\nfile://{secret}\n#EXT-X-ENDLIST\n",
-        "a.mpd": f'<?xml version="1.0"?><MPD xmlns="urn:mpeg:dash:schema:mpd:2011"><BaseURL>{secret}</BaseURL></MPD>',
+        "a.mpd": f'<MPD xmlns="urn:mpeg:dash:schema:mpd:2011"><BaseURL>{secret}</BaseURL></MPD>',
     }
     for name, text in lists.items():
         (tmp_path / name).write_text(text)
@@ -158,14 +158,18 @@ def test_absurd_picture_size_in_the_header(tmp_path: Path) -> None:
         patched = data.replace(struct.pack("<II", 64, 48), struct.pack("<II", width, height))
         assert patched != data
         (tmp_path / "b.avi").write_bytes(patched)
-        assert "pixels" in reason(video(tmp_path / "b.avi")) or "not a video" in reason(video(tmp_path / "b.avi"))
+        assert "pixels" in reason(video(tmp_path / "b.avi")) or "not a video" in reason(
+            video(tmp_path / "b.avi")
+        )
 
 
 def test_absurd_picture_size_in_an_mp4_header(tmp_path: Path) -> None:
     """The width and height of the sample entry are 16 bits each."""
     data = write_video(tmp_path / "a.mp4", codec="mpeg4").read_bytes()
     assert data.count(struct.pack(">HH", 64, 48)) == 1
-    (tmp_path / "b.mp4").write_bytes(data.replace(struct.pack(">HH", 64, 48), struct.pack(">HH", 65535, 65535)))
+    (tmp_path / "b.mp4").write_bytes(
+        data.replace(struct.pack(">HH", 64, 48), struct.pack(">HH", 65535, 65535))
+    )
     facts_or_error: object
     try:
         facts_or_error = probe(video(tmp_path / "b.mp4"))

@@ -23,15 +23,12 @@ from preprocessing.skeletons.layouts import (
 )
 from preprocessing.types import InputError
 
-BODY25_NAMES = (
-    "nose neck right_shoulder right_elbow right_wrist left_shoulder left_elbow left_wrist mid_hip "
-    "right_hip right_knee right_ankle left_hip left_knee left_ankle right_eye left_eye right_ear left_ear "
-    "left_big_toe left_small_toe left_heel right_big_toe right_small_toe right_heel"
-).split()
-OPENPOSE18_NAMES = (
-    "nose neck right_shoulder right_elbow right_wrist left_shoulder left_elbow left_wrist "
-    "right_hip right_knee right_ankle left_hip left_knee left_ankle right_eye left_eye right_ear left_ear"
-).split()
+BODY25 = """nose neck right_shoulder right_elbow right_wrist left_shoulder left_elbow left_wrist mid_hip
+right_hip right_knee right_ankle left_hip left_knee left_ankle right_eye left_eye right_ear left_ear
+left_big_toe left_small_toe left_heel right_big_toe right_small_toe right_heel"""
+OPENPOSE18 = """nose neck right_shoulder right_elbow right_wrist left_shoulder left_elbow left_wrist
+right_hip right_knee right_ankle left_hip left_knee left_ankle right_eye left_eye right_ear left_ear"""
+BODY25_NAMES, OPENPOSE18_NAMES = BODY25.split(), OPENPOSE18.split()
 
 
 def some_keypoints(num_rows: int, num_people: int = 1) -> np.ndarray:

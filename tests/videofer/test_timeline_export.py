@@ -51,7 +51,8 @@ def test_all_formats_are_written_and_read_back(timeline: pd.DataFrame, tmp_path:
     assert records[2]["person"] is None
     assert records[2]["p_anger"] is None
     assert records[0]["person"] == 0
-    pd.testing.assert_frame_equal(pd.DataFrame(records), timeline, rtol=0, atol=1e-6, check_dtype=False)
+    again = pd.DataFrame(records).astype({"person": "Int64"})
+    pd.testing.assert_frame_equal(again, timeline, rtol=0, atol=1e-6, check_dtype=False)
 
 
 def test_csv_has_fixed_decimals(timeline: pd.DataFrame) -> None:

@@ -106,9 +106,9 @@ def test_modalities_and_attributes(model: LoadedModel, reader: StoreReader) -> N
     assert fused.attrs["video"] == "two.mp4"
     assert fused.attrs["hop_seconds"] == pytest.approx(0.4)
     pd.testing.assert_frame_equal(fused, make_timeline(model, reader, "two"))
-    one = body["person"] == 1
+    one = (body["person"] == 1).fillna(False).to_numpy(dtype=bool)
     assert set(body[one]["state"]) == {"no_prediction"}
-    assert (face[one.to_numpy()]["confidence"].notna()).all()
+    assert face[one]["confidence"].notna().all()
 
 
 def test_wrong_arguments_fail(model: LoadedModel, reader: StoreReader) -> None:

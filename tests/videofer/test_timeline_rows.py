@@ -21,7 +21,7 @@ def rows_of(spans: list[tuple[float, float]], decoded: float, duration: float, h
 
 
 def uncovered_or_torn(rows: pd.DataFrame, duration: float) -> str:
-    """What is wrong with the tiling of [0, duration); empty if nothing is. Edges are equal to the last bit."""
+    """What is wrong with the tiling of [0, duration), if anything. Edges must be equal to the last bit."""
     for _, part in rows.groupby(rows["person"].fillna(-1)):
         part = part.sort_values("t_start")
         if not (part["t_end"].to_numpy() > part["t_start"].to_numpy()).all():

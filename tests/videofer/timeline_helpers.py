@@ -18,6 +18,8 @@ from videofer.models.model import EmotionModel
 from videofer.recipe import Recipe
 from videofer.training.calibration import Calibration
 
+torch.set_num_threads(1)  # the models are tiny: threads only wait for each other on a busy machine
+
 CLASSES = ("neutral", "anger", "happiness")
 CROP = 48
 CONTRACT = {"crop_size": CROP, "skeleton": "coco17"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated
 
@@ -22,6 +23,7 @@ def init(
     from preprocessing.discover import discover
     from videofer import emotions
     from videofer.datasets.manifest import ManifestError, labels_from_folders
+    from videofer.resources import config_path
 
     manifest, recipe = folder / "manifest.csv", folder / "recipe.yaml"
     for path in (manifest, recipe):
@@ -51,9 +53,9 @@ def init(
         classes = list(emotions.BASIC)
     with atomic_write(manifest) as file:
         file.write(table.to_csv(index=False).encode())
-    text = (Path(__file__).parent / "templates" / "recipe.yaml").read_text(encoding="utf-8")
+    text = config_path("train/start.yaml").read_text(encoding="utf-8")
     with atomic_write(recipe) as file:
-        file.write(text.replace("CLASSES", ", ".join(classes)).encode())
+        file.write(re.sub(r"classes: \[.*\]", f"classes: [{', '.join(classes)}]", text, count=1).encode())
     labelled = int(labels.notna().sum())
     typer.echo(
         f"{manifest}: {len(sources)} videos, {labelled} with a label from its folder; fill in the rest"

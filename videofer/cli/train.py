@@ -23,7 +23,7 @@ def train(
 ) -> int:
     """Train face and body models and their fusion; validation subjects are carved from the training ones."""
     from videofer.recipe import load_recipe
-    from videofer.training import train as run_training
+    from videofer.training.run import train as run_training
 
     report = run_training(
         load_recipe(recipe, set_ or []), store, out, workers=workers, resume=resume, manifest=manifest
@@ -40,7 +40,7 @@ def evaluate(
     manifest: Annotated[Path | None, typer.Option(help="Labels, if not those kept in the store.")] = None,
 ) -> int:
     """WAR, UAR, macro-F1 and confusion matrix for face, body and fused."""
-    from videofer.evaluation import evaluate as run_evaluation
+    from videofer.evaluation.report import evaluate as run_evaluation
 
     run_evaluation(model, store, out, split=split, manifest=manifest)
     return DONE

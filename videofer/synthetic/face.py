@@ -79,13 +79,12 @@ class FaceRenderer:
     def render(self, actions: NDArray[np.floating]) -> NDArray[np.uint8]:
         """actions (len(ACTIONS),) -> head on the canvas, (H, W, 4) uint8 RGBA."""
         skew = self._subject.asymmetry
-        both = np.concatenate([actions * (1 - skew), actions * (1 + skew)]).astype(np.float32)
-        move = np.tensordot(both, self._muscles, axes=1)  # (2, h, w)
+        move = _weighted_sum(np.concatenate([actions * (1 - skew), actions * (1 + skew)]), self._muscles)
         u, v = self._u - move[0], self._v - move[1]
         opening = float(max(actions[ACTION["mouth_open"]], 0.0))
         v, gap, depth = self._part_lips(u, v, opening)
 
-        shade = np.tensordot(actions.astype(np.float32), self._creases, axes=1)
+        shade = _weighted_sum(actions, self._creases)
         texture = self._rgba.copy()
         gain = cv2.merge([np.clip(1 - shade, 0, 1)] * 3)
         texture[self._roi][..., :3] = cv2.multiply(self._base, gain)
@@ -118,6 +117,15 @@ class FaceRenderer:
         cover = np.clip((v - upper) * EYE_PIXELS + 0.5, 0, 1) * np.clip((lower - v) * EYE_PIXELS + 0.5, 0, 1)
         cover = cover * np.clip(height * EYE_PIXELS - 0.5, 0, 1)
         return source.astype(np.float32), (height, cover.astype(np.float32)), v - upper
+
+
+def _weighted_sum(weights: NDArray[np.floating], fields: Array) -> Array:
+    """sum of weights (n,) * fields (n, ...). No BLAS: its threads would fight over the cores of all workers."""
+    total = np.zeros(fields.shape[1:], np.float32)
+    for weight, field in zip(weights, fields, strict=True):
+        if abs(weight) > 1e-4:
+            total += np.float32(weight) * field
+    return total
 
 
 def _muscle_fields(u: Array, v: Array) -> Array:

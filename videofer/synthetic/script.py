@@ -4,7 +4,8 @@ The structure that makes the set a test of fusion and of time lives in two table
 
 - anger and disgust show the same face, happiness and anger the same body, fear and surprise the same body;
 - fear and surprise run through the same faces, in opposite order: no single frame tells them apart;
-- in some episodes the face stays neutral ("masked"), in others the body does ("still"), never both.
+- in some episodes the face stays neutral ("masked"; not in the order pair), in others the body does
+  ("still"), never both.
 """
 
 from __future__ import annotations
@@ -34,14 +35,23 @@ BODY_LOOKS = {
     "surprise": "withdraw",
 }
 ORDER_PAIR = ("fear", "surprise")
-MASKED_FACE_SHARE = 0.15
+MASKED_FACE_SHARE = 0.22
+"""Share of an emotion's takes with a neutral face; the order pair is never masked, for its direction is in the face."""
 STILL_BODY_SHARE = 0.10
+"""Share of an emotion's takes with a body at rest."""
 INTENSITY_FLOOR = 0.3
 """Below this intensity the truth is neutral."""
 
 _RAMP_AT_FLOOR = 0.3632  # x at which x * x * (3 - 2 * x) reaches INTENSITY_FLOOR
 
 Floats = NDArray[np.float64]
+
+
+def hidden_shares(label: str) -> tuple[float, float]:
+    """Shares of a label's takes with (masked face, still body). Neutral hides nothing."""
+    if label == "neutral":
+        return 0.0, 0.0
+    return (0.0 if label in ORDER_PAIR else MASKED_FACE_SHARE), STILL_BODY_SHARE
 
 
 @dataclass(frozen=True, kw_only=True)

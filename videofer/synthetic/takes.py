@@ -10,11 +10,10 @@ import numpy as np
 from videofer.synthetic.scene import REFERENCE_WH, Scene, draw_scene
 from videofer.synthetic.script import (
     LABELS,
-    MASKED_FACE_SHARE,
-    STILL_BODY_SHARE,
     Episode,
     Script,
     draw_episode,
+    hidden_shares,
 )
 from videofer.synthetic.subjects import Subject, draw_subject
 
@@ -80,7 +79,7 @@ def plan_takes(
             members = subjects[-num_test:] if split == "test" else subjects[:-num_test]
             pairs = [(subject, number) for subject in members for number in range(takes_per_class)]
             rng = np.random.default_rng([seed, 21, label_index, split == "test"])
-            shown = _shown_parts(len(pairs), rng)
+            shown = _shown_parts(label, len(pairs), rng)
             for (subject, number), (face_shown, body_shown) in zip(pairs, shown, strict=True):
                 key = [seed, 22, label_index, int(subject.name[1:]), number]
                 take_rng = np.random.default_rng(key)
@@ -114,10 +113,8 @@ def plan_long(*, fps: int, size_wh: tuple[int, int], seed: int, num_subjects: in
             )
         )
         now += float(length)
-    take = _take(
-        "long/long.mp4", "mixed", "test", subject, LONG_SECONDS, tuple(episodes), fps, size_wh, rng, plain=True
-    )
-    return take
+    path = "long/long.mp4"
+    return _take(path, "mixed", "test", subject, LONG_SECONDS, tuple(episodes), fps, size_wh, rng, plain=True)
 
 
 def _check(num_subjects: int, takes_per_class: int, take_seconds: float, fps: int, wh: tuple[int, int]) -> None:
@@ -133,9 +130,9 @@ def _check(num_subjects: int, takes_per_class: int, take_seconds: float, fps: in
         raise ValueError(f"size_wh is {wh}; both sides must be even and at least 96")
 
 
-def _shown_parts(count: int, rng: np.random.Generator) -> list[tuple[bool, bool]]:
+def _shown_parts(label: str, count: int, rng: np.random.Generator) -> list[tuple[bool, bool]]:
     """(face shown, body shown) for the takes of one class: fixed shares in random order, never both hidden."""
-    num_masked, num_still = round(MASKED_FACE_SHARE * count), round(STILL_BODY_SHARE * count)
+    num_masked, num_still = (round(share * count) for share in hidden_shares(label))
     parts = [(False, True)] * num_masked + [(True, False)] * num_still
     parts += [(True, True)] * (count - len(parts))
     return [parts[index] for index in rng.permutation(count)]

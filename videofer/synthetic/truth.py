@@ -15,10 +15,9 @@ from videofer.synthetic.script import (
     BODY_LOOKS,
     FACE_LOOKS,
     LABELS,
-    MASKED_FACE_SHARE,
     ORDER_PAIR,
-    STILL_BODY_SHARE,
     Script,
+    hidden_shares,
 )
 from videofer.synthetic.takes import Take
 
@@ -100,19 +99,18 @@ def seen(label: str, face_shown: bool, body_shown: bool, modality: Modality) -> 
 
 def ideal_credit(label: str, face_shown: bool, body_shown: bool, modality: Modality) -> float:
     """Chance that the Bayes-optimal observer, who knows the design's shares, names this take's label."""
-    cases = (
-        (True, True, 1 - MASKED_FACE_SHARE - STILL_BODY_SHARE),
-        (False, True, MASKED_FACE_SHARE),
-        (True, False, STILL_BODY_SHARE),
-    )
     look = seen(label, face_shown, body_shown, modality)
-    likelihood = {
-        other: round(sum(share for f, b, share in cases if seen(other, f, b, modality) == look), 9)
-        for other in LABELS
-    }
+    likelihood = {other: _likelihood(other, look, modality) for other in LABELS}
     best = max(likelihood.values())
     candidates = [other for other, value in likelihood.items() if value == best]
     return 1 / len(candidates) if label in candidates else 0.0
+
+
+def _likelihood(label: str, look: str, modality: Modality) -> float:
+    """Share of a label's takes that look so; rounded, so that equal shares compare equal."""
+    masked, still = hidden_shares(label)
+    cases = ((True, True, 1 - masked - still), (False, True, masked), (True, False, still))
+    return round(sum(share for f, b, share in cases if seen(label, f, b, modality) == look), 9)
 
 
 def ceilings(takes: Iterable[Take], labels: tuple[str, ...] = LABELS) -> dict[str, float]:

@@ -52,6 +52,8 @@ def make_timeline(
     chosen = heads[-1] if modality is None else modality
     if chosen not in heads:
         raise ValueError(f"modality is {chosen!r}, but the model {model.path} has {', '.join(heads)}")
+    if steps_per_hop < 1:
+        raise ValueError(f"steps_per_hop is {steps_per_hop}, must be at least 1")
     report = on_progress or (lambda share: None)
 
     spec = model.spec

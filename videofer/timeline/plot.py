@@ -25,10 +25,11 @@ if TYPE_CHECKING:
 MAX_PERSONS = 6  # more panels than this are no picture any more: those who are seen longest are drawn
 NUM_FACES = 18  # faces along the axis
 MAX_POINTS = 3000  # rows drawn a run; more are averaged, there are fewer pixels anyway
+MAX_TITLE = 84  # letters; the middle of a longer one is left out
 
 WIDTH = 14.0  # inches, as all of these
 LEFT, RIGHT, TOP, BOTTOM = 0.95, 1.75, 0.95, 0.62
-AREA_HEIGHT, STRIP_HEIGHT, GAP, PANEL_GAP = 2.1, 0.34, 0.09, 0.42
+AREA_HEIGHT, LOW_AREA_HEIGHT, STRIP_HEIGHT, GAP, PANEL_GAP = 2.1, 1.15, 0.34, 0.09, 0.42
 DPI = 150
 
 AXIS_WIDTH = WIDTH - LEFT - RIGHT
@@ -72,10 +73,11 @@ def plot_timeline(
 
     longest = persons[0] if persons else None
     heights = []
+    area_height = AREA_HEIGHT if len(drawn) <= 2 else LOW_AREA_HEIGHT
     for person in drawn:
         face_height = AXIS_WIDTH / NUM_FACES + GAP if _faces_of(faces, person) else 0.0
         num_strips = 2 if truth is not None and person == longest else 1
-        heights.append(face_height + AREA_HEIGHT + num_strips * (GAP + STRIP_HEIGHT))
+        heights.append(face_height + area_height + num_strips * (GAP + STRIP_HEIGHT))
     panel_gap = PANEL_GAP if len(drawn) > 1 else 0.0
     height = TOP + BOTTOM + sum(heights) + panel_gap * len(drawn)
 
@@ -91,7 +93,7 @@ def plot_timeline(
                         weight="bold", va="bottom")  # fmt: skip
         rows = timeline[timeline["person"] == person] if person is not None else timeline.iloc[:0]
         axes = _panel(layout, rows, timeline, _faces_of(faces, person), classes, duration,
-                      truth if person == longest else None)  # fmt: skip
+                      truth if person == longest else None, area_height)  # fmt: skip
     assert axes is not None
     _time_axis(axes, duration)
     _legend(figure, classes, height)
@@ -144,13 +146,14 @@ def _panel(
     classes: tuple[str, ...],
     duration: float,
     truth: pd.DataFrame | None,
+    area_height: float,
 ) -> Axes:
     """One person: faces, stacked probabilities, labels, and the truth where it is known."""
     if faces:
         _draw_faces(layout.axes(AXIS_WIDTH / NUM_FACES, duration), faces, rows, duration)
         layout.skip(GAP)
 
-    area = layout.axes(AREA_HEIGHT, duration)
+    area = layout.axes(area_height, duration)
     _draw_gaps(area, rows, timeline, duration)
     for run in _runs(rows):
         _draw_stack(area, run, classes)
@@ -302,6 +305,8 @@ def _head(
         result = compare_with_truth(timeline, truth)
         facts.append(f"{100 * result.share_right:.0f} % of the time as the truth says")
     name = title if title is not None else str(timeline.attrs.get("video", "timeline"))
+    if len(name) > MAX_TITLE:
+        name = f"{name[: MAX_TITLE // 3]} … {name[-(MAX_TITLE * 2 // 3) :]}"
     figure.text(LEFT / WIDTH, 1 - 0.42 / height, _printable(name), size=17, weight="bold", color=INK,
                 va="center", parse_math=False)  # fmt: skip
     figure.text(LEFT / WIDTH, 1 - 0.72 / height, "  ·  ".join(facts), size=11, color=FAINT_INK, va="center")
