@@ -17,7 +17,7 @@ class CropLog:
     """Gathers the crops of each track into chunks of 16 and writes the chunks one behind the other."""
 
     def __init__(self, group: Any, codec: Codec, crop_size: int, jpeg_quality: int) -> None:
-        self._log = LogWriter(group, "crops", with_crc=False)  # the chunks have their own
+        self.log = LogWriter(group, "crops", with_crc=False)  # the chunks have their own
         self._codec = codec
         self._crop_bytes = crop_size * crop_size * 3
         self._jpeg_quality = jpeg_quality
@@ -59,7 +59,6 @@ class CropLog:
     def finish(self) -> np.ndarray:
         """Write the rest; the table of all chunks, CHUNK_ROW."""
         self._write_all()
-        self._log.flush()
         return np.array([self._table[number] for number in range(self._num_chunks)], CHUNK_ROW)
 
     def _write_all(self) -> None:
@@ -69,7 +68,7 @@ class CropLog:
     def _write(self, local_id: int) -> None:
         chunk = self._open.pop(local_id)
         data = np.concatenate(chunk.parts)
-        block, offset = self._log.append(data)
+        block, offset = self.log.append(data)
         self._table[chunk.number] = (local_id, chunk.num_crops, block, crc32c(data), offset, chunk.num_bytes)
         self._pending_bytes -= chunk.num_bytes
 

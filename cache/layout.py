@@ -8,7 +8,7 @@ CRC32C is an attribute of the dataset; for crops it is kept per chunk of 16 inst
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Literal
 
 import google_crc32c
 import numpy as np
@@ -17,8 +17,9 @@ from cache.errors import CorruptError
 
 BLOCK_BYTES = 4 << 20  # a log is written out in datasets of about this size
 SEGMENTS = "segments"  # group of all segments of a shard
+LOGS = ("pts", "faces", "bodies", "extents", "chunks", "crops")  # order of the attribute `log_lengths`
 
-KIND_CODES = {"face": 0, "body": 1}
+KIND_CODES: dict[Literal["face", "body"], int] = {"face": 0, "body": 1}
 
 FACE_ROW = np.dtype(
     [
@@ -124,17 +125,24 @@ def log_blocks(group: Any, name: str) -> Iterator[Any]:
         number += 1
 
 
-def read_block(dataset: Any, *, check_crc: bool = True) -> np.ndarray:
-    """Content of one dataset of a log. Raises CorruptError when its checksum is wrong."""
-    items: np.ndarray = np.ascontiguousarray(dataset[()])
-    if check_crc and crc32c(items) != int(dataset.attrs["crc32c"]):
-        raise CorruptError(f"wrong checksum in {dataset.name} of {dataset.file.filename}")
+def log_lengths(group: Any) -> dict[str, int]:
+    """Items in each log of a segment, as its writer counted them."""
+    return dict(zip(LOGS, group.attrs["log_lengths"].tolist(), strict=True))
+
+
+def read_log(group: Any, name: str, dtype: np.dtype[Any], length: int) -> np.ndarray:
+    """A whole log as one array of `length` items. Raises CorruptError when it is not as written."""
+    blocks = [_read_block(dataset) for dataset in log_blocks(group, name)]
+    items = np.concatenate(blocks) if len(blocks) > 1 else blocks[0] if blocks else np.empty(0, dtype)
+    if len(items) != length:
+        raise CorruptError(
+            f"{name} of {group.name} in {group.file.filename} has {len(items)} items, not {length}"
+        )
     return items
 
 
-def read_log(group: Any, name: str, dtype: np.dtype[Any], *, check_crc: bool = True) -> np.ndarray:
-    """A whole log as one array; empty when nothing was appended."""
-    blocks = [read_block(dataset, check_crc=check_crc) for dataset in log_blocks(group, name)]
-    if not blocks:
-        return np.empty(0, dtype)
-    return np.concatenate(blocks) if len(blocks) > 1 else blocks[0]
+def _read_block(dataset: Any) -> np.ndarray:
+    items: np.ndarray = np.ascontiguousarray(dataset[()])
+    if crc32c(items) != int(dataset.attrs["crc32c"]):
+        raise CorruptError(f"wrong checksum in {dataset.name} of {dataset.file.filename}")
+    return items

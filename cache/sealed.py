@@ -14,7 +14,16 @@ from typing import Any, Literal
 import numpy as np
 
 from cache.errors import CorruptError
-from cache.layout import CHUNK_ROW, EXTENT_ROW, FACE_ROW, KIND_CODES, body_row, log_blocks, read_log
+from cache.layout import (
+    CHUNK_ROW,
+    EXTENT_ROW,
+    FACE_ROW,
+    KIND_CODES,
+    body_row,
+    log_blocks,
+    log_lengths,
+    read_log,
+)
 from cache.schema import Codec
 
 
@@ -66,7 +75,8 @@ def open_segment(path: Path, group: str) -> Iterator[Any]:
 def load_tables(group: Any) -> SegmentTables:
     """Everything of a segment but the rows of its tracks and its crops."""
     file = group.file
-    chunks = read_log(group, "chunks", CHUNK_ROW)
+    lengths = log_lengths(group)
+    chunks = read_log(group, "chunks", CHUNK_ROW, lengths["chunks"])
     blocks = np.array([block.id.get_offset() for block in log_blocks(group, "crops")], np.int64)
     offsets = (blocks[chunks["block"]] if len(chunks) else blocks[:0]) + chunks["offset"]
     if len(chunks) and int((offsets + chunks["num_bytes"]).max()) > Path(file.filename).stat().st_size:
@@ -78,12 +88,18 @@ def load_tables(group: Any) -> SegmentTables:
         crop_size=int(file.attrs["crop_size"]),
         layout=group.attrs["layout"],
         end_pts=int(group.attrs["end_pts"]),
-        pts=read_log(group, "pts", np.dtype("<i8")),
-        extents=read_log(group, "extents", EXTENT_ROW),
+        pts=read_log(group, "pts", np.dtype("<i8"), lengths["pts"]),
+        extents=read_log(group, "extents", EXTENT_ROW, lengths["extents"]),
         chunks=chunks,
         chunk_offsets=offsets,
         checked=np.zeros(len(chunks), bool),
     )
+
+
+def load_rows(group: Any, kind: Literal["face", "body"]) -> np.ndarray:
+    """Rows of all tracks of a kind, FACE_ROW or body_row(J), as the extents order them."""
+    name, dtype = ("faces", FACE_ROW) if kind == "face" else ("bodies", body_row(0))
+    return read_log(group, name, dtype, log_lengths(group)[name])
 
 
 def load_tracks(
@@ -92,7 +108,7 @@ def load_tracks(
     """Of each local track its first frame in the segment and its rows. Raises CorruptError when it lacks."""
     if not local_ids:
         return []
-    log = read_log(group, "faces", FACE_ROW) if kind == "face" else read_log(group, "bodies", body_row(0))
+    log = load_rows(group, kind)
     tracks = []
     for local_id in local_ids:
         mine = extents[(extents["kind"] == KIND_CODES[kind]) & (extents["local_id"] == local_id)]

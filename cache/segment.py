@@ -135,11 +135,13 @@ class SegmentWriter:
                     f"of a segment of {num_frames}"
                 )
             self._flush_track(track)
-        chunks, extents = LogWriter(self._group, "chunks"), LogWriter(self._group, "extents")
-        chunks.append(self._crops.finish())
+        extents, chunks = LogWriter(self._group, "extents"), LogWriter(self._group, "chunks")
         extents.append(np.array(self._extents, EXTENT_ROW))
-        for log in (self._pts, *self._rows.values(), chunks, extents):
+        chunks.append(self._crops.finish())
+        logs = (self._pts, self._rows["face"], self._rows["body"], extents, chunks, self._crops.log)
+        for log in logs:
             log.flush()
+        self._group.attrs["log_lengths"] = [log.num_items for log in logs]  # in the order of LOGS
         self._group.attrs["num_frames"] = num_frames
         self._group.attrs["end_pts"] = end_pts
         self._group.attrs["layout"] = self._layout or ""

@@ -12,10 +12,10 @@ import numpy as np
 from cache.atomic import PARTIAL_SUFFIX, TEMP_SUFFIX
 from cache.errors import CorruptError, StoreError
 from cache.journal import Journal
-from cache.layout import KIND_CODES, crc32c, log_blocks, read_block
+from cache.layout import KIND_CODES, crc32c
 from cache.records import read_record
 from cache.schema import SegmentRecord, VideoRecord
-from cache.sealed import SegmentTables, load_tables, open_segment
+from cache.sealed import SegmentTables, load_rows, load_tables, open_segment
 from cache.store import Store
 
 
@@ -112,12 +112,11 @@ def _check_tables(
 
 
 def _check_rows(group: Any) -> Iterator[str]:
-    for name in ("faces", "bodies"):
-        for dataset in log_blocks(group, name):
-            try:
-                read_block(dataset)
-            except CorruptError as error:
-                yield str(error)
+    for kind in KIND_CODES:
+        try:
+            load_rows(group, kind)
+        except CorruptError as error:
+            yield str(error)
 
 
 def _check_crops(path: Path, tables: SegmentTables) -> Iterator[str]:

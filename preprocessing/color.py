@@ -149,7 +149,7 @@ def picture_to_reduced_rgb(
 def resample(image: np.ndarray, size_wh: tuple[int, int]) -> np.ndarray:
     """To a new size: averages areas when shrinking, interpolates when growing.
 
-    Halves as often as it can: that is vectorised in OpenCV, while areas of uneven ratios are ten times slower.
+    Halves as often as it can: OpenCV has that vectorised, areas of uneven ratios are ten times slower.
     """
     width, height = size_wh
     while _halves(image.shape[1], width) and _halves(image.shape[0], height):
@@ -172,7 +172,8 @@ def thumbnail(luma: np.ndarray, bits: int = 8) -> np.ndarray:
     step_x = max(1, luma.shape[1] // (4 * THUMBNAIL_WH[0]))
     sparse = np.ascontiguousarray(luma[::step_y, ::step_x])
     small = resample(sparse, THUMBNAIL_WH)
-    return small if bits == 8 else (small >> (bits - 8)).astype(np.uint8)
+    levels: np.ndarray = small if bits == 8 else (small >> (bits - 8)).astype(np.uint8)
+    return levels
 
 
 def _samples_to_rgb(samples: np.ndarray, layout: PlanarFormat) -> np.ndarray:
@@ -184,7 +185,8 @@ def _samples_to_rgb(samples: np.ndarray, layout: PlanarFormat) -> np.ndarray:
 
 def _gray_to_rgb(luma: np.ndarray, layout: PlanarFormat) -> np.ndarray:
     levels = luma * layout.matrix[0, 0] + layout.matrix[0, 1]
-    return cv2.cvtColor(np.clip(np.rint(levels), 0, 255).astype(np.uint8), cv2.COLOR_GRAY2RGB)
+    gray = np.clip(np.rint(levels), 0, 255).astype(np.uint8)
+    return np.repeat(gray[..., None], 3, axis=2)
 
 
 def _repeat(plane: np.ndarray, shift_x: int, shift_y: int) -> np.ndarray:
@@ -192,7 +194,8 @@ def _repeat(plane: np.ndarray, shift_x: int, shift_y: int) -> np.ndarray:
 
     A sample times 0x0101 is two equal samples side by side: far faster than np.repeat or cv2.resize.
     """
+    narrow = plane.dtype
+    wide, twice = (np.uint16, 0x0101) if narrow == np.uint8 else (np.uint32, 0x0001_0001)
     for _ in range(shift_x):
-        wide, twice = (np.uint16, 0x0101) if plane.dtype == np.uint8 else (np.uint32, 0x0001_0001)
-        plane = np.multiply(plane, twice, dtype=wide).view(plane.dtype)
+        plane = np.multiply(plane, twice, dtype=wide).view(narrow)
     return np.repeat(plane, 1 << shift_y, axis=0) if shift_y else plane

@@ -150,10 +150,11 @@ def _walk_folder(walk: _Walk, folder: Path, depth: int) -> None:
             (entry for entry in folder.iterdir() if not entry.name.startswith(".")),
             key=lambda entry: natural_key(entry.name),
         )
+        is_store = (folder / "store.json").is_file() and (folder / "shards").is_dir()
     except OSError as error:
         walk.fail(folder, name, f"unreadable folder: {error.strerror}")
         return
-    if (folder / "store.json").is_file() and (folder / "shards").is_dir():
+    if is_store:
         log.info("not looking into the store %s", readable(folder))
         return
     if _is_frames_folder(walk, folder, entries):
@@ -161,7 +162,10 @@ def _walk_folder(walk: _Walk, folder: Path, depth: int) -> None:
         return
     stems = {entry.stem for entry in entries if _is_media(entry)} | {e.name for e in entries if _is_dir(e)}
     for entry in entries:
-        _add_entry(walk, entry, stems, depth + 1)
+        try:
+            _add_entry(walk, entry, stems, depth + 1)
+        except OSError as error:  # a folder that may be listed but not entered
+            walk.fail(entry, _name(entry.parts, depth + 1), f"cannot be read: {error.strerror}")
 
 
 def _add_entry(walk: _Walk, entry: Path, stems: set[str], depth: int) -> None:

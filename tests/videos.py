@@ -37,6 +37,7 @@ def write_video(
     display_matrix: Sequence[int] | None = None,
     audio_start_seconds: Fraction | None = None,
     second_size_wh: tuple[int, int] | None = None,
+    first_number: int = 0,
 ) -> Path:
     """Writes one picture a time stamp; on request with sound and a second video stream of another size."""
     options = {"preset": "ultrafast", "crf": "12"} if codec == "libx264" else {}
@@ -54,7 +55,7 @@ def write_video(
         sound = None
         if audio_start_seconds is not None:
             sound = container.add_stream("aac", rate=8000, layout="mono")
-        for number, stamp in enumerate(pts):
+        for number, stamp in enumerate(pts, first_number):
             for stream in streams:
                 picture = numbered_picture(number, stream.width, stream.height)
                 frame = av.VideoFrame.from_ndarray(picture, format="rgb24").reformat(format=pix_fmt)

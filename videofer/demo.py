@@ -11,6 +11,7 @@ OUT/data/        synthetic videos, keypoint sidecars, manifest, truth
 from __future__ import annotations
 
 import json
+import math
 import sys
 import time
 from collections.abc import Iterator
@@ -19,7 +20,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from rich.console import Console
 from rich.table import Table
 
@@ -72,7 +72,7 @@ class Figures:
 
     def single_frame_at_chance(self) -> bool:
         """Whether a fair coin would give the control's result, within 2.6 standard deviations (99 %)."""
-        return abs(self.order_single - 0.5) <= 2.6 * 0.5 / np.sqrt(max(1, self.order_takes))
+        return abs(self.order_single - 0.5) <= 2.6 * 0.5 / math.sqrt(max(1, self.order_takes))
 
 
 def run_demo(out: Path, *, short: bool = False) -> int:

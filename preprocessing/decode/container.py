@@ -7,6 +7,7 @@ every file name work, whatever its bytes.
 
 from __future__ import annotations
 
+import errno
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -35,7 +36,7 @@ def open_container(path: Path, stage: str) -> Iterator[Any]:
     with open_regular_file(path, stage) as file:
         try:
             container = av.open(
-                file,
+                _Bytes(file),
                 mode="r",
                 container_options={"format_whitelist": _DEMUXERS, "protocol_whitelist": ""},
                 metadata_errors="replace",  # tags may hold any bytes
@@ -50,6 +51,22 @@ def open_container(path: Path, stage: str) -> Iterator[Any]:
             container.close()
 
 
+class _Bytes:
+    """What FFmpeg reads a file through. A seek to nowhere gets an answer, where Python's files raise."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self.name = file.name  # the suffix helps FFmpeg where the content leaves a doubt
+        self.read = file.read
+        self.tell = file.tell
+        self._seek = file.seek
+
+    def seek(self, offset: int, whence: int) -> int:
+        try:
+            return self._seek(offset, whence)
+        except (OSError, ValueError):
+            return -errno.EINVAL
+
+
 def open_regular_file(path: Path, stage: str) -> BinaryIO:
     """Opens for reading; raises InputError(stage, ...) where it is no plain file or cannot be read."""
     try:
@@ -60,6 +77,15 @@ def open_regular_file(path: Path, stage: str) -> BinaryIO:
         raise InputError(stage, "no such file") from error
     except OSError as error:
         raise InputError(stage, f"cannot be read: {error.strerror}") from error
+
+
+def find_stream(container: Any, index: int, stage: str) -> Any:
+    """The video stream that the probe chose; some containers show their streams only bit by bit."""
+    if index < len(container.streams):
+        stream = container.streams[index]
+        if stream.type == "video" and stream.codec_context is not None:
+            return stream
+    raise InputError(stage, f"video stream {index} is not where it was at first")
 
 
 def decode_on_one_thread(stream: Any, limits: Limits) -> None:

@@ -14,7 +14,7 @@ from typing import BinaryIO
 import av
 import numpy as np
 
-from preprocessing.decode.container import ffmpeg_reason, open_container, open_regular_file
+from preprocessing.decode.container import ffmpeg_reason, find_stream, open_container, open_regular_file
 from preprocessing.decode.frames import PixelFrame
 from preprocessing.decode.limits import Limits
 from preprocessing.types import Frame, InputError, Probe, Source
@@ -75,7 +75,7 @@ def _container_times(source: Source, probe: Probe) -> np.ndarray:
         try:
             times = [
                 (packet.pts, packet.duration or 0, not packet.is_discard)
-                for packet in container.demux(container.streams[probe.stream_index])
+                for packet in container.demux(find_stream(container, probe.stream_index, STAGE))
                 if packet.pts is not None
             ]
         except (av.FFmpegError, OSError) as error:

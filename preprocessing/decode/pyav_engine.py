@@ -13,7 +13,13 @@ from typing import Any
 
 import av
 
-from preprocessing.decode.container import decode_on_one_thread, ffmpeg_reason, is_cut_off, open_container
+from preprocessing.decode.container import (
+    decode_on_one_thread,
+    ffmpeg_reason,
+    find_stream,
+    is_cut_off,
+    open_container,
+)
 from preprocessing.decode.frames import PlaneFrame
 from preprocessing.decode.limits import Limits
 from preprocessing.decode.orientation import Orientation
@@ -39,7 +45,7 @@ class PyAVDecoder:
         orientation = Orientation(probe.rotation, probe.mirrored)
         size = orientation.size(probe.width, probe.height)
         with open_container(source.path, STAGE) as container:
-            stream = container.streams[probe.stream_index]
+            stream = find_stream(container, probe.stream_index, STAGE)
             decode_on_one_thread(stream, self.limits)
             seen = _Seen()
             try:

@@ -1,7 +1,8 @@
 """Hands jobs to workers, watches them, and commits what they finish. Only the driver writes records.
 
-Blame: a video is given up only when it fails alone in a fresh process. A worker that dies or hangs for
-whatever reason sends its video there first; every other video whose shard it had open is done again.
+Blame: a video is given up only when it fails alone in a fresh process: at once if it hangs there or takes
+too much memory, at the second time if the process dies, for that can come from outside. A worker that dies
+or hangs for whatever reason sends its video there; every other video whose shard it had open is done again.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from preprocessing.pipeline import SegmentOutcome, assemble
 from preprocessing.stage.job import Handle, Job, Pool, Reply, WorkerLostError
 
 POLL_SECONDS = 0.1
+MAX_DEATHS_ALONE = 2
 
 
 class StageError(UserError, RuntimeError):
@@ -166,9 +168,13 @@ class Driver:
                 return
             reason = self._overdue(worker)
         except WorkerLostError as error:
+            if worker.job is not None and worker.alone:
+                worker.job.deaths_alone += 1
             self._bury(worker, str(error))
             return
         if reason is not None:
+            if worker.job is not None and worker.alone:
+                worker.job.deaths_alone = MAX_DEATHS_ALONE
             self._bury(worker, reason)
 
     def _overdue(self, worker: _Worker) -> str | None:
@@ -197,7 +203,7 @@ class Driver:
     def _bury(self, worker: _Worker, reason: str) -> None:
         """The worker is dead or must die: save what can be, send its job to run alone or give it up."""
         self.totals.num_workers_lost += 1
-        job, alone = worker.job, worker.alone
+        job = worker.job
         self._remove(worker)
         for lost, _ in worker.unsealed:
             lost.attempts -= 1
@@ -206,7 +212,7 @@ class Driver:
             self._deaths_at_start += 1
             if self._deaths_at_start >= 3:
                 raise StageError(f"workers cannot start: {reason}")
-        elif job is not None and alone:
+        elif job is not None and job.deaths_alone >= MAX_DEATHS_ALONE:
             self._fail(job, "worker", "WorkerLostError", reason)
         elif job is not None:
             self._suspects.append(job)

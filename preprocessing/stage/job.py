@@ -17,6 +17,7 @@ class Job:
     key: str
     sources: list[Source]  # the first is read, all their names are kept
     attempts: int = 0
+    deaths_alone: int = 0  # of workers that ran nothing else
 
     @property
     def source(self) -> Source:

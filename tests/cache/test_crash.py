@@ -1,4 +1,4 @@
-"""Processes killed with SIGKILL at random points: a store shows the old or the new state, never a torn one."""
+"""Processes killed with SIGKILL at random points: the store is in the old or the new state, never torn."""
 
 from __future__ import annotations
 

@@ -199,10 +199,10 @@ def test_handles_stay_bounded(store: Store) -> None:
     for number in range(12):
         stored_video(store, f"k{number}", make_faces(rng, 2))
     reader = StoreReader(store.path, max_open_shards=3)
-    before = len(os.listdir("/proc/self/fd"))
+    before = len(list(Path("/proc/self/fd").iterdir()))
     for number in range(12):
         reader.read_crops(reader.track(f"k{number}", 0), np.array([0]))
-    assert len(os.listdir("/proc/self/fd")) - before <= 3
+    assert len(list(Path("/proc/self/fd").iterdir())) - before <= 3
 
 
 def test_threads(store: Store) -> None:

@@ -90,7 +90,8 @@ def test_equals_the_equations(colorspace: int, kr: float, kb: float, full: bool)
     assert layout is not None
     rgb = color.region_to_rgb(list(samples), layout, 0, 0, 30, 20)
     for row, column in [(0, 0), (5, 7), (19, 29), (11, 3)]:
-        exact = by_equation(*samples[:, row, column].tolist(), kr, kb, full)
+        y, u, v = samples[:, row, column].tolist()
+        exact = by_equation(y, u, v, kr, kb, full)
         assert np.abs(rgb[row, column] - exact).max() <= 1.0
 
 

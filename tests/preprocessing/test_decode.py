@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -59,6 +60,7 @@ def container_times(path: Path, stream_index: int) -> list[tuple[int, int]]:
     times = []
     with av.open(str(path)) as container:
         try:
+            frame: Any
             for frame in container.decode(container.streams[stream_index]):
                 times.append((frame.pts, frame.duration))  # noqa: PERF401
         except av.FFmpegError:

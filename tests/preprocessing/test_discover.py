@@ -163,8 +163,7 @@ def test_odd_names_become_valid_text(tmp_path: Path) -> None:
         "é映.mp4",
         "bad\\xff.mp4",
     }  # ..a is hidden
-    for name in names:
-        name.encode("utf-8")
+    assert all(name.encode("utf-8") for name in names)
     missing, failures = discover([tmp_path / os.fsdecode(b"gone\xff.mp4")])
     assert missing == []
     failures[0].path.encode("utf-8")

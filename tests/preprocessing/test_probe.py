@@ -6,6 +6,7 @@ import os
 import struct
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -215,7 +216,7 @@ def test_keypoints(tmp_path: Path) -> None:
     keypoints = np.zeros((3, 1, 17, 3), np.float32)
     np.savez(path, keypoints=keypoints, t_seconds=[2.0, 2.5, 3.5], size_wh=[640, 480])
     facts = probe(Source(path, "a", "keypoints"))
-    assert (facts.width, facts.height, facts.stream_start) == (640, 480, 2)
+    assert (facts.width, facts.height, float(facts.stream_start)) == (640, 480, 2.0)
     assert facts.duration == pytest.approx(2.25)  # the last row lasts as long as is usual
 
 
@@ -232,7 +233,7 @@ def test_keypoints(tmp_path: Path) -> None:
         ({"keypoints": np.zeros((2, 1, 17, 3)), "fps": "fast"}, "not a keypoint file"),
     ],
 )
-def test_keypoints_fail(tmp_path: Path, arrays: dict[str, object], complaint: str) -> None:
+def test_keypoints_fail(tmp_path: Path, arrays: dict[str, Any], complaint: str) -> None:
     path = tmp_path / "a.keypoints.npz"
     np.savez(path, **arrays)
     assert complaint in reason(Source(path, "a", "keypoints"))

@@ -77,7 +77,7 @@ def test_intervals_hold_the_figure_and_shrink_with_subjects() -> None:
 def test_intervals_are_withheld_and_said_so() -> None:
     probs, target = draw(0, 40)
     few = measure(probs, target, LABELS, groups=[f"s{i % (MIN_GROUPS - 1)}" for i in range(40)])
-    assert few.intervals is None and "9 subjects" in few.intervals_note
+    assert few.intervals is None and "here are 9" in few.intervals_note
     assert measure(probs, target, LABELS).intervals is None
     assert "not known" in measure(probs, target, LABELS, groups=[""] * 40).intervals_note
 

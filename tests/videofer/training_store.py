@@ -45,9 +45,15 @@ def small_recipe(**training: Any) -> Recipe:
 
 
 def make_training_store(
-    path: Path, *, num_subjects: int = 5, takes: int = 2, shuffled: bool = False, faceless: bool = False
+    path: Path,
+    *,
+    num_subjects: int = 5,
+    num_test: int = 1,
+    takes: int = 2,
+    shuffled: bool = False,
+    faceless: bool = False,
 ) -> Store:
-    """Subjects s0, s1, ...: the last one is the split "test", the others "train".
+    """Subjects s0, s1, ...: the last `num_test` are the split "test", the others "train".
 
     The colour of the face and the height of the arms tell the class. shuffled: the labels tell nothing.
     faceless: no video has a face.
@@ -61,7 +67,7 @@ def make_training_store(
             for take in range(takes):
                 name = f"s{subject}/{label}_{take}.mp4"
                 records.append(_add_video(writer, name, f"{len(rows):032x}", place, rng, faceless))
-                split = "test" if subject == num_subjects - 1 else "train"
+                split = "test" if subject >= num_subjects - num_test else "train"
                 rows.append({"name": name, "label": label, "subject": f"s{subject}", "split": split})
     writer.seal()
     for record in records:

@@ -14,7 +14,7 @@ SOME_FAILED = 3
 INTERRUPTED = 130
 
 # typer carries click under a private name; its public BadParameter is a UsageError is a ClickException.
-ClickException = typer.BadParameter.__mro__[2]
+ClickException: type[Exception] = typer.BadParameter.__mro__[2]
 
 
 def one_line_errors(app: typer.Typer, arguments: list[str], *, debug: bool = False) -> int:

@@ -28,7 +28,13 @@ def train(
     report = run_training(
         load_recipe(recipe, set_ or []), store, out, workers=workers, resume=resume, manifest=manifest
     )
-    typer.echo(f"{out}: {report}")
+    for line in report.unused:
+        typer.echo(f"not used: {line}", err=True)
+    figures = ", ".join(f"{head} {m['war']:.3f}" for head, m in report.val_metrics.items())
+    typer.echo(
+        f"{out}: best epoch {report.best_epoch} of {report.num_epochs}, {report.num_train} labelled intervals, "
+        f"{report.seconds:.0f} s; accuracy on the validation subjects: {figures}"
+    )
     return DONE
 
 
@@ -40,7 +46,12 @@ def evaluate(
     manifest: Annotated[Path | None, typer.Option(help="Labels, if not those kept in the store.")] = None,
 ) -> int:
     """WAR, UAR, macro-F1 and confusion matrix for face, body and fused."""
+    from videofer.evaluation.charts import print_metrics
     from videofer.evaluation.report import evaluate as run_evaluation
 
-    run_evaluation(model, store, out, split=split, manifest=manifest)
+    report = run_evaluation(model, store, out, split=split, manifest=manifest)  # type: ignore[arg-type]
+    for line in report.unused:
+        typer.echo(f"not used: {line}", err=True)
+    print_metrics(report.metrics, f"{model}, split '{report.split}'")
+    typer.echo(f"tables and pictures: {out}")
     return DONE

@@ -32,13 +32,26 @@ _SEEN[[int(state) for state in SEEN_STATES]] = True
 class Track(Protocol):
     """What the sampler needs of `cache.reader.PersonTrack`. Arrays are over the n frames of the track."""
 
-    video_key: str
-    person_id: int
-    t_start: np.ndarray  # (n,) float64 media seconds
-    t_end: np.ndarray  # (n,)
-    face_state: np.ndarray  # (n,) uint8
-    body_state: np.ndarray  # (n,) uint8
-    keypoints: np.ndarray  # (n, J, 3) float32; J may be 0 where the track never has a body
+    @property
+    def video_key(self) -> str: ...
+
+    @property
+    def person_id(self) -> int: ...
+
+    @property
+    def t_start(self) -> np.ndarray: ...  # (n,) float64 media seconds
+
+    @property
+    def t_end(self) -> np.ndarray: ...  # (n,) float64 media seconds
+
+    @property
+    def face_state(self) -> np.ndarray: ...  # (n,) uint8
+
+    @property
+    def body_state(self) -> np.ndarray: ...  # (n,) uint8
+
+    @property
+    def keypoints(self) -> np.ndarray: ...  # (n, J, 3) float32; J may be 0 where the track never has a body
 
 
 class CropReader(Protocol):

@@ -170,7 +170,7 @@ def _bootstrap(
         return None, "no intervals: the subjects of the samples are not known"
     names, member = np.unique(np.asarray(groups, dtype=str), return_inverse=True)
     if len(names) < MIN_GROUPS:
-        return None, f"no intervals: {len(names)} subjects, at least {MIN_GROUPS} are needed"
+        return None, f"no intervals: at least {MIN_GROUPS} subjects are needed, here are {len(names)}"
     # One confusion matrix per group: a resample is then a sum of matrices, not a pass over the samples.
     per_group = np.stack(
         [

@@ -58,9 +58,9 @@ def evaluate(
 
     `split`: "test": the manifest's test rows; "train", "val": the videos that the run trained on and was
     validated with; "all": every row; None: "test" where the manifest has such rows, else "all". With "test"
-    and "all" it is refused to evaluate on subjects or videos that the model was trained on. `manifest`: a
-    file of labels; None: the store's own. EvaluationError, CheckpointError, ManifestError or StoreError in one
-    line.
+    and "all" it is refused to evaluate on subjects or videos that the model was trained on.
+    `manifest`: a file of labels; None: the store's own.
+    EvaluationError, CheckpointError, ManifestError or StoreError in one line.
     """
     import torch
 

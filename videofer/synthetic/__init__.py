@@ -1,0 +1,1 @@
+"""Synthetic emotion videos with known truth, made from one photograph that a dependency ships."""

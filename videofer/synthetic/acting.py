@@ -11,7 +11,13 @@ from videofer.synthetic.subjects import Subject
 
 # Held expressions: what each action reaches at the apex.
 _HELD = {
-    "scowl": {"brow_knit": 1.0, "nose_wrinkle": 0.9, "corner_down": 0.6, "eye_close": 0.25, "mouth_narrow": 0.2},
+    "scowl": {
+        "brow_knit": 1.0,
+        "nose_wrinkle": 0.9,
+        "corner_down": 0.6,
+        "eye_close": 0.25,
+        "mouth_narrow": 0.2,
+    },
     "smile": {"corner_up": 1.0, "mouth_open": 0.28, "eye_close": 0.25},
     "gloom": {"inner_brow": 1.0, "corner_down": 1.0, "eye_close": 0.30},
 }

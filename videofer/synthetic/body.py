@@ -38,7 +38,7 @@ _HEAD_POINTS_UV = np.array([[0.0, 0.60], [0.5, 0.0], [-0.5, 0.0], [1.04, 0.32], 
 
 @dataclass(frozen=True)
 class Placement:
-    """Where the person stands in the picture: pixels of a point between the pupils, and pixels a face unit."""
+    """Where the person stands: x, y between the pupils in pixels, scale in pixels a face unit."""
 
     x: float
     y: float
@@ -116,7 +116,11 @@ class BodyPainter:
         if self._subject.long_hair:
             half = (0.95 + 0.4 * self._subject.hair_volume) * s
             top, bottom = eyes[1] - 0.2 * s, neck[1] + 0.9 * s
-            curtain = [(eyes[0] - half, top), (eyes[0] + half, top), (eyes[0] + 1.08 * half, bottom - 0.3 * s)]
+            curtain = [
+                (eyes[0] - half, top),
+                (eyes[0] + half, top),
+                (eyes[0] + 1.08 * half, bottom - 0.3 * s),
+            ]
             curtain += [(eyes[0] + 0.5 * half, bottom), (eyes[0] - 0.5 * half, bottom)]
             curtain += [(eyes[0] - 1.08 * half, bottom - 0.3 * s)]
             _fill(image, _rounded(np.array(curtain)), _darker(self._subject.hair_colour, 0.62))
@@ -133,9 +137,7 @@ class BodyPainter:
         )
         _fill(image, throat, _darker(skin, 0.80))
         shadow = eyes + np.array([0, 1.58 * s])
-        cv2.ellipse(
-            image, (tuple(shadow), (1.36 * s, 0.74 * s), 0.0), _darker(skin, 0.62), -1, cv2.LINE_AA
-        )
+        cv2.ellipse(image, (tuple(shadow), (1.36 * s, 0.74 * s), 0.0), _darker(skin, 0.62), -1, cv2.LINE_AA)
         self._draw_torso(image, joints)
 
     def _draw_torso(self, image: NDArray[np.uint8], joints: Joints) -> None:
@@ -145,9 +147,17 @@ class BodyPainter:
         depth = (0.62 if self._outfit.v_neck else 0.34) * s
         side = np.array([0.36 * s, 0])
         outline = [neck + [-0.66 * s, 0.06 * s], neck + [0, depth + 0.1 * s], neck + [0.66 * s, 0.06 * s]]
-        outline += [right + cap * 0.95 - side * 0.4, right + side * 0.8 + cap * 0.2, right + side * 0.5 - cap * 2.5]
+        outline += [
+            right + cap * 0.95 - side * 0.4,
+            right + side * 0.8 + cap * 0.2,
+            right + side * 0.5 - cap * 2.5,
+        ]
         outline += [joints.hip_xy + [1.5 * s, 0.8 * s], joints.hip_xy + [-1.5 * s, 0.8 * s]]
-        outline += [left - side * 0.5 - cap * 2.5, left - side * 0.8 + cap * 0.2, left + cap * 0.95 + side * 0.4]
+        outline += [
+            left - side * 0.5 - cap * 2.5,
+            left - side * 0.8 + cap * 0.2,
+            left + cap * 0.95 + side * 0.4,
+        ]
         mask = np.zeros(image.shape[:2], np.uint8)
         corners = np.rint(np.array(outline) * 16).astype(np.int32)
         cv2.fillPoly(mask, [corners], 255, cv2.LINE_AA, 4)
@@ -199,7 +209,8 @@ def _cloth_texture(outfit: Outfit, rng: np.random.Generator) -> NDArray[np.uint8
     colour = first + np.asarray(mix, np.float32)[..., None] * (second - first)
     folds = cv2.GaussianBlur(rng.normal(0, 1, (256, 256)).astype(np.float32), (0, 0), 9) * 1.6
     shade = 1.02 - 0.28 * np.abs((x - 128) / 128) ** 2.2 - 0.10 * y / 256 + folds
-    return np.clip(cv2.GaussianBlur(colour, (0, 0), 0.8) * shade[..., None], 0, 255).astype(np.uint8)
+    cloth = cv2.GaussianBlur(colour, (0, 0), 0.8) * shade[..., None]
+    return np.asarray(np.clip(cloth, 0, 255), np.uint8)
 
 
 def _darker(colour: Colour, factor: float) -> Colour:
@@ -252,7 +263,21 @@ def _hand(
     palm = wrist + along * 0.30 * s
     for spread in (-0.24, -0.08, 0.08, 0.24):
         root = palm + normal * spread * 0.9 * s
-        _limb(image, root, root + (along + normal * spread * 0.9) * 0.42 * s, 0.085 * s, 0.07 * s, _darker(skin, 0.86))
+        _limb(
+            image,
+            root,
+            root + (along + normal * spread * 0.9) * 0.42 * s,
+            0.085 * s,
+            0.07 * s,
+            _darker(skin, 0.86),
+        )
     thumb = palm + normal * inwards * 0.22 * s
-    _limb(image, thumb, thumb + (along * 0.6 + normal * inwards) * 0.22 * s, 0.09 * s, 0.07 * s, _darker(skin, 0.84))
+    _limb(
+        image,
+        thumb,
+        thumb + (along * 0.6 + normal * inwards) * 0.22 * s,
+        0.09 * s,
+        0.07 * s,
+        _darker(skin, 0.84),
+    )
     _limb(image, wrist, palm, 0.2 * s, 0.27 * s, _darker(skin, 0.92))

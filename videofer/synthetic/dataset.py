@@ -17,12 +17,17 @@ from fractions import Fraction
 from functools import lru_cache
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from videofer.synthetic.acting import body_poses, face_actions
 from videofer.synthetic.body import NUM_JOINTS, Joints
+from videofer.synthetic.face import FaceRenderer
+from videofer.synthetic.scene import Stage
 from videofer.synthetic.script import LABELS
+from videofer.synthetic.subjects import Subject
 from videofer.synthetic.takes import Take, plan_long, plan_takes
 from videofer.synthetic.truth import Truth, ceilings, order_pair_ceilings
 
@@ -82,7 +87,9 @@ def make_dataset(
         readme=out / "README.txt",
     )
     # The long video first: it takes the longest.
-    _render_all(out, [long_take, *takes], os.cpu_count() or 1 if num_workers is None else num_workers, progress)
+    _render_all(
+        out, [long_take, *takes], os.cpu_count() or 1 if num_workers is None else num_workers, progress
+    )
     Truth.of_script(long_take.script).save(dataset.long_truth)
     table = takes_table(takes)
     manifest_columns = ["path", "label", "subject", "start", "end", "split"]
@@ -121,12 +128,14 @@ def takes_table(takes: list[Take]) -> pd.DataFrame:
 def describe(takes: list[Take], long_take: Take, seed: int) -> str:
     """README.txt: what the set is and the ceilings of the ideal observer, from what was drawn."""
     lines = [
-        "Synthetic emotion videos made by videofer from one public-domain photograph (NASA, skimage.data.astronaut).",
+        "Synthetic emotion videos made by videofer from one public-domain photograph",
+        "(NASA, skimage.data.astronaut).",
         f"Seed {seed}; {len(takes)} takes of {len({t.subject.name for t in takes})} simulated subjects; "
         f"classes: {', '.join(LABELS)}.",
         "",
-        "anger and disgust share the face; happiness and anger, and fear and surprise, share the body;",
-        "fear and surprise show the same faces in opposite order; some faces are masked, some bodies are still.",
+        "anger and disgust share the face; happiness and anger share the body; fear and surprise share the",
+        "body and show the same faces in opposite order. Some faces are masked (never those of fear and",
+        "surprise), some bodies are still.",
         "",
         "Accuracy of an ideal observer, who sees everything that was drawn and nothing else:",
     ]
@@ -164,7 +173,9 @@ def _render_all(
                 progress(done, len(takes))
         return
     context = multiprocessing.get_context("spawn")  # a fork would copy locks of the caller's threads
-    with ProcessPoolExecutor(min(num_workers, len(takes)), mp_context=context, initializer=_one_thread) as pool:
+    with ProcessPoolExecutor(
+        min(num_workers, len(takes)), mp_context=context, initializer=_one_thread
+    ) as pool:
         jobs = [pool.submit(render_take, take, out) for take in takes]
         for done, job in enumerate(as_completed(jobs), 1):
             job.result()
@@ -174,33 +185,21 @@ def _render_all(
 
 def _one_thread() -> None:
     """Each process draws on one core."""
-    import cv2
-
     cv2.setNumThreads(1)
 
 
 @lru_cache(maxsize=1)
-def _face_renderer(take_subject: object) -> object:
-    """The last subject's renderer: takes come sorted by subject, building one costs 0.1 s."""
-    from videofer.synthetic.face import FaceRenderer
-    from videofer.synthetic.subjects import Subject
-
-    assert isinstance(take_subject, Subject)
-    return FaceRenderer(take_subject)
+def _face_renderer(subject: Subject) -> FaceRenderer:
+    """The last subject's renderer: takes come sorted by subject, and building one costs 0.1 s."""
+    return FaceRenderer(subject)
 
 
 def render_take(take: Take, out: Path) -> None:
     """Draw and encode one take to `out / take.path`, and write the sidecar beside it."""
     import av
 
-    from videofer.synthetic.acting import body_poses, face_actions
-    from videofer.synthetic.face import FaceRenderer
-    from videofer.synthetic.scene import Stage
-
     t = np.arange(take.num_frames) / take.fps
-    face = _face_renderer(take.subject)
-    assert isinstance(face, FaceRenderer)
-    stage = Stage(take.subject, take.scene, face, t)
+    stage = Stage(take.subject, take.scene, _face_renderer(take.subject), t)
     actions = face_actions(take.script, t)
     joints = stage.joints(body_poses(take.script, take.subject, t))
     path = out / take.path

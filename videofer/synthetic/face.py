@@ -98,8 +98,8 @@ class FaceRenderer:
             lips[...] = lips + cover * (_mouth_interior(u[near], depth[near], gap[0][near]) - lips)
         texture[self._roi] = patch
         if self._accessories is not None:
-            cover = self._accessories[..., 3:] / 255
-            texture[..., :3] = texture[..., :3] * (1 - cover) + self._accessories[..., :3] * cover
+            opaque = self._accessories[..., 3:] / 255
+            texture[..., :3] = texture[..., :3] * (1 - opaque) + self._accessories[..., :3] * opaque
             texture[..., 3] = np.maximum(texture[..., 3], self._accessories[..., 3])
         return texture
 
@@ -120,7 +120,7 @@ class FaceRenderer:
 
 
 def _weighted_sum(weights: NDArray[np.floating], fields: Array) -> Array:
-    """sum of weights (n,) * fields (n, ...). No BLAS: its threads would fight over the cores of all workers."""
+    """Sum of weights (n,) * fields (n, ...). No BLAS: its threads would fight over the workers' cores."""
     total = np.zeros(fields.shape[1:], np.float32)
     for weight, field in zip(weights, fields, strict=True):
         if abs(weight) > 1e-4:

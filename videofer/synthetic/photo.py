@@ -79,7 +79,7 @@ def soft_polygon(points_uv: NDArray[np.floating] | list[tuple[float, float]], bl
     mask = np.zeros(CANVAS_WH[::-1], np.uint8)
     corners = np.rint(to_canvas(points_uv) * 16).astype(np.int32)
     cv2.fillPoly(mask, [corners], 255, cv2.LINE_AA, 4)
-    return cv2.GaussianBlur(mask.astype(np.float32) / 255, (0, 0), blur_pixels)
+    return np.asarray(cv2.GaussianBlur(mask.astype(np.float32) / 255, (0, 0), blur_pixels), np.float32)
 
 
 def soft_strokes(strokes_uv: list[list[tuple[float, float]]], width: float, blur_pixels: float) -> Array:
@@ -87,14 +87,15 @@ def soft_strokes(strokes_uv: list[list[tuple[float, float]]], width: float, blur
     mask = np.zeros(CANVAS_WH[::-1], np.uint8)
     lines = [np.rint(to_canvas(stroke) * 16).astype(np.int32) for stroke in strokes_uv]
     cv2.polylines(mask, lines, False, 255, max(1, round(width * EYE_PIXELS)), cv2.LINE_AA, 4)
-    return cv2.GaussianBlur(mask.astype(np.float32) / 255, (0, 0), blur_pixels)
+    return np.asarray(cv2.GaussianBlur(mask.astype(np.float32) / 255, (0, 0), blur_pixels), np.float32)
 
 
 def sample(picture: Array, u: Array, v: Array) -> Array:
     """Look a canvas picture up at face units (u, v)."""
     map_x = np.asarray(u * EYE_PIXELS + ORIGIN_XY[0], dtype=np.float32)
     map_y = np.asarray(v * EYE_PIXELS + ORIGIN_XY[1], dtype=np.float32)
-    return cv2.remap(picture, map_x, map_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    looked_up = cv2.remap(picture, map_x, map_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    return np.asarray(looked_up, np.float32)
 
 
 def _photo_to_face() -> NDArray[np.float64]:
@@ -114,7 +115,8 @@ def neutral_head() -> Head:
     to_face = _photo_to_face()
     to_pixels = to_face * EYE_PIXELS
     to_pixels[:, 2] += ORIGIN_XY
-    rgb = cv2.warpAffine(astronaut(), to_pixels, CANVAS_WH, flags=cv2.INTER_CUBIC).astype(np.float32)
+    photograph: NDArray[np.uint8] = astronaut()  # type: ignore[no-untyped-call]
+    rgb = cv2.warpAffine(photograph, to_pixels, CANVAS_WH, flags=cv2.INTER_CUBIC).astype(np.float32)
 
     def outline(points: list[tuple[float, float]]) -> NDArray[np.float64]:
         return np.asarray(np.asarray(points) @ to_face[:, :2].T + to_face[:, 2])

@@ -77,7 +77,14 @@ class Stage:
         aspect = subject.face_width * (1 + 0.012 * wander(t, rng))
         zoom = 1 + 0.008 * wander(t, rng)
         self.placements = [
-            Placement(scene.x, scene.y, scene.scale * float(zoom[i]), float(roll[i]), float(shear[i]), float(aspect[i]))
+            Placement(
+                scene.x,
+                scene.y,
+                scene.scale * float(zoom[i]),
+                float(roll[i]),
+                float(shear[i]),
+                float(aspect[i]),
+            )
             for i in range(len(t))
         ]
 
@@ -93,12 +100,11 @@ class Stage:
         self._painter.draw_behind(image, joints)
         _paste_head(image, self._face.render(actions), joints.head_affine)
         self._painter.draw_arms(image, joints)
-        image = cv2.multiply(image, self._light, scale=float(self._flicker[index]) / 128)
-        for plane, sign in ((0, 1), (1, -1)):
-            y, x = self._noise_at[index, plane]
-            tile = self._noise[plane, y : y + height, x : x + width]
-            image = cv2.add(image, tile) if sign > 0 else cv2.subtract(image, tile)
-        return image
+        (y0, x0), (y1, x1) = self._noise_at[index]
+        lit = cv2.multiply(image, self._light, scale=float(self._flicker[index]) / 128)
+        lit = cv2.add(lit, self._noise[0, y0 : y0 + height, x0 : x0 + width])
+        lit = cv2.subtract(lit, self._noise[1, y1 : y1 + height, x1 : x1 + width])
+        return np.asarray(lit, np.uint8)
 
 
 def _paste_head(image: NDArray[np.uint8], head: NDArray[np.uint8], affine: NDArray[np.float64]) -> None:
@@ -129,7 +135,7 @@ def _light(scene: Scene) -> NDArray[np.uint8]:
 
 
 def _background(size_wh: tuple[int, int], rng: np.random.Generator) -> NDArray[np.uint8]:
-    """A room out of focus: wall, clouds of texture, shelves or lights. Larger than the picture by the margin."""
+    """A room out of focus: wall, clouds, shelves or lights. Larger than the picture by the margin."""
     width, height = size_wh[0] + 2 * _MARGIN, size_wh[1] + 2 * _MARGIN
     base, other = _muted(rng.uniform(50, 215, (2, 3)))
     ramp = np.linspace(0, 1, height, dtype=np.float32)[:, None, None]
@@ -145,14 +151,14 @@ def _background(size_wh: tuple[int, int], rng: np.random.Generator) -> NDArray[n
             cv2.circle(wall, (x, y), 6 + w // 6, colour, -1)
         elif kind == 2:
             cv2.rectangle(wall, (x - w // 8, 0), (x + w // 8, height), colour, -1)
-    wall = cv2.GaussianBlur(wall, (0, 0), float(rng.uniform(2, 7)))
+    blurred = np.asarray(cv2.GaussianBlur(wall, (0, 0), float(rng.uniform(2, 7))))
     coarse = rng.normal(0, 1, (height // 4 + 1, width // 4 + 1)).astype(np.float32)
-    coarse = cv2.GaussianBlur(coarse, (0, 0), 2.5) * 8
-    clouds = cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC) * float(rng.uniform(1, 5))
-    return np.clip(wall + clouds[..., None], 0, 255).astype(np.uint8)
+    smooth = cv2.GaussianBlur(coarse, (0, 0), 2.5) * float(rng.uniform(8, 40))
+    clouds = np.asarray(cv2.resize(smooth, (width, height), interpolation=cv2.INTER_CUBIC))
+    return np.asarray(np.clip(blurred + clouds[..., None], 0, 255), np.uint8)
 
 
 def _muted(colours: NDArray[np.float64]) -> NDArray[np.float32]:
     """Take most of the saturation out of colours (..., 3): rooms are rarely neon."""
     grey = colours.mean(axis=-1, keepdims=True)
-    return (grey + 0.45 * (colours - grey)).astype(np.float32)
+    return np.asarray(grey + 0.45 * (colours - grey), np.float32)

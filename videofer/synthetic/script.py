@@ -36,7 +36,7 @@ BODY_LOOKS = {
 }
 ORDER_PAIR = ("fear", "surprise")
 MASKED_FACE_SHARE = 0.22
-"""Share of an emotion's takes with a neutral face; the order pair is never masked, for its direction is in the face."""
+"""Share of an emotion's takes with a neutral face; none of the order pair, which differs by the face only."""
 STILL_BODY_SHARE = 0.10
 """Share of an emotion's takes with a body at rest."""
 INTENSITY_FLOOR = 0.3

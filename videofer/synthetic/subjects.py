@@ -148,7 +148,7 @@ def draw_subject(index: int, seed: int) -> Subject:
 
 
 def build_head(subject: Subject) -> Head:
-    """The subject's neutral head: shape, skin, hair, brows, lips, beard. Glasses and hat come on top later."""
+    """The subject's neutral head: shape, skin, hair, brows, lips, beard. Glasses and hat come later."""
     base = neutral_head()
     u, v = face_grid()
     source_u, source_v = _morph(subject, u, v)
@@ -261,11 +261,11 @@ def _draw_hat(layer: Array, subject: Subject) -> None:
     """A knitted cap that ends above the brows."""
     assert subject.hat_colour is not None
     half = 1.0 + 0.66 * subject.hair_volume
-    crown = [(np.cos(a) * half, -0.62 - np.sin(a) * 1.25) for a in np.linspace(0, np.pi, 24)]
-    mask = soft_polygon([*crown, (-half, -0.52), (0, -0.46), (half, -0.52)], 0.9)
+    crown = [(np.cos(a) * half, -0.66 - np.sin(a) * 1.2) for a in np.linspace(0, np.pi, 24)]
+    mask = soft_polygon([*crown, (-half, -0.60), (0, -0.56), (half, -0.60)], 0.9)
     u, v = face_grid()
     ribs = 1 + 0.12 * np.sin(u * 32) + 0.05 * np.sin(v * 40)
-    shade = ribs * (1 - 0.28 * (u / half) ** 2) * np.where(v > -0.78, 0.82, 1.0)
+    shade = ribs * (1 - 0.28 * (u / half) ** 2) * np.where(v > -0.86, 0.82, 1.0)
     cap = np.asarray(subject.hat_colour, np.float32) * shade[..., None]
     layer[..., :3] += mask[..., None] * (cap - layer[..., :3])
     layer[..., 3] = np.maximum(layer[..., 3], mask * 255)

@@ -66,7 +66,7 @@ def plan_takes(
     size_wh: tuple[int, int] = REFERENCE_WH,
     seed: int = 0,
 ) -> list[Take]:
-    """All takes but the long video, by subject, class and number. The last three in ten subjects are for test.
+    """All takes but the long video, by path. The last three in ten subjects are for test.
 
     Raises ValueError for sizes from which no data set can be made.
     """
@@ -117,13 +117,17 @@ def plan_long(*, fps: int, size_wh: tuple[int, int], seed: int, num_subjects: in
     return _take(path, "mixed", "test", subject, LONG_SECONDS, tuple(episodes), fps, size_wh, rng, plain=True)
 
 
-def _check(num_subjects: int, takes_per_class: int, take_seconds: float, fps: int, wh: tuple[int, int]) -> None:
+def _check(
+    num_subjects: int, takes_per_class: int, take_seconds: float, fps: int, wh: tuple[int, int]
+) -> None:
     if num_subjects < 2:
         raise ValueError(f"num_subjects is {num_subjects}; at least 2 are needed, one of them held out")
     if takes_per_class < 1:
         raise ValueError(f"takes_per_class is {takes_per_class}; at least 1 is needed")
     if take_seconds < 1.5:
-        raise ValueError(f"take_seconds is {take_seconds}; at least 1.5 are needed for onset, apex and offset")
+        raise ValueError(
+            f"take_seconds is {take_seconds}; at least 1.5 are needed for onset, apex and offset"
+        )
     if fps < 10:
         raise ValueError(f"fps is {fps}; at least 10 are needed to tell the order of fast expressions")
     if min(wh) < 96 or wh[0] % 2 or wh[1] % 2:
@@ -131,7 +135,7 @@ def _check(num_subjects: int, takes_per_class: int, take_seconds: float, fps: in
 
 
 def _shown_parts(label: str, count: int, rng: np.random.Generator) -> list[tuple[bool, bool]]:
-    """(face shown, body shown) for the takes of one class: fixed shares in random order, never both hidden."""
+    """(face shown, body shown) for the takes of one class: fixed shares, random order, never both hidden."""
     num_masked, num_still = (round(share * count) for share in hidden_shares(label))
     parts = [(False, True)] * num_masked + [(True, False)] * num_still
     parts += [(True, True)] * (count - len(parts))

@@ -37,7 +37,9 @@ class Truth:
         table = pd.read_csv(path)
         missing = [name for name in TRUTH_COLUMNS if name not in table.columns]
         if missing:
-            raise ValueError(f"{path}: no column {missing[0]!r}; a truth table has {', '.join(TRUTH_COLUMNS)}")
+            raise ValueError(
+                f"{path}: no column {missing[0]!r}; a truth table has {', '.join(TRUTH_COLUMNS)}"
+            )
         return cls(table)
 
     @classmethod
@@ -62,7 +64,9 @@ class Truth:
         """Labels at instants (N,). Raises ValueError for instants outside [0, duration)."""
         t = np.asarray(t_seconds, dtype=np.float64)
         if t.size and (t.min() < 0 or t.max() >= self.duration):
-            raise ValueError(f"instants {t.min():.3f} to {t.max():.3f} s are not all in [0, {self.duration:.3f})")
+            raise ValueError(
+                f"instants {t.min():.3f} to {t.max():.3f} s are not all in [0, {self.duration:.3f})"
+            )
         rows = np.searchsorted(self.table["t_start"].to_numpy(), t, side="right") - 1
         return self.table["label"].to_numpy(dtype=str)[rows]
 
@@ -76,14 +80,15 @@ def shuffle_labels(manifest: pd.DataFrame, seed: int) -> pd.DataFrame:
 
     Intervals stay with their videos; class counts per split stay the same.
     """
-    shuffled = manifest.copy()
     rng = np.random.default_rng([seed, 31])
-    groups = shuffled["split"] if "split" in shuffled.columns else pd.Series("all", index=shuffled.index)
-    for split in sorted(groups.unique()):
-        rows = np.flatnonzero((groups == split).to_numpy())
-        labels = manifest["label"].to_numpy(dtype=object)[rows]
-        shuffled.iloc[rows, shuffled.columns.get_loc("label")] = rng.permutation(labels)
-    return shuffled
+    labels = manifest["label"].to_numpy(dtype=object, copy=True)
+    splits = (
+        manifest["split"].to_numpy(dtype=str) if "split" in manifest.columns else np.full(len(labels), "")
+    )
+    for split in np.unique(splits):
+        rows = np.flatnonzero(splits == split)
+        labels[rows] = labels[rng.permutation(rows)]
+    return manifest.assign(label=labels)
 
 
 def seen(label: str, face_shown: bool, body_shown: bool, modality: Modality) -> str:
@@ -119,7 +124,9 @@ def ceilings(takes: Iterable[Take], labels: tuple[str, ...] = LABELS) -> dict[st
     for take in takes:
         episode = take.script.episodes[0] if take.script.episodes else None
         if take.label in labels:
-            shown.append((take.label, episode is None or episode.face_shown, episode is None or episode.body_shown))
+            shown.append(
+                (take.label, episode is None or episode.face_shown, episode is None or episode.body_shown)
+            )
     if not shown:
         raise ValueError(f"no take has a label in {', '.join(labels)}")
     modalities: tuple[Modality, ...] = ("face", "body", "fused", "single_frame_face")

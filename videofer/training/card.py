@@ -23,12 +23,13 @@ Not for decisions about people. Inferring emotions at work or in education is fo
 (AI Act, article 5) and restricted elsewhere.
 
 ## Training
-{num_train} labelled intervals of {num_train_subjects} subjects; {num_epochs} epochs, the best was number
-{best_epoch}. The complete recipe is `recipe.yaml`. Input: {contract}.
+Labelled intervals: {num_train}, subjects: {num_train_subjects}. Epochs: {num_epochs}, the best:
+{best_epoch}. The complete recipe is `recipe.yaml`.
+Input: {contract}.
 
 ## Figures
-On {num_val} intervals of {num_val_subjects} validation subjects, none of whom was trained on. The best epoch
-and the calibration were chosen on them, so on new subjects expect less: `videofer evaluate` measures that.
+Validation intervals: {num_val}, subjects: {num_val_subjects}, none of whom was trained on. The best epoch and
+the calibration were chosen on them, so on new subjects expect less: `videofer evaluate` measures that.
 
 | | WAR | UAR | macro-F1 | ECE before | ECE after calibration |
 |---|---|---|---|---|---|
