@@ -35,10 +35,10 @@ def test_everything_is_written(dataset: SyntheticDataset) -> None:
     manifest = pd.read_csv(dataset.manifest)
     assert list(manifest.columns) == ["path", "label", "subject", "start", "end", "split"]
     assert len(manifest) == 14 and set(manifest["label"]) == set(LABELS)
-    for row in manifest.itertuples():
-        video = dataset.root / str(row.path)
+    for row in manifest.to_dict("records"):
+        video = dataset.root / row["path"]
         assert video.is_file() and video.with_suffix(".keypoints.npz").is_file()
-        assert 0 <= row.start < row.end <= 1.7
+        assert 0 <= row["start"] < row["end"] <= 1.7
     assert dataset.long_video.is_file() and dataset.long_truth.is_file() and dataset.takes.is_file()
     assert "fused" in dataset.readme.read_text(encoding="utf-8")
     assert {path.name for path in dataset.root.iterdir()} == {
@@ -52,19 +52,19 @@ def test_everything_is_written(dataset: SyntheticDataset) -> None:
 
 def test_times_and_sidecars_agree_with_the_container(dataset: SyntheticDataset) -> None:
     table = pd.read_csv(dataset.takes)
-    for row in table.itertuples():
-        path = dataset.root / str(row.path)
+    for row in table.to_dict("records"):
+        path = dataset.root / row["path"]
         with av.open(str(path)) as container:
             stream = container.streams.video[0]
             assert stream.time_base is not None
             times = [float(f.pts * stream.time_base) for f in container.decode(stream) if f.pts is not None]
-            assert stream.codec_context.name == {"libx264": "h264"}.get(str(row.codec), str(row.codec))
+            assert stream.codec_context.name == {"libx264": "h264"}.get(row["codec"], row["codec"])
             size = (stream.width, stream.height)
         with np.load(path.with_suffix(".keypoints.npz"), allow_pickle=False) as sidecar:
             assert np.allclose(times, sidecar["t_seconds"], atol=1e-6)
-            assert sidecar["keypoints"].shape == (row.num_frames, 1, 17, 3)
+            assert sidecar["keypoints"].shape == (row["num_frames"], 1, 17, 3)
             assert sidecar["keypoints"].dtype == np.float32
-            assert str(sidecar["layout"]) == "coco17" and float(sidecar["fps"]) == row.fps
+            assert str(sidecar["layout"]) == "coco17" and float(sidecar["fps"]) == row["fps"]
             assert tuple(sidecar["size_wh"]) == size == (160, 192)
 
 
@@ -118,8 +118,7 @@ def test_estimated_keypoints_are_near_the_true_joints() -> None:
 def test_takes_table_has_the_interval_of_the_intensity() -> None:
     takes = plan_takes(num_subjects=3, takes_per_class=1, seed=1)
     table = takes_table(takes)
-    for take, row in zip(takes, table.itertuples(), strict=True):
-        edges = np.array([row.start, row.end], dtype=np.float64)
+    for take, edges in zip(takes, table[["start", "end"]].to_numpy(np.float64), strict=True):
         if take.label == "neutral":
             assert edges.tolist() == [0.0, take.duration]
         else:

@@ -106,7 +106,7 @@ def _order_features(t_pairs: float, num: int, seed: int) -> tuple[NDArray[np.flo
     for index in range(num):
         label = ORDER_PAIR[index % 2]
         script = Script(duration=2.6, episodes=(_episode(label, seed + index),), seed=index)
-        first = rng.uniform(0.0, 2.4)
+        first = rng.uniform(*((0.0, 2.5) if t_pairs == 0 else (0.5, 1.9)))  # one frame: also at the ends
         instants = np.array([first] if t_pairs == 0 else [first, first + t_pairs])
         rows.append(np.append(face_actions(script, instants).ravel(), first))
         labels.append(index % 2)
@@ -126,8 +126,7 @@ def test_order_pair_is_at_chance_for_one_frame_and_its_time() -> None:
 
 @pytest.mark.parametrize("gap_seconds", [0.08, 0.12, 0.16])
 def test_order_pair_is_told_by_two_frames(gap_seconds: float) -> None:
-    """The rest are instants before the onset and after the offset."""
-    assert _held_out_accuracy(gap_seconds) > 0.8
+    assert _held_out_accuracy(gap_seconds) > 0.93
 
 
 def test_fear_is_surprise_backwards() -> None:
@@ -143,9 +142,9 @@ def test_fear_is_surprise_backwards() -> None:
 def test_shared_faces_are_equal(first: str, second: str) -> None:
     t = np.linspace(0, 2.6, 50)
     scripts = [Script(duration=2.6, episodes=(_episode(label, 7),), seed=1) for label in (first, second)]
-    assert np.array_equal(*(face_actions(script, t) for script in scripts))
+    assert np.array_equal(*[face_actions(script, t) for script in scripts])
     subject = draw_subject(0, 0)
-    assert not np.allclose(*(body_poses(script, subject, t) for script in scripts))
+    assert not np.allclose(*[body_poses(script, subject, t) for script in scripts])
 
 
 @pytest.mark.parametrize(("first", "second"), [("anger", "happiness"), ("fear", "surprise")])
@@ -153,8 +152,8 @@ def test_shared_bodies_are_equal(first: str, second: str) -> None:
     t = np.linspace(0, 2.6, 50)
     subject = draw_subject(0, 0)
     scripts = [Script(duration=2.6, episodes=(_episode(label, 7),), seed=1) for label in (first, second)]
-    assert np.array_equal(*(body_poses(script, subject, t) for script in scripts))
-    assert not np.allclose(*(face_actions(script, t) for script in scripts))
+    assert np.array_equal(*[body_poses(script, subject, t) for script in scripts])
+    assert not np.allclose(*[face_actions(script, t) for script in scripts])
 
 
 def test_masked_face_is_neutral_while_the_body_acts() -> None:

@@ -17,7 +17,7 @@ from training_store import CLASSES, make_training_store, small_recipe
 
 from videofer.checkpoint import CheckpointError, load_checkpoint
 from videofer.evaluation.report import evaluate
-from videofer.training import loop
+from videofer.training import runner
 from videofer.training.optimizer import amp_dtype, learning_rate
 from videofer.training.progress import Event, silent
 from videofer.training.run import train
@@ -106,7 +106,7 @@ def _train_and_die(store: Path, out: Path, at_epoch: float) -> None:
             os.kill(os.getpid(), signal.SIGKILL)
         return learning_rate(recipe, epoch)
 
-    loop.learning_rate = deadly_rate  # type: ignore[assignment]
+    runner.learning_rate = deadly_rate  # type: ignore[assignment]
     train(small_recipe(epochs=4), store, out, progress=silent)
 
 

@@ -31,13 +31,17 @@ def timeline(
     workers: Annotated[int | None, typer.Option(min=1, help="Processes for several videos.")] = None,
 ) -> int:
     """One table and one picture for each video; OUT/store keeps what was preprocessed."""
+    from cache.errors import UserError
     from cache.reader import StoreReader
     from preprocessing.stage.run import preprocess
     from videofer.checkpoint import load_checkpoint
     from videofer.cli.preprocess import SHOWN_FAILURES
     from videofer.timeline.export import check_formats
 
-    wanted = check_formats(formats.split(","))
+    try:
+        wanted = check_formats(formats.split(","))
+    except ValueError as error:
+        raise UserError(str(error)) from None
     loaded = load_checkpoint(model)
     spec = spec_for(loaded, faces, pose)
     store = out / "store"

@@ -17,6 +17,7 @@ from typing import Literal
 import pandas as pd
 
 from cache.atomic import atomic_write
+from cache.errors import UserError
 from cache.reader import StoreReader
 from videofer.checkpoint import LoadedModel, load_checkpoint
 from videofer.data.examples import Example, make_examples
@@ -28,7 +29,7 @@ from videofer.evaluation.predict import heads_of, measure_heads, predict_example
 SplitName = Literal["train", "val", "test", "all"]
 
 
-class EvaluationError(ValueError):
+class EvaluationError(UserError, ValueError):
     """A model cannot be evaluated so. The message is one line for the user."""
 
 

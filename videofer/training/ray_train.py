@@ -13,8 +13,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from videofer.training.loop import Job, Place, fit
+from videofer.training.loop import Job, fit
 from videofer.training.progress import Event, Progress, append, follow, silent
+from videofer.training.runner import Place
 from videofer.training.split import TrainingError
 from videofer.training.state import STATE_DIR
 

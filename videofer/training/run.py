@@ -16,8 +16,9 @@ from videofer.evaluation.predict import measure_heads, targets
 from videofer.recipe import Recipe
 from videofer.training.calibration import fit_calibration
 from videofer.training.card import model_card
-from videofer.training.loop import Fitted, Job, Place, fit
+from videofer.training.loop import Fitted, Job, fit
 from videofer.training.progress import Progress, print_progress
+from videofer.training.runner import Place
 from videofer.training.split import Prepared, TrainingError, prepare
 from videofer.training.state import STATE_DIR, has_state
 
@@ -96,6 +97,7 @@ def finish(job: Job, fitted: Fitted) -> None:
         "num_train": len(split.train),
         "num_val": len(split.val),
         "seconds": round(fitted.seconds, 1),
+        "threads": fitted.threads,
         "used": split.used(),
         "history": fitted.history,
     }

@@ -35,6 +35,7 @@ class State:
     scaler: dict[str, Any] = field(default_factory=dict)
     best: dict[str, torch.Tensor] = field(default_factory=dict)  # weights of the best epoch
     history: list[dict[str, float]] = field(default_factory=list)  # figures of each epoch
+    threads: int = 0  # of the process, 0: not chosen yet; other sums come out with another number
     seconds: float = 0.0  # spent in training, over all resumptions
 
 
