@@ -1,12 +1,14 @@
 """How a shard lies on disk, schema version 1: row types, names, and the append-only log they are kept in.
 
-A segment is an HDF5 group of logs. A log `faces` is the datasets `faces.0`, `faces.1`, ... end to end, each
-contiguous and unfiltered, so that its bytes sit at one known offset of the file and can be mapped. Their
-CRC32C is an attribute of the dataset; for crops it is kept per chunk of 16 instead. See docs/store.md.
+A segment is an HDF5 group of logs. A log is one or more datasets end to end, each contiguous and unfiltered,
+so that its bytes sit at one known offset of the file and can be mapped. Their CRC32C is an attribute of the
+dataset; for crops it is kept per chunk of 16 instead. HDF5's own structures are checksummed only where they
+fit into an object header: so no group has more than 8 links, and text is of fixed length. See docs/store.md.
 """
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from typing import Any, Literal
 
@@ -50,7 +52,7 @@ CHUNK_ROW = np.dtype(
     [
         ("local_id", "<i4"),  # of the face track
         ("num_crops", "<i4"),  # at most CHUNK_FRAMES
-        ("block", "<i4"),  # dataset `crops.<block>`
+        ("block", "<i4"),  # number of the dataset in the log `crops`
         ("crc32c", "<u4"),
         ("offset", "<i8"),  # bytes from the start of that dataset
         ("num_bytes", "<i8"),
@@ -110,19 +112,39 @@ class LogWriter:
         if not self._pending:
             return
         items = np.concatenate(self._pending)
-        dataset = self._group.create_dataset(f"{self._name}.{self._num_blocks}", data=items)
+        dataset = self._group.create_dataset(block_path(self._name, self._num_blocks), data=items)
         if self._with_crc:
             dataset.attrs["crc32c"] = np.uint32(crc32c(items))
         self._num_blocks += 1
         self._pending, self._pending_bytes = [], 0
 
 
+def block_path(name: str, number: int) -> str:
+    """Where in its segment one dataset of a log lies: nearly always there is only the first."""
+    return name if number == 0 else f"more/{name}/{tree_path(number - 1)}"
+
+
+def tree_path(number: int) -> str:
+    """Path of the n-th item in a tree of groups that hold at most 4 items and 4 groups each."""
+    path = f"{number % 4}"
+    while (number := number // 4) > 0:
+        number -= 1
+        path = f"g{number % 4}/{path}"
+    return path
+
+
+def fixed_text(text: str) -> np.bytes_:
+    """Text as an attribute that lies in the object header; HDF5 keeps a `str` in a heap without checksum."""
+    return np.bytes_(text.encode())
+
+
 def log_blocks(group: Any, name: str) -> Iterator[Any]:
     """The datasets of a log, in order."""
-    number = 0
-    while (dataset := group.get(f"{name}.{number}")) is not None:
+    for number in itertools.count():
+        dataset = group.get(block_path(name, number))
+        if dataset is None:
+            return
         yield dataset
-        number += 1
 
 
 def log_lengths(group: Any) -> dict[str, int]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import mmap
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
@@ -99,7 +99,6 @@ class StoreReader:
         _, chunks, starts, sizes = places.T
         if self._check_crc and not tables.checked[chunks].all():
             self._check_chunks(tables, chunks, key, segment)
-        starts = tables.chunk_offsets[chunks] + starts
         shape = len(places), tables.crop_size, tables.crop_size, 3
         if tables.codec == "plain":
             # Row i of this view is the crop that begins at byte i: all crops are copied by one indexing.
@@ -150,15 +149,19 @@ class StoreReader:
         pieces: list[Piece] = []
         first_frame = 0
         for position, segment in enumerate(video.segments):
-            faces = [local_id for index, local_id in person.faces if index == segment.index]
-            bodies = [local_id for index, local_id in person.bodies if index == segment.index]
-            if faces or bodies:
+            wanted: dict[Literal["face", "body"], list[int]] = {
+                "face": [local_id for index, local_id in person.faces if index == segment.index],
+                "body": [local_id for index, local_id in person.bodies if index == segment.index],
+            }
+            if any(wanted.values()):
                 with open_segment(self.store.shard_path(segment.shard), segment.group) as group:
                     tables = self._segment_tables(video.key, segment, group)
-                    for start, rows in load_tracks(group, tables.extents, "face", faces):
-                        pieces.append(Piece("face", position, first_frame + start, rows, ""))
-                    for start, rows in load_tracks(group, tables.extents, "body", bodies):
-                        pieces.append(Piece("body", position, first_frame + start, rows, tables.layout))
+                    for kind, local_ids in wanted.items():
+                        for start, rows in load_tracks(group, tables.extents, kind, local_ids):
+                            first = first_frame + start
+                            pieces.append(
+                                Piece(kind, position, first, rows, tables.layout, tables.chunk_offsets)
+                            )
             first_frame += segment.num_frames
         return pieces
 

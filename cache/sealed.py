@@ -82,11 +82,11 @@ def load_tables(group: Any) -> SegmentTables:
     if len(chunks) and int((offsets + chunks["num_bytes"]).max()) > Path(file.filename).stat().st_size:
         raise CorruptError(f"shard {file.filename} is cut short")
     return SegmentTables(
-        video_key=group.attrs["video_key"],
+        video_key=group.attrs["video_key"].decode(),
         index=int(group.attrs["segment_index"]),
-        codec=file.attrs["codec"],
+        codec=file.attrs["codec"].decode(),
         crop_size=int(file.attrs["crop_size"]),
-        layout=group.attrs["layout"],
+        layout=group.attrs.get("layout", b"").decode(),
         end_pts=int(group.attrs["end_pts"]),
         pts=read_log(group, "pts", np.dtype("<i8"), lengths["pts"]),
         extents=read_log(group, "extents", EXTENT_ROW, lengths["extents"]),

@@ -10,7 +10,7 @@ from typing import Any, Literal
 import numpy as np
 
 from cache.crops import CropLog
-from cache.layout import EXTENT_ROW, FACE_ROW, KIND_CODES, LogWriter, body_row
+from cache.layout import EXTENT_ROW, FACE_ROW, KIND_CODES, LogWriter, body_row, fixed_text
 from cache.schema import SEEN_STATES, BodyBlock, Codec, FaceBlock, LocalTrack, SegmentRecord
 
 ROWS_PER_WRITE = 64  # frames of a track that are gathered before they become an extent
@@ -144,7 +144,8 @@ class SegmentWriter:
         self._group.attrs["log_lengths"] = [log.num_items for log in logs]  # in the order of LOGS
         self._group.attrs["num_frames"] = num_frames
         self._group.attrs["end_pts"] = end_pts
-        self._group.attrs["layout"] = self._layout or ""
+        if self._layout:
+            self._group.attrs["layout"] = fixed_text(self._layout)
         self._close(num_frames)
         return SegmentRecord(
             index=self._index,

@@ -15,7 +15,7 @@ from uuid import uuid4
 
 from cache.atomic import PARTIAL_SUFFIX, fsync_file, publish
 from cache.errors import CorruptError
-from cache.layout import SEGMENTS
+from cache.layout import SEGMENTS, fixed_text, tree_path
 from cache.schema import SCHEMA_VERSION, Codec
 from cache.sealed import open_shard
 from cache.segment import SegmentWriter
@@ -27,7 +27,8 @@ class ShardWriter:
     """Writes shards into `store_dir/shards`, in a worker process. Knows no driver and no commits.
 
     One segment at a time. The first segment creates the file, so an idle worker leaves nothing. After an
-    OSError (the disk is full) the open shard is lost: `discard` it.
+    OSError (the disk is full) the open shard is lost: `discard` it and end the process, for HDF5 does not
+    recover from a failed write.
     """
 
     def __init__(
@@ -74,9 +75,9 @@ class ShardWriter:
             raise ValueError(f"segment {self._segment.group_name} of {self._name} is still open")
         if self._file is None:
             self._open()
-        group = self._file.create_group(f"{SEGMENTS}/{self._next_group}")
+        group = self._file.create_group(f"{SEGMENTS}/{tree_path(self._next_group)}")
         self._next_group += 1
-        group.attrs["video_key"] = video_key
+        group.attrs["video_key"] = fixed_text(video_key)
         group.attrs["segment_index"] = segment_index
         group.attrs["time_base"] = (time_base.numerator, time_base.denominator)
         self._segment = SegmentWriter(
@@ -117,11 +118,11 @@ class ShardWriter:
             self._segment = None
         if self._file is None:
             return
-        with contextlib.suppress(Exception):  # e.g. the disk is full: what it holds is not wanted anyway
+        self.partial.unlink(missing_ok=True)  # first: after a failed write, HDF5 may crash in closing
+        with contextlib.suppress(Exception):
             self._file.close()
         self._file = None
         self._finished = {}
-        self.partial.unlink(missing_ok=True)
 
     def _open(self) -> None:
         import h5py
@@ -130,10 +131,9 @@ class ShardWriter:
         # v110: every piece of metadata carries a checksum, and a file that was not closed says so
         self._file = h5py.File(self.partial, "x", libver=("v110", "v110"), locking=False)
         self._file.attrs["schema_version"] = SCHEMA_VERSION
-        self._file.attrs["codec"] = self.codec
+        self._file.attrs["codec"] = fixed_text(self.codec)
         self._file.attrs["crop_size"] = self.crop_size
         self._file.attrs["jpeg_quality"] = self.jpeg_quality
-        self._file.create_group(SEGMENTS)
         self._opened_at = time.monotonic()
         self._next_group = 0
 
@@ -147,10 +147,8 @@ class ShardWriter:
 
 def _check_reads_back(path: Path, finished: dict[str, int]) -> None:
     with open_shard(path) as file:
-        if not file.attrs["complete"] or len(file[SEGMENTS]) != len(finished):
-            raise CorruptError(
-                f"shard {path} does not read back: {len(file[SEGMENTS])} segments, not {len(finished)}"
-            )
+        if not file.attrs["complete"] or int(file.attrs["num_segments"]) != len(finished):
+            raise CorruptError(f"shard {path} does not read back: it is not complete")
         for group, num_frames in finished.items():
             if int(file[group].attrs["num_frames"]) != num_frames:
                 raise CorruptError(f"shard {path} does not read back: {group} is not as written")

@@ -40,7 +40,7 @@ class PersonTrack:
     layout: str  # of the joints, "" when the person has no body
     has_crop: np.ndarray  # (n,) bool: rows that `StoreReader.read_crops` takes
     _segments: tuple[SegmentRecord, ...] = field(repr=False)  # of the video
-    # (n, 4) int64: position in _segments (-1: no crop), chunk, start in the chunk and length in bytes
+    # (n, 4) int64: position in _segments (-1: no crop), chunk, offset in the file and length in bytes
     _crops: np.ndarray = field(repr=False)
 
     def __len__(self) -> int:
@@ -60,7 +60,8 @@ class Piece:
     segment: int  # position in the record
     first_frame: int  # of the video
     rows: np.ndarray  # FACE_ROW or body_row(J)
-    layout: str
+    layout: str  # of the segment's bodies
+    chunk_offsets: np.ndarray  # of the segment's crops, bytes from the start of the file
 
 
 def frame_times(video: VideoRecord, pts: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -103,8 +104,9 @@ def join(
             seen = better & (piece.rows["crop_chunk"] >= 0)
             crops[span][better] = -1
             crops[span][seen, 0] = piece.segment
-            for column, name in enumerate(("crop_chunk", "crop_start", "crop_bytes"), 1):
-                crops[span][seen, column] = piece.rows[name][seen]
+            rows = piece.rows[seen]
+            offsets = piece.chunk_offsets[rows["crop_chunk"]] + rows["crop_start"]
+            crops[span][seen, 1:] = np.stack([rows["crop_chunk"], offsets, rows["crop_bytes"]], axis=1)
     return PersonTrack(
         video_key=video.key,
         person_id=person_id,

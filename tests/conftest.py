@@ -9,6 +9,7 @@ import pytest
 
 os.environ["VIDEOFER_OFFLINE"] = "1"
 os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as in videofer.cli: spinning threads stall each other
 
 DATA = Path(os.environ.get("VIDEOFER_TEST_DATA", Path(__file__).resolve().parents[2] / "shared" / "data"))
 

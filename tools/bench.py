@@ -22,7 +22,7 @@ from pathlib import Path
 for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ[variable] = "1"
 
-import av  # noqa: E402
+import av
 import cv2
 import numpy as np
 import skimage.data

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -18,7 +19,7 @@ def test_entries_come_back_in_order(tmp_path: Path) -> None:
 
 
 @given(st.data())
-def test_a_torn_line_costs_only_itself(tmp_path_factory, data: st.DataObject) -> None:  # type: ignore[no-untyped-def]
+def test_a_torn_line_costs_only_itself(tmp_path_factory: pytest.TempPathFactory, data: st.DataObject) -> None:
     path = tmp_path_factory.mktemp("j") / "j"
     journal = Journal(path)
     journal.append({"n": 0})

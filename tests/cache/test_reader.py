@@ -48,8 +48,12 @@ def same_crops(codec: Codec, read: np.ndarray, written: np.ndarray) -> bool:
 @settings(max_examples=30, deadline=None)
 @given(codec=st.sampled_from(get_args(Codec)), states=states, first=st.integers(0, 5), data=st.data())
 def test_round_trip(
-    tmp_path_factory, codec: Codec, states: list[int], first: int, data: st.DataObject
-) -> None:  # type: ignore[no-untyped-def]
+    tmp_path_factory: pytest.TempPathFactory,
+    codec: Codec,
+    states: list[int],
+    first: int,
+    data: st.DataObject,
+) -> None:
     """Whatever is appended in whatever pieces comes back."""
     store = make_store(tmp_path_factory.mktemp("s") / "store", codec)
     rng = np.random.default_rng(0)

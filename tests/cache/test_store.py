@@ -190,7 +190,9 @@ def test_manifest(store: Store) -> None:
     for label in ("anger", "fear"):
         table = pd.DataFrame({"path": ["a.mp4"], "label": [label]})
         store.write_manifest(table)
-        pd.testing.assert_frame_equal(store.manifest(), table)
+        stored = store.manifest()
+        assert stored is not None
+        pd.testing.assert_frame_equal(stored, table)
 
 
 def test_sweep_removes_only_what_no_record_names(store: Store) -> None:
@@ -299,3 +301,10 @@ def test_records_of_many_videos_sort_by_name(store: Store) -> None:
     assert store.commit(renamed(record, "b"))
     assert store.commit(renamed(record, "z"))
     assert [video.key for video in store.videos()] == ["b", "m", "z"]
+
+
+def test_importing_the_store_is_light() -> None:
+    """The command line imports it before it knows what to do."""
+    code = "import sys, cache.store; print(sorted({'cv2', 'h5py', 'pandas', 'torch'} & sys.modules.keys()))"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, cwd=REPOSITORY, check=True)
+    assert found.stdout == b"[]\n"

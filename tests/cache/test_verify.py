@@ -70,7 +70,7 @@ def test_a_flipped_byte_is_found(store: Store, log: str) -> None:
     segment = record.segments[0]
     path = store.shard_path(segment.shard)
     with h5py.File(path) as file:
-        dataset = file[segment.group][f"{log}.0"]
+        dataset = file[segment.group][log]
         offset = dataset.id.get_offset() + dataset.id.get_storage_size() // 2
     reader = StoreReader(store.path)
     flip_byte(path, offset)
@@ -78,7 +78,7 @@ def test_a_flipped_byte_is_found(store: Store, log: str) -> None:
     assert len(found) == 1
     assert "video k ('k.mp4'), segment 0: wrong checksum in" in found[0]
     assert segment.shard in found[0]
-    assert ("face track 0, crop chunk 1" in found[0]) if log == "crops" else (f"{log}.0" in found[0])
+    assert ("face track 0, crop chunk 1" in found[0]) if log == "crops" else (f"/{log} of" in found[0])
     assert bool(errors(store)) == (log in ("pts", "extents", "chunks"))  # the tables are read in any case
     with pytest.raises(CorruptError, match="wrong checksum"):
         reader.read_crops(reader.track("k", 0), np.arange(40))
@@ -89,7 +89,7 @@ def test_a_checksum_is_checked_where_it_is_read(store: Store) -> None:
     record = full_video(store)
     segment = record.segments[0]
     with h5py.File(store.shard_path(segment.shard)) as file:
-        dataset = file[segment.group]["crops.0"]
+        dataset = file[segment.group]["crops"]
         offset = dataset.id.get_offset() + dataset.id.get_storage_size() - 30
     flip_byte(store.shard_path(segment.shard), offset)
     reader = StoreReader(store.path)
@@ -101,7 +101,7 @@ def test_a_checksum_is_checked_where_it_is_read(store: Store) -> None:
     assert len(unchecked.read_crops(unchecked.track("k", 0), np.array([33]))) == 1
 
 
-@pytest.mark.parametrize("seed", range(400))
+@pytest.mark.parametrize("seed", range(12))
 def test_any_flipped_byte_is_found_or_harmless(store: Store, seed: int) -> None:
     """Also in the metadata of HDF5: the reader says CorruptError or returns what was written."""
     rng = np.random.default_rng(seed)

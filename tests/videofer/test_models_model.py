@@ -295,6 +295,18 @@ def test_one_frame_cannot_tell_them_apart() -> None:
     assert float((model.eval()(batch)["face"].argmax(1) == target).float().mean()) == 0.5
 
 
+@pytest.mark.parametrize("kind", ["log_prob", "linear"])
+def test_mixed_precision_gives_full_precision_probabilities(kind: Any) -> None:
+    config = replace(CONFIG, fusion=FusionConfig(kind=kind))
+    model, batch = make_model(config), make_batch()
+    with torch.autocast("cpu", torch.bfloat16):
+        outputs = model(batch)
+        loss = model.loss(outputs, torch.tensor([0, 1, 2, 3]))["total"]
+    assert {outputs[head].dtype for head in config.heads} == {torch.float32}
+    loss.backward()
+    assert all(p.grad is not None and p.grad.isfinite().all() for p in model.parameters())
+
+
 @pytest.mark.parametrize(
     ("make", "message"),
     [

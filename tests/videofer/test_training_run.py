@@ -177,6 +177,8 @@ def test_more_samples_than_intervals_are_other_windows(store: Path, tmp_path: Pa
     recipe = small_recipe(epochs=1, samples_per_epoch=40, class_weights="balanced", balanced_sampling=True)
     train(recipe, store, tmp_path / "run", progress=events.append)
     assert events[-1].samples_in_epoch == 40
+    train(small_recipe(epochs=1), store, tmp_path / "filled_up", progress=events.append)
+    assert events[-1].samples_in_epoch == 24  # 18 intervals in whole batches of 8
 
 
 def test_learning_rate() -> None:

@@ -87,7 +87,7 @@ class Fusion(nn.Module):
         if not self.config.joint:
             log_probs = log_probs.detach()
         masked = torch.where(present[:, :, None], log_probs.float(), 0.0)
-        scores = torch.where(present.any(dim=1, keepdim=True), self.rule(masked, present), 0.0)
+        scores = torch.where(present.any(dim=1, keepdim=True), self.rule(masked, present).float(), 0.0)
         return F.log_softmax(scores, dim=-1)
 
 

@@ -58,33 +58,32 @@ class Runner:
         if place.num_processes > 1:
             self.network = nn.parallel.DistributedDataParallel(self.model)
         self.class_weights = torch.from_numpy(_class_weights(split.train, recipe)).to(place.device)
+        # Whole batches only: the epoch is filled up with some of its samples again. An incomplete batch would
+        # weigh more a sample, and a batch of one has no batch statistics.
+        in_step = settings.batch_size * place.num_processes
+        num_samples = settings.samples_per_epoch or len(train_set)
+        if num_samples > in_step:
+            num_samples = math.ceil(num_samples / in_step) * in_step
         self.sampler = EpochSampler(
             train_set,
-            settings.samples_per_epoch,
+            num_samples,
             balanced=settings.balanced_sampling,
             rank=place.rank,
             num_processes=place.num_processes,
         )
-        # An incomplete batch is left out, other samples are in it in the next epoch: it would weigh more a
-        # sample than the others, and a batch of one has no batch statistics.
+        self.samples_in_epoch = len(self.sampler) * place.num_processes
         self.loader = DataLoader(
             train_set,
             batch_size=settings.batch_size,
             sampler=self.sampler,
             num_workers=settings.loader_workers,
             collate_fn=collate,
-            drop_last=len(self.sampler) >= settings.batch_size,
             pin_memory=place.device.type == "cuda",
             persistent_workers=settings.loader_workers > 0,
         )
         self.samples_per_second = 0.0
         if not state.threads:
             state.threads = self._choose_threads(train_set)
-
-    @property
-    def samples_in_epoch(self) -> int:
-        full = len(self.loader) * self.settings.batch_size
-        return min(full, len(self.sampler)) * self.place.num_processes
 
     def train_epoch(self, progress: Progress) -> dict[str, float]:
         """One pass; the means of the loss's terms, the learning rate and the speed."""
