@@ -130,12 +130,14 @@ def test_order_pair_is_told_by_two_frames(gap_seconds: float) -> None:
 
 
 def test_fear_is_surprise_backwards() -> None:
+    """The same faces, mirrored in time about the instant at which both begin."""
     t = np.linspace(0.5, 2.0, 40)
-    surprise = _episode("surprise", 5)
-    fear = _episode("fear", 5)
-    angle = np.unwrap(np.arctan2(*[x - 0.52 for x in loop_position(surprise, t)][::-1]))
-    back = np.unwrap(np.arctan2(*[x - 0.52 for x in loop_position(fear, t)][::-1]))
-    assert np.all(np.diff(angle) > 0) and np.all(np.diff(back) < 0)
+    surprise, fear = _episode("surprise", 5), _episode("fear", 5)
+    assert surprise.start == fear.start and surprise.loop_hz == fear.loop_hz
+    forth, back = loop_position(surprise, t), loop_position(fear, 2 * fear.start - t)
+    assert np.allclose(forth, back)
+    rising = np.diff(loop_position(surprise, np.linspace(0.5, 5.5, 2000))[1])
+    assert rising.max() > 3 * -rising.min(), "surprise opens fast and fades slowly"
 
 
 def _equal(pair: list[NDArray[np.float64]]) -> bool:

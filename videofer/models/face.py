@@ -31,6 +31,9 @@ class FaceConfig:
     """Side in pixels to which crops are resized on the device."""
     dropout: float = 0.5
     """Before the clip layer."""
+    normalize_features: bool = False
+    """Bring each clip's features to mean 0 and variance 1 before their LSTM. The published model does not; its
+    gates saturate on features of the size that a trunk without pretraining gives, and order is not learned."""
     feature_hidden: int = 1024
     emotion_hidden: int = 512
     mean: tuple[float, float, float] = (0.0, 0.0, 0.0)
@@ -65,7 +68,12 @@ class FaceModel(nn.Module):
         self.trunk = SISTCMTrunk(config.width, config.views, config.spatial_view)
         self.num_features = self.trunk.num_features
         self.streams = TwoStreamLSTM(
-            self.num_features, num_classes, config.feature_hidden, config.emotion_hidden, config.dropout
+            self.num_features,
+            num_classes,
+            config.feature_hidden,
+            config.emotion_hidden,
+            config.dropout,
+            config.normalize_features,
         )
         self.head_weight_logits = nn.Parameter(torch.zeros(len(HEADS)))
         self.register_buffer("mean", torch.tensor(config.mean)[:, None, None], persistent=False)

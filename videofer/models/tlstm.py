@@ -13,6 +13,7 @@ import math
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 HEADS = ("clip", "emotion", "feature")
 
@@ -53,9 +54,16 @@ class TwoStreamLSTM(nn.Module):
     """
 
     def __init__(
-        self, num_features: int, num_classes: int, feature_hidden: int, emotion_hidden: int, dropout: float
+        self,
+        num_features: int,
+        num_classes: int,
+        feature_hidden: int,
+        emotion_hidden: int,
+        dropout: float,
+        normalize_features: bool = False,
     ) -> None:
         super().__init__()
+        self.normalize_features = normalize_features
         self.dropout = nn.Dropout(dropout)
         self.clip_head = nn.Linear(num_features, num_classes)
         self.feature_stream = LastStepLSTM(num_features, feature_hidden, num_classes)
@@ -80,6 +88,8 @@ class TwoStreamLSTM(nn.Module):
 
         guesses = clip_log_probs.exp().masked_fill(behind, 0.0)
         emotion = self.emotion_stream(guesses, num_valid).float()
+        if self.normalize_features:
+            features = F.layer_norm(features, features.shape[-1:])
         feature = self.feature_stream(features, num_valid).float()
         return {
             "clip": clip,

@@ -21,19 +21,31 @@ _HELD = {
     "smile": {"corner_up": 1.0, "mouth_open": 0.28, "eye_close": 0.25},
     "gloom": {"inner_brow": 1.0, "corner_down": 1.0, "eye_close": 0.30},
 }
-# What moves around the loop of the order pair: the brows (with the eyes) against the mouth.
+# What moves around the loop of the order pair: the brows (with the eyes), and the mouth.
 _LOOP_BROW = {"brow_raise": 1.0, "eye_widen": 1.0}
 _LOOP_MOUTH = {"mouth_open": 0.95, "mouth_narrow": 0.5}
 
 
-def loop_position(episode: Episode, t: Floats) -> tuple[Floats, Floats]:
-    """(brow, mouth) in [0, 1] around a circle: surprise runs one way, fear the other.
+_RISE = 0.22  # share of the loop in which the face opens; in the rest it closes again
+_MOUTH_LAG = 0.06  # of a loop, behind the brows
 
-    The phase is uniform, so at any instant both classes have the same distribution of faces.
+
+def loop_position(episode: Episode, t: Floats) -> tuple[Floats, Floats]:
+    """(brow, mouth) in [0, 1] around a loop: surprise opens fast and fades, fear builds up and lets go.
+
+    Both run through the same faces, in opposite order. The phase is uniform, so at any instant both classes
+    have the same distribution of faces.
     """
     direction = 1.0 if episode.face_look == "loop_forth" else -1.0
-    angle = episode.loop_phase + direction * 2 * np.pi * episode.loop_hz * (t - episode.start)
-    return 0.52 + 0.48 * np.cos(angle), 0.52 + 0.48 * np.sin(angle)
+    turns = episode.loop_phase / (2 * np.pi) + direction * episode.loop_hz * (t - episode.start)
+    return _opening(turns), _opening(turns - _MOUTH_LAG)
+
+
+def _opening(turns: Floats) -> Floats:
+    """Fast up, slowly down, with each turn of the loop."""
+    part = turns % 1.0
+    height = np.where(part < _RISE, part / _RISE, (1 - part) / (1 - _RISE))
+    return np.asarray(0.04 + 0.96 * height)
 
 
 def face_actions(script: Script, t: Floats) -> Floats:

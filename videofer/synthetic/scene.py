@@ -1,6 +1,8 @@
 """Everything around the person, and the picture of one instant: background, light, place, noise.
 
-All of it is nuisance: drawn from a take's own seed, never from its label.
+All of it is nuisance, never drawn from the label. A session (one recording of a subject, with a take of every
+class) shares background, light, clothes and camera, so that these tell nothing of the label even by heart;
+place and movement are each take's own.
 """
 
 from __future__ import annotations
@@ -24,7 +26,7 @@ _MARGIN = 24  # the background drifts within it
 
 @dataclass(frozen=True, kw_only=True)
 class Scene:
-    """The circumstances of one take."""
+    """The circumstances of one take: of its session, and its own place and seed."""
 
     size_wh: tuple[int, int]
     outfit: int  # index into the subject's wardrobe
@@ -35,24 +37,26 @@ class Scene:
     gain: float
     tint: tuple[float, float, float]
     gradient: tuple[float, float]  # change of brightness from side to side and from top to bottom
-    seed: int
+    background_seed: int  # the session's
+    seed: int  # the take's own: movement and noise
 
 
-def draw_scene(size_wh: tuple[int, int], rng: np.random.Generator) -> Scene:
-    """Draws a scene in a fixed order of calls."""
+def draw_scene(size_wh: tuple[int, int], session: np.random.Generator, take: np.random.Generator) -> Scene:
+    """Draws a scene in a fixed order of calls: what a session shares from `session`, the rest from `take`."""
     width, height = size_wh
     unit = min(width / REFERENCE_WH[0], height / REFERENCE_WH[1])
     return Scene(
         size_wh=size_wh,
-        outfit=int(rng.integers(2)),
-        x=width / 2 + unit * float(rng.uniform(-7, 7)),
-        y=height * 0.30 + unit * float(rng.uniform(-7, 9)),
-        scale=unit * _REFERENCE_EYE_PIXELS * float(rng.uniform(0.94, 1.03)),
-        noise_sigma=float(rng.uniform(0.5, 3.5)),
-        gain=float(rng.uniform(0.78, 1.15)),
-        tint=(float(rng.uniform(0.95, 1.07)), 1.0, float(rng.uniform(0.91, 1.07))),
-        gradient=(float(rng.uniform(-0.22, 0.22)), float(rng.uniform(-0.15, 0.15))),
-        seed=int(rng.integers(2**31)),
+        outfit=int(session.integers(2)),
+        x=width / 2 + unit * float(take.uniform(-7, 7)),
+        y=height * 0.30 + unit * float(take.uniform(-7, 9)),
+        scale=unit * _REFERENCE_EYE_PIXELS * float(session.uniform(0.94, 1.03)),
+        noise_sigma=float(session.uniform(0.5, 3.5)),
+        gain=float(session.uniform(0.78, 1.15)),
+        tint=(float(session.uniform(0.95, 1.07)), 1.0, float(session.uniform(0.91, 1.07))),
+        gradient=(float(session.uniform(-0.22, 0.22)), float(session.uniform(-0.15, 0.15))),
+        background_seed=int(session.integers(2**31)),
+        seed=int(take.integers(2**31)),
     )
 
 
@@ -64,7 +68,7 @@ class Stage:
         rng = np.random.default_rng(scene.seed)
         self._subject, self._scene, self._face = subject, scene, face
         self._painter = BodyPainter(subject, subject.wardrobe[scene.outfit])
-        self._background = _background(scene.size_wh, rng)
+        self._background = _background(scene.size_wh, np.random.default_rng(scene.background_seed))
         self._light = _light(scene)
         width, height = scene.size_wh
         noise = np.abs(rng.normal(0, scene.noise_sigma, (2, height + 64, width + 64, 3)))

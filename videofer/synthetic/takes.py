@@ -24,6 +24,15 @@ _LONG_LABELS = ("happiness", "fear", "disgust", "surprise", "sadness")
 Split = Literal["train", "test"]
 
 
+@dataclass(frozen=True)
+class Camera:
+    """How the takes of a session are encoded."""
+
+    fps: int
+    codec: Literal["libx264", "mpeg4"]
+    quality: int  # crf of H.264, quantiser of MPEG-4
+
+
 @dataclass(frozen=True, kw_only=True)
 class Take:
     """One video to be made."""
@@ -86,7 +95,10 @@ def plan_takes(
                 duration = take_seconds * float(take_rng.uniform(0.94, 1.06))
                 episode = _single_episode(label, duration, take_rng, subject, face_shown, body_shown)
                 path = f"videos/{subject.name}/{label}_{number}.mp4"
-                takes.append(_take(path, label, split, subject, duration, episode, fps, size_wh, take_rng))
+                session = np.random.default_rng([seed, 24, int(subject.name[1:]), number])
+                scene = draw_scene(size_wh, session, take_rng)
+                camera = _draw_camera(fps, session)
+                takes.append(_take(path, label, split, subject, duration, episode, scene, camera, take_rng))
     return sorted(takes, key=lambda take: take.path)
 
 
@@ -114,7 +126,9 @@ def plan_long(*, fps: int, size_wh: tuple[int, int], seed: int, num_subjects: in
         )
         now += float(length)
     path = "long/long.mp4"
-    return _take(path, "mixed", "test", subject, LONG_SECONDS, tuple(episodes), fps, size_wh, rng, plain=True)
+    scene = draw_scene(size_wh, rng, rng)
+    camera = Camera(fps, "libx264", 23)
+    return _take(path, "mixed", "test", subject, LONG_SECONDS, tuple(episodes), scene, camera, rng)
 
 
 def _check(
@@ -167,6 +181,18 @@ def _single_episode(
     return (episode,)
 
 
+def _draw_camera(fps: int, rng: np.random.Generator) -> Camera:
+    """The given rate and H.264, or now and then another."""
+    other_rate, other_codec = rng.random(2)
+    mpeg4 = other_codec < 0.12
+    crf, quantiser = int(rng.integers(20, 31)), int(rng.integers(3, 8))
+    return Camera(
+        fps=30 if other_rate < 0.12 else fps,
+        codec="mpeg4" if mpeg4 else "libx264",
+        quality=quantiser if mpeg4 else crf,
+    )
+
+
 def _take(
     path: str,
     label: str,
@@ -174,25 +200,19 @@ def _take(
     subject: Subject,
     duration: float,
     episodes: tuple[Episode, ...],
-    fps: int,
-    size_wh: tuple[int, int],
+    scene: Scene,
+    camera: Camera,
     rng: np.random.Generator,
-    *,
-    plain: bool = False,
 ) -> Take:
-    """plain: the given rate and H.264, as for the long video; else both vary a little."""
-    other_rate, other_codec = rng.random(2)
-    mpeg4 = not plain and other_codec < 0.12
-    crf, quantiser = int(rng.integers(20, 31)), int(rng.integers(3, 8))
     return Take(
         path=path,
         label=label,
         split=split,
         subject=subject,
         script=Script(duration=duration, episodes=episodes, seed=int(rng.integers(2**31))),
-        scene=draw_scene(size_wh, rng),
-        fps=30 if not plain and other_rate < 0.12 else fps,
-        codec="mpeg4" if mpeg4 else "libx264",
-        quality=quantiser if mpeg4 else (23 if plain else crf),
+        scene=scene,
+        fps=camera.fps,
+        codec=camera.codec,
+        quality=camera.quality,
         seed=int(rng.integers(2**31)),
     )
