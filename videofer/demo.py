@@ -49,7 +49,7 @@ class Size:
     time_floor: float  # share of the long video's time
 
 
-FULL = Size(12, 4, 30, 8, fused_floor=0.8, gain_floor=0.08, order_floor=0.9, time_floor=0.8)
+FULL = Size(16, 3, 30, 8, fused_floor=0.8, gain_floor=0.08, order_floor=0.9, time_floor=0.8)
 SHORT = Size(6, 3, 10, 3, fused_floor=0.4, gain_floor=-1.0, order_floor=0.0, time_floor=0.35)
 
 

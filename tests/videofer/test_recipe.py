@@ -74,7 +74,7 @@ def test_the_control_sees_one_frame_of_the_demo_s_model() -> None:
         ("training.optimizer=adam", "training.optimizer must be 'adamw' or 'sgd', not 'adam'"),
         ("training.lr=.inf", "training.lr must be a finite number"),
         ("training.epochs=0", "training.epochs must be greater than or equal to 1, not 0"),
-        ("data.clip_seconds=9", "data: clip_seconds is 9, but 3 clips in a window of 1.2 s leave 0.4 s each"),
+        ("data.clip_seconds=9", "data: clip_seconds is 9, but 6 clips in a window of 1.2 s leave 0.2 s each"),
         ("data.classes=[happy, anger]", "data.classes: the class 'happy' is called 'happiness' here"),
         ("data.classes=[hapiness, anger]", "unknown emotion 'hapiness'; did you mean 'happiness'?"),
         ("data.classes=[anger, anger]", "a class stands twice"),
