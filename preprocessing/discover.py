@@ -18,6 +18,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from cache.schema import FailureRecord, Kind
+from preprocessing.decode.container import open_regular_file
 from preprocessing.decode.keypoint_engine import openpose_files
 from preprocessing.decode.still_engine import IMAGE_SUFFIXES, natural_key, still_paths
 from preprocessing.types import InputError, Source
@@ -294,7 +295,7 @@ def _digest(path: Path) -> bytes:
     """SHA-256 of a file, or of the OpenPose files of a folder."""
     if path.is_dir():
         return _digest_files(path, openpose_files(path))
-    with path.open("rb") as file:
+    with open_regular_file(path, STAGE) as file:
         return hashlib.file_digest(file, "sha256").digest()
 
 

@@ -1,0 +1,83 @@
+"""The README's five lines for one's own videos, run as they stand there; and its links and test command."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+QUICK = [
+    "training.epochs=1", "training.samples_per_epoch=8", "training.batch_size=4", "model.face.width=4",
+    "model.face.input_size=48", "data.eval_windows=1",
+]  # fmt: skip
+
+
+def own_videos_commands() -> list[list[str]]:
+    block = re.search(r"## On your own videos\n```sh\n(.*?)```", README, re.DOTALL)
+    assert block is not None
+    return [shlex.split(line, comments=True) for line in block[1].splitlines()]
+
+
+@pytest.mark.slow
+@pytest.mark.ray
+def test_the_five_lines_work(tmp_path: Path) -> None:
+    from videofer.synthetic.dataset import make_dataset
+
+    data = make_dataset(tmp_path / "data", num_subjects=4, takes_per_class=1, take_seconds=1.6)
+    data.videos.rename(tmp_path / "videos")
+    data.long_video.rename(tmp_path / "videos" / "interview.mp4")
+    commands = own_videos_commands()
+    assert len(commands) == 5
+    for command in commands:
+        assert command[0] == "videofer"
+        program = [sys.executable, "-c", "from videofer.cli import main; main()", *command[1:]]
+        if command[1] == "train":
+            program += [word for setting in QUICK for word in ("--set", setting)]
+        environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+        result = subprocess.run(program, cwd=tmp_path, env=environment, capture_output=True, text=True)
+        assert result.returncode == 0, f"{command}: {result.stdout}\n{result.stderr}"
+        if command[1] == "init":
+            fill_in(tmp_path / "videos" / "manifest.csv")
+    assert (tmp_path / "evaluation" / "confusion_fused.png").stat().st_size > 10_000
+    table = pd.read_csv(tmp_path / "timelines" / "interview.csv")
+    assert table["t_start"].iloc[0] == 0 and table["t_end"].iloc[-1] == pytest.approx(30.0)
+    assert (tmp_path / "timelines" / "interview.png").stat().st_size > 50_000
+
+
+def fill_in(manifest: Path) -> None:
+    """What a person does after `videofer init`, here from the names of the files."""
+    table = pd.read_csv(manifest).astype(object)
+    assert list(table.columns) == ["name", "label", "subject", "start", "end", "split"]
+    for row, name in table["name"].items():
+        if "/" in name:
+            subject, take = name.split("/")
+            table.loc[row, ["subject", "label"]] = [subject, take.split("_")[0]]
+            table.loc[row, "split"] = "test" if subject == "s03" else "train"
+    table.to_csv(manifest, index=False)
+
+
+def test_links_lead_somewhere() -> None:
+    for page in [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]:
+        for link in re.findall(r"\]\(([^)#:]+)\)", page.read_text(encoding="utf-8")):
+            assert (page.parent / link).exists(), f"{page.name} links to {link}"
+
+
+def test_commands_of_the_documentation_exist() -> None:
+    """Every `videofer X` and `make X` that a page names is there."""
+    from videofer.cli import app
+
+    commands = {command.name for command in app.registered_commands} | {"store"}
+    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    for page in [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]:
+        text = page.read_text(encoding="utf-8")
+        blocks = "\n".join(re.findall(r"```sh\n(.*?)```", text, re.DOTALL) + re.findall(r"`([^`\n]+)`", text))
+        assert set(re.findall(r"^videofer ([a-z]+)", blocks, re.MULTILINE)) <= commands, page.name
+        assert set(re.findall(r"^make ([a-z]+)", blocks, re.MULTILINE)) <= targets, page.name
