@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Store", "StoreError", "contract_hash", "describe_differences"]
 
+_HEADER_KEYS = {"spec", "contract", "contract_hash", "codec"}
 KEY_PATTERN = re.compile(r"[A-Za-z0-9_-]{1,128}")  # a key is a file name
 
 
@@ -84,6 +85,8 @@ class Store:
         try:
             header = json.loads((path / "store.json").read_bytes())
             version = header["schema_version"]
+            if version == SCHEMA_VERSION and not _HEADER_KEYS <= header.keys():
+                raise KeyError
         except (FileNotFoundError, NotADirectoryError):
             raise StoreError(f"{path} is not a store: it has no store.json") from None
         except (ValueError, KeyError, TypeError):
@@ -188,7 +191,7 @@ class Store:
         latest: dict[str, FailureRecord] = {}
         for entry in self._failures.entries():
             if entry.get("cleared"):
-                latest.pop(entry["path"], None)
+                latest.pop(entry.get("path", ""), None)
             elif names <= entry.keys():
                 latest[entry["path"]] = FailureRecord(**{name: entry[name] for name in names})
         return list(latest.values())

@@ -65,7 +65,7 @@ class _Walk:
     folders_seen: set[tuple[int, int]] = field(default_factory=set)  # against loops of links
 
     def fail(self, path: Path, name: str, reason: str) -> None:
-        self.failures.append(FailureRecord(name, readable(path), None, STAGE, "InputError", reason))
+        self.failures.append(FailureRecord(name, place(path), None, STAGE, "InputError", reason))
 
     def add(
         self, path: Path, kind: Kind, num_parts: int, sidecar: Path | None = None, fps: float | None = None
@@ -127,6 +127,11 @@ def content_key(source: Source) -> str:
 def readable(path: Path) -> str:
     """A path as valid Unicode with forward slashes; bytes that are no UTF-8 become backslash escapes."""
     return os.fsencode(path.as_posix()).decode("utf-8", "backslashreplace")
+
+
+def place(path: Path) -> str:
+    """The path under which failures of an input are kept: the same from whichever folder it is named."""
+    return readable(Path(os.path.abspath(path)))  # noqa: PTH100  (resolve() would follow links)
 
 
 def _add_given(walk: _Walk, path: Path) -> None:

@@ -12,7 +12,7 @@ ALIGNMENT = "eyes-nose-similarity/1"  # name and version of the crop template; s
 class PreprocessSpec(BaseModel):
     """One complete preprocessing configuration; the same keys stand in `configs/preprocess/*.yaml`."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     decoder: Literal["pyav", "decord"] = "pyav"
     faces: Literal["auto", "yunet", "mtcnn", "precropped"] = "auto"
@@ -25,7 +25,7 @@ class PreprocessSpec(BaseModel):
 
     detect_interval_frames: int = Field(5, ge=1)  # look for faces every so many sampled frames ...
     detect_interval_seconds: float = Field(0.21, gt=0)  # ... and at least so often in slow videos
-    detect_long_side: int = Field(640, ge=160)  # pixels; faces are searched in a picture of at most this size
+    detect_long_side: int = Field(512, ge=160)  # pixels of the picture that is searched; more for large video
     pose_interval_frames: int = Field(5, ge=1)
     pose_interval_seconds: float = Field(0.21, gt=0)
     person_interval_seconds: float = Field(1.0, gt=0)  # persons are searched anew this often

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field, replace
 from cache.errors import UserError
 from cache.schema import FailureRecord
 from cache.store import Store
+from preprocessing.discover import place
 from preprocessing.pipeline import SegmentOutcome, assemble
 from preprocessing.stage.job import Handle, Job, Pool, Reply, WorkerLostError
 
@@ -163,6 +164,10 @@ class Driver:
                     self._deaths_at_start = 0
                 return
             reply = worker.handle.reply()
+            if reply is not None and reply.hopeless:
+                raise StageError(reply.hopeless)
+            if reply is not None and reply.unfit:
+                raise WorkerLostError(reply.unfit)
             if reply is not None:
                 self._take(worker, reply)
                 return
@@ -245,8 +250,8 @@ class Driver:
             record = assemble(job.source, job.key, outcome)
             self._store.commit(replace(record, names=[s.name for s in job.sources]))
             for source in job.sources:
-                if str(source.path) in self._failed_before:
-                    self._store.clear_failure(str(source.path))
+                if place(source.path) in self._failed_before:
+                    self._store.clear_failure(place(source.path))
             if outcome.damage:
                 self._record(job.failures("decode", "InputError", f"{outcome.damage}; the rest is stored"))
 

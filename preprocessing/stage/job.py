@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from cache.schema import FailureRecord
+from preprocessing.discover import place
 from preprocessing.pipeline import SegmentOutcome
 from preprocessing.types import Source
 
@@ -26,7 +27,7 @@ class Job:
     def failures(self, stage: str, error: str, reason: str) -> list[FailureRecord]:
         """One record for each source of this content."""
         return [
-            FailureRecord(s.name, str(s.path), self.key, stage, error, reason, max(1, self.attempts))
+            FailureRecord(s.name, place(s.path), self.key, stage, error, reason, max(1, self.attempts))
             for s in self.sources
         ]
 
@@ -40,6 +41,8 @@ class Reply:
     failed_error: str = ""  # class of the error
     failed_reason: str = ""
     sealed: list[str] = field(default_factory=list)  # shards that have their final name since the last reply
+    unfit: str = ""  # an error that nobody foresaw: why this worker must not go on
+    hopeless: str = ""  # why no worker can go on: the store cannot be written
 
 
 @dataclass(frozen=True)

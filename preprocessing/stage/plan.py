@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from cache.schema import FailureRecord
 from cache.store import Store
-from preprocessing.discover import content_key
+from preprocessing.discover import content_key, place
 from preprocessing.stage.job import Job
 from preprocessing.types import InputError, Source
 
@@ -38,24 +38,28 @@ def make_plan(
     plan = Plan()
     jobs: dict[str, Job] = {}
     stored = set(store.keys())
-    known_failures = {} if retry_failed else {(f.path, f.key): f for f in store.failures()}
+    recorded = {failure.path: failure for failure in store.failures()}
     with ThreadPoolExecutor(HASH_THREADS) as threads:
         for source, key in zip(sources, threads.map(lambda s: _key(store, s), sources), strict=True):
             on_hashed(source)
+            failed = recorded.get(place(source.path))
+            if failed is not None and failed.key != key:
+                failed = None  # it was another content
             if isinstance(key, InputError):
                 plan.failures.append(
-                    FailureRecord(source.name, str(source.path), None, key.stage, "InputError", key.reason)
+                    FailureRecord(source.name, place(source.path), None, key.stage, "InputError", key.reason)
                 )
             elif key in stored:
                 plan.num_stored += 1
                 if source.name not in store.video(key).names:
                     store.add_name(key, source.name)
                     plan.names_added += 1
-                damaged = known_failures.get((str(source.path), key))
-                if damaged is not None:
-                    plan.failed_before.append(damaged)
-            elif (str(source.path), key) in known_failures:
-                plan.failed_before.append(known_failures[str(source.path), key])
+                if failed is not None:  # damaged: what could be read of it is stored
+                    plan.failed_before.append(failed)
+                elif place(source.path) in recorded:
+                    store.clear_failure(place(source.path))
+            elif failed is not None and not retry_failed:
+                plan.failed_before.append(failed)
             elif key in jobs:
                 jobs[key].sources.append(source)
             else:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import threading
+import traceback
+from dataclasses import replace
 from pathlib import Path
 
 from cache.shard import ShardWriter
@@ -17,6 +20,9 @@ THREAD_VARIABLES = dict.fromkeys(
     ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS"), "1"
 )
 """Environment of a worker: as many workers as cores run side by side, so each uses one thread."""
+
+
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 
 
 class Worker:
@@ -40,35 +46,50 @@ class Worker:
             self._num_frames, self._media_seconds = num_frames, media_seconds
 
     def process(self, job: Job) -> Reply:
-        """Preprocess one video. Its own faults are a reply; only a fault of ours is an exception."""
+        """Preprocess one video. Faults are a reply: its own, ours, and those of the disk."""
         self._beat(0, 0.0)
         try:
             outcome = process_segment(
                 job.source, job.key, self._spec, self._engines, self._writer, self._beat
             )
         except InputError as error:
-            return Reply(
-                failed_stage=error.stage,
-                failed_error="InputError",
-                failed_reason=error.reason,
-                sealed=self._rotate(),
-            )
+            return Reply(failed_stage=error.stage, failed_error="InputError", failed_reason=error.reason)
         except MemoryError:
             return Reply(failed_stage="worker", failed_error="MemoryError", failed_reason="out of memory")
-        return Reply(outcome=outcome, sealed=self._rotate())
-
-    def _rotate(self) -> list[str]:
-        return self.seal().sealed if self._writer.should_rotate else []
+        except Exception as error:  # one input must not stop all others
+            if is_full(error):
+                return Reply(hopeless=f"the store cannot be written: {one_line(error)}")
+            return Reply(unfit=one_line(error))
+        if not self._writer.should_rotate:
+            return Reply(outcome=outcome)
+        return replace(self.seal(), outcome=outcome)
 
     def seal(self) -> Reply:
         """Close the open shard and give it its final name."""
-        name = self._writer.seal()
+        try:
+            name = self._writer.seal()
+        except Exception as error:  # the disk's fault, not a video's: another worker would fare no better
+            return Reply(hopeless=f"the store cannot be written: {one_line(error)}")
         self._beat(0, 0.0)
         return Reply(sealed=[name] if name else [])
 
     def vitals(self) -> Vitals:
         with self._lock:
             return Vitals(self._beats, self._num_frames, self._media_seconds, rss_bytes(os.getpid()))
+
+
+def is_full(error: Exception) -> bool:
+    """Whether the disk takes nothing more. HDF5 tells the errno in its text only."""
+    return (isinstance(error, OSError) and error.errno in NO_ROOM) or any(
+        os.strerror(number) in str(error) for number in NO_ROOM
+    )
+
+
+def one_line(error: Exception) -> str:
+    """Class, message and place of an error that nobody foresaw."""
+    frames = traceback.extract_tb(error.__traceback__)
+    where = f" ({Path(frames[-1].filename).name}, line {frames[-1].lineno})" if frames else ""
+    return f"{type(error).__name__}: {' '.join(str(error).split())[:300]}{where}"
 
 
 def rss_bytes(pid: int) -> int:

@@ -20,10 +20,10 @@ from preprocessing.types import FaceDetector, Faces, Frame
 
 LOW_SCORE = 0.5  # a face found with less is `low_quality`
 LOW_SIDE_PIXELS = 24.0  # and so is one whose box is smaller: its crop is mostly interpolation
-SMALL_FACE_PIXELS = (
-    40.0  # a face this wide in the half-size picture is found there as well as in the full one
-)
-FULL_LOOK_EVERY = 3  # looks; in between, the half-size picture serves where all known faces are large
+LARGEST_REDUCTION = 3.0  # of large pictures: a face of 48 pixels must still be found
+ENOUGH_FACE_PIXELS = 30.0  # a face this wide is found, its landmarks nearly as exact as in a larger picture
+FULL_LOOK_EVERY = 5  # looks; in between, smaller pictures serve where all known faces are large in them
+SMALLER_PICTURES = (0.25, 0.5)
 
 
 @dataclass
@@ -70,6 +70,9 @@ class FaceFollower:
         self._detector = detector
         self._every_frame = detector.name == "precropped"
         self._width, self._height = width, height
+        long_side = max(width, height)
+        searched = max(spec.detect_long_side, long_side / LARGEST_REDUCTION)
+        self._search_scale = min(1.0, searched / long_side)
         self._horizon = 3.0 * spec.smooth_sigma_seconds
         self._frames: dict[int, tuple[float, Frame]] = {}  # frames that may still be looked at or cropped
         self._looked = -1  # newest frame that was searched
@@ -120,8 +123,9 @@ class FaceFollower:
 
     # --- searching -------------------------------------------------------------------------------
 
-    def _detect(self, indices: list[int], half: bool) -> list[Faces]:
-        scale = min(1.0, self._spec.detect_long_side / max(self._width, self._height)) * (0.5 if half else 1)
+    def _detect(self, indices: list[int], share: float) -> list[Faces]:
+        """Search frames in pictures reduced to this share of the full size for searching."""
+        scale = self._search_scale * share
         size_wh = (max(1, round(self._width * scale)), max(1, round(self._height * scale)))
         images = [self._frames[index][1].reduced_rgb(size_wh) for index in indices]
         factor = np.array([self._width / size_wh[0], self._height / size_wh[1]], np.float32)
@@ -130,22 +134,23 @@ class FaceFollower:
             for f in self._detector.detect(images)
         ]
 
-    def _half_size_serves(self) -> bool:
-        """Whether all known faces are large enough for the half-size picture, and no full look is due."""
-        scale = 0.5 * min(1.0, self._spec.detect_long_side / max(self._width, self._height))
-        large = [(t.box[2] - t.box[0]) * scale >= SMALL_FACE_PIXELS for t in self._active]
-        return bool(large) and all(large) and not self._lost and self._num_looks % FULL_LOOK_EVERY != 0
+    def _picture_share(self) -> float:
+        """The smallest picture in which all known faces are large; now and then the full one, for others."""
+        if not self._active or self._lost or self._num_looks % FULL_LOOK_EVERY == 0:
+            return 1.0
+        smallest = min(float(t.box[2] - t.box[0]) for t in self._active) * self._search_scale
+        return next((share for share in SMALLER_PICTURES if smallest * share >= ENOUGH_FACE_PIXELS), 1.0)
 
     def _look(self, index: int) -> None:
         """Search frame `index`; where tracks came or went since the last look, search between too."""
-        half = self._half_size_serves()
-        faces = self._detect([index], half)[0]
+        share = self._picture_share()
+        faces = self._detect([index], share)[0]
         pairs = self._pair(faces)
         between = list(range(self._looked + 1, index)) if self._looked >= 0 else []
         num_kept = sum(any(track is active for active in self._active) for track, _ in pairs)
         changed = num_kept < max(len(self._active), len(faces))
         if between and changed:
-            for step, found in zip(between, self._detect(between, half), strict=True):
+            for step, found in zip(between, self._detect(between, share), strict=True):
                 self._advance(step, found, self._pair(found))
             pairs = self._pair(faces)
         self._advance(index, faces, pairs)
