@@ -85,7 +85,7 @@ class Store:
         try:
             header = json.loads((path / "store.json").read_bytes())
             version = header["schema_version"]
-            if version == SCHEMA_VERSION and not _HEADER_KEYS <= header.keys():
+            if version == SCHEMA_VERSION and not header.keys() >= _HEADER_KEYS:
                 raise KeyError
         except (FileNotFoundError, NotADirectoryError):
             raise StoreError(f"{path} is not a store: it has no store.json") from None

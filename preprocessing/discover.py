@@ -301,7 +301,7 @@ def _digest(path: Path) -> bytes:
     if path.is_dir():
         return _digest_files(path, openpose_files(path))
     with open_regular_file(path, STAGE) as file:
-        return hashlib.file_digest(file, "sha256").digest()
+        return hashlib.file_digest(file, "sha256").digest()  # type: ignore[arg-type]
 
 
 def _digest_files(folder: Path, paths: list[Path], note: str = "") -> bytes:

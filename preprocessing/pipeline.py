@@ -145,6 +145,11 @@ class _Run:
         self.bodies = BodyFollower(spec, skeletons) if skeletons else None
         self.layout = skeletons.layout if skeletons else ""
         self.pts: list[int] = []
+        # media_time = (pts * scale - offset) / unit in whole numbers: exact until the one division
+        time_base, start = facts.time_base, facts.presentation_start
+        self.scale = time_base.numerator * start.denominator
+        self.offset = start.numerator * time_base.denominator
+        self.unit = time_base.denominator * start.denominator
 
     def run(self, *, keep_damaged: bool) -> SegmentOutcome:
         cuts = CutDetector()
@@ -181,7 +186,7 @@ class _Run:
         return self.outcome(last_duration, damage)
 
     def media_seconds(self, pts: int) -> float:
-        return float(pts * self.facts.time_base - self.facts.presentation_start)
+        return (pts * self.scale - self.offset) / self.unit
 
     def store_faces(self, rows: list[FaceRows]) -> None:
         for r in rows:

@@ -37,19 +37,23 @@ REPEATS = 5
 
 
 def make_video(path: Path, num_frames: int) -> None:
-    """A face that drifts over a still background, with a little noise: about 1 Mbit/s."""
+    """A moving face before a slowly panned room, with a camera's noise: the bit rate of web video."""
     portrait = skimage.data.astronaut()[0:280, 90:370]
     rng = np.random.default_rng(0)
-    background = cv2.resize(rng.integers(60, 180, (12, 16, 3), np.uint8), (640, 480))
+    coarse = cv2.resize(
+        rng.integers(40, 200, (24, 40, 3), np.uint8), (900, 540), interpolation=cv2.INTER_CUBIC
+    )
+    room = np.clip(coarse + rng.normal(0, 8, (540, 900, 1)), 0, 255).astype(np.uint8)
     with av.open(path, "w") as container:
-        stream = container.add_stream("libx264", rate=25, options={"preset": "medium", "crf": "23"})
+        stream = container.add_stream("libx264", rate=25, options={"preset": "medium", "crf": "22"})
         stream.width, stream.height, stream.pix_fmt = 640, 480, "yuv420p"
         for index in range(num_frames):
-            picture = background.copy()
+            pan_x, pan_y = int(120 + 110 * np.sin(index / 60)), int(30 + 25 * np.cos(index / 45))
+            picture = room[pan_y : pan_y + 480, pan_x : pan_x + 640].copy()
             x = int(180 + 100 * np.sin(index / 40))
             y = int(100 + 40 * np.cos(index / 55))
             picture[y : y + 280, x : x + 280] = portrait
-            noise = rng.integers(-3, 4, (480, 640, 1), np.int16)
+            noise = rng.normal(0, 2.5, (480, 640, 1))
             picture = np.clip(picture + noise, 0, 255).astype(np.uint8)
             for packet in stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")):
                 container.mux(packet)
@@ -81,14 +85,15 @@ def main() -> None:
     )
     engines = build_engines(choices)
     spec = PreprocessSpec()
-    print(
-        f"machine: {platform.processor() or platform.machine()}, {os.cpu_count()} cores; one process, one thread"
-    )
+    machine = platform.processor() or platform.machine()
+    print(f"machine: {machine}, {os.cpu_count()} cores; one process, one thread")
     print(f"faces: {choices.faces.name} ({choices.faces.reason})")
 
     with tempfile.TemporaryDirectory() as folder:
         video = Path(folder) / "bench.mp4"
         make_video(video, arguments.frames)
+        rate = video.stat().st_size * 8 * 25 / arguments.frames / 1e6
+        print(f"video: {arguments.frames} frames, {rate:.1f} Mbit/s")
         source = Source(video, video.name, "video")
         (Path(folder) / "shards").mkdir()
 

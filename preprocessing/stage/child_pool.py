@@ -87,6 +87,9 @@ class ChildHandle:
             raise WorkerLostError(_how(self._process)) from None
         return self._newest
 
+    def interrupt(self) -> None:
+        """Nothing: a child has a single video, so nothing was finished before it."""
+
     def kill(self) -> None:
         self._process.kill()
         self._process.join()

@@ -21,6 +21,7 @@ from preprocessing.stage.job import Handle, Job, Pool, Reply, WorkerLostError
 
 POLL_SECONDS = 0.1
 MAX_DEATHS_ALONE = 2
+STOP_SECONDS = 20.0  # for workers to seal what they finished, when the run is cut short
 
 
 class StageError(UserError, RuntimeError):
@@ -165,6 +166,7 @@ class Driver:
                 return
             reply = worker.handle.reply()
             if reply is not None and reply.hopeless:
+                worker.unsealed.clear()  # they cannot be sealed either
                 raise StageError(reply.hopeless)
             if reply is not None and reply.unfit:
                 raise WorkerLostError(reply.unfit)
@@ -266,22 +268,29 @@ class Driver:
         self._failures += failures
 
     def _stop(self) -> None:
-        """End all workers. After an interruption, idle ones give their finished videos first."""
+        """End all workers. After an interruption they give their finished videos first."""
         for worker in self._workers:
-            if worker.unsealed and not worker.busy:
-                self._request_seal(worker)
-        limit = self._clock() + 20
-        while (sealing := [w for w in self._workers if w.sealing]) and self._clock() < limit:
-            self._pool.wait([w.handle for w in sealing], POLL_SECONDS)
-            for worker in sealing:
+            if worker.unsealed and worker.job is not None:
+                worker.handle.interrupt()
+        self._seal_all()
+        limit = self._clock() + STOP_SECONDS
+        while (waiting := [w for w in self._workers if w.busy and w.unsealed]) and self._clock() < limit:
+            self._pool.wait([w.handle for w in waiting], POLL_SECONDS)
+            for worker in waiting:
                 try:
                     reply = worker.handle.reply()
-                except WorkerLostError:
-                    worker.sealing = False
+                except WorkerLostError as error:
+                    reply = Reply(unfit=str(error))
+                if reply is None:
                     continue
-                if reply is not None:
-                    worker.sealing = False
-                    self._commit(worker, reply.sealed)
+                if reply.unfit or reply.hopeless:
+                    worker.unsealed.clear()
+                    continue
+                if reply.interrupted:
+                    worker.job = None
+                self._take(worker, reply)
+                if worker.unsealed and not worker.busy:
+                    self._request_seal(worker)
         for worker in list(self._workers):
             self._remove(worker)
         self._pool.close()

@@ -41,6 +41,7 @@ class Reply:
     failed_error: str = ""  # class of the error
     failed_reason: str = ""
     sealed: list[str] = field(default_factory=list)  # shards that have their final name since the last reply
+    interrupted: bool = False  # the video was given up, as asked
     unfit: str = ""  # an error that nobody foresaw: why this worker must not go on
     hopeless: str = ""  # why no worker can go on: the store cannot be written
 
@@ -72,6 +73,10 @@ class Handle(Protocol):
 
     def vitals(self) -> Vitals | None:
         """The newest sign of life, None as long as there was none. Never blocks."""
+        ...
+
+    def interrupt(self) -> None:
+        """Ask for the video under way to be given up, so that what was finished before can be sealed."""
         ...
 
     def kill(self) -> None:

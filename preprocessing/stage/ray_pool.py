@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import logging
 import os
+import re
+import socket
 from pathlib import Path
 from typing import Any
 
+from cache.errors import UserError
 from preprocessing.engines import EngineChoices
 from preprocessing.spec import PreprocessSpec
 from preprocessing.stage.job import Handle, Job, Reply, Vitals, WorkerLostError
@@ -22,10 +25,22 @@ def start_ray(address: str | None, num_cpus: int | None) -> bool:
     if ray.is_initialized():
         return False
     if address is not None:
+        check_answers(address)
         ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
     else:
         ray.init(num_cpus=num_cpus, include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
     return True
+
+
+def check_answers(address: str) -> None:
+    """Raises UserError where nobody listens: Ray itself would try for many minutes."""
+    place = re.fullmatch(r"(?:ray://)?([^:/\[\]]+):(\d{1,5})", address)
+    if place is None:
+        return  # "auto", or what Ray alone understands
+    try:
+        socket.create_connection((place[1], int(place[2])), timeout=10).close()
+    except (OSError, OverflowError) as error:
+        raise UserError(f"no Ray cluster answers at {address}: {error}") from None
 
 
 class RayHandle:
@@ -71,6 +86,9 @@ class RayHandle:
                 raise WorkerLostError(_one_line(error)) from None
             self._vitals_request = self._actor.vitals.remote()
         return self._newest
+
+    def interrupt(self) -> None:
+        self._actor.interrupt.remote()
 
     def kill(self) -> None:
         import ray

@@ -105,6 +105,7 @@ def preprocess(
             workers = min(num_workers or default_num_workers(), len(plan.jobs))
             driver = _driver(store, spec, choices, workers, ray_address, len(plan.jobs), watch, progress)
             failures += driver.run(plan.jobs)
+            store.sweep_partials()  # of workers that died
             totals = driver.totals
     return StageReport(sources, choices, plan, totals, failures, time.monotonic() - began)
 

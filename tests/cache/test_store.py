@@ -308,3 +308,9 @@ def test_importing_the_store_is_light() -> None:
     code = "import sys, cache.store; print(sorted({'cv2', 'h5py', 'pandas', 'torch'} & sys.modules.keys()))"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, cwd=REPOSITORY, check=True)
     assert found.stdout == b"[]\n"
+
+
+def test_a_header_with_missing_keys_is_no_store(tmp_path: Path) -> None:
+    (tmp_path / "store.json").write_text('{"schema_version": 1}')
+    with pytest.raises(StoreError, match="unreadable"):
+        Store.open(tmp_path)

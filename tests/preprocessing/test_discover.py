@@ -292,8 +292,16 @@ def test_key_covers_names_contents_and_rate_of_frames(tmp_path: Path) -> None:
 
 
 def test_key_fails(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="cannot be read: No such file"):
+    with pytest.raises(InputError, match="no such file"):
         content_key(Source(tmp_path / "gone.mp4", "gone", "video"))
+
+
+def test_key_of_what_never_ends(tmp_path: Path) -> None:
+    (tmp_path / "zero.mp4").symlink_to("/dev/zero")
+    os.mkfifo(tmp_path / "pipe.mp4")
+    for path in (tmp_path / "zero.mp4", tmp_path / "pipe.mp4"):
+        with pytest.raises(InputError, match="not a regular file"):
+            content_key(Source(path, path.name, "video"))
 
 
 def test_real_collection_is_accounted_for(shared_data: Path) -> None:

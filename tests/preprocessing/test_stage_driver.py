@@ -43,6 +43,7 @@ class FakeHandle:
     sealing: bool = False
     fate: str = ""
     beats: int = 0
+    interrupted: bool = False
     killed: bool = False
     done: list[str] = field(default_factory=list)
 
@@ -62,7 +63,11 @@ class FakeHandle:
         if self.fate == "die":
             raise WorkerLostError("the worker process was ended by SIGSEGV")
         if self.fate == "hang":
-            return None
+            return Reply(interrupted=True) if self.interrupted else None
+        if self.fate == "unfit":
+            return Reply(unfit="ZeroDivisionError: nobody foresaw it")
+        if self.fate == "full":
+            return Reply(hopeless="the store cannot be written: No space left on device")
         job, self.job = self.job, None
         if self.fate == "fail":
             return Reply(failed_stage="decode", failed_error="InputError", failed_reason="no good")
@@ -77,6 +82,9 @@ class FakeHandle:
             self.beats += 1
         rss = 10**12 if self.fate == "grow" else 10**6
         return Vitals(self.beats, 0, 0.0, rss)
+
+    def interrupt(self) -> None:
+        self.interrupted = True
 
     def kill(self) -> None:
         self.killed = True
@@ -232,3 +240,43 @@ def test_interrupted_driver_keeps_what_is_finished(tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         driver.run(jobs(*[f"v{n}" for n in range(10)]))
     assert len(stored(store)) == 4
+
+
+def test_interrupted_driver_keeps_what_busy_workers_finished(tmp_path: Path) -> None:
+    store = Store.create(tmp_path / "store", spec={}, contract={}, codec="jpeg")
+    clock = Clock()
+    pool = FakePool(store, clock, lambda job, n: "hang" if job.source.name == "v2" else "work")
+    working = pool.wait
+
+    def wait(handles: list[Handle], timeout_seconds: float) -> None:
+        working(handles, timeout_seconds)
+        if clock.now > 30 and not pool.handles[0].interrupted:
+            raise KeyboardInterrupt
+
+    pool.wait = wait  # type: ignore[method-assign]
+    with pytest.raises(KeyboardInterrupt):
+        Driver(store, pool, 1, Watch(), clock=clock).run(jobs("v0", "v1", "v2", "v3"))
+    assert stored(store) == ["v0", "v1"]
+
+
+def test_an_unforeseen_error_stops_no_other_video(tmp_path: Path) -> None:
+    store = Store.create(tmp_path / "store", spec={}, contract={}, codec="jpeg")
+    clock = Clock()
+    pool = FakePool(store, clock, lambda job, n: "unfit" if job.source.name == "odd" else "work")
+    failures = Driver(store, pool, 2, Watch(), clock=clock).run(jobs("a", "odd", "b", "c"))
+    assert stored(store) == ["a", "b", "c"]
+    assert [(f.name, f.stage, f.reason) for f in failures] == [
+        ("odd", "worker", "ZeroDivisionError: nobody foresaw it")
+    ]
+
+
+def test_a_full_disk_ends_the_run_and_blames_no_video(tmp_path: Path) -> None:
+    store = Store.create(tmp_path / "store", spec={}, contract={}, codec="jpeg")
+    clock = Clock()
+    pool = FakePool(store, clock, lambda job, n: "full" if job.source.name == "b" else "work")
+    with pytest.raises(StageError, match="cannot be written: No space left"):
+        Driver(store, pool, 1, Watch(), clock=clock).run(jobs("a", "b", "c"))
+    assert store.failures() == []
+    pool.behave = lambda job, n: "work"
+    Driver(store, pool, 1, Watch(), clock=clock).run(jobs("a", "b", "c"))
+    assert stored(store) == ["a", "b", "c"]

@@ -203,3 +203,21 @@ def _writers(paths: list[Path]) -> list[int]:
         if links & wanted and int(process.name) != os.getpid():
             found.append(int(process.name))
     return found
+
+
+def test_a_failure_belongs_to_the_file_however_it_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "in").mkdir()
+    good, bad = write_video(tmp_path / "in/good.mp4"), tmp_path / "in/bad.mp4"
+    bad.touch()
+    store = tmp_path / "store"
+    assert len(preprocess([bad], store, SPEC).failures) == 1
+    monkeypatch.chdir(tmp_path / "in")
+    again = preprocess([Path("bad.mp4")], store, SPEC)
+    assert again.nothing_to_do and len(again.failures) == 1
+    assert len(Store.open(store).failures()) == 1
+    preprocess([good], store, SPEC)
+    bad.write_bytes(good.read_bytes())  # now of a content that is stored already
+    assert preprocess([Path("bad.mp4")], store, SPEC).failures == []
+    assert Store.open(store).failures() == []

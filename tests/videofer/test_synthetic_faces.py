@@ -130,7 +130,7 @@ def test_the_detector_that_is_always_there_finds_the_faces() -> None:
         episodes = () if label == "neutral" else (draw_episode(label, 0.2, 2.4, rng),)
         script = Script(duration=2.6, episodes=episodes, seed=index)
         t = np.array([1.0])
-        stage = Stage(subject, draw_scene((320, 384), rng), FaceRenderer(subject), t)
+        stage = Stage(subject, draw_scene((320, 384), rng, rng), FaceRenderer(subject), t)
         joints = stage.joints(body_poses(script, subject, t))[0]
         picture = stage.draw(0, joints, face_actions(script, t)[0])
         boxes, scores, landmarks = detector.detect(picture, landmarks=True)

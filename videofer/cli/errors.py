@@ -27,8 +27,7 @@ def one_line_errors(app: typer.Typer, arguments: list[str], *, debug: bool = Fal
             return USAGE
         return _complain(error.format_message())  # type: ignore[attr-defined]
     except (typer.Abort, KeyboardInterrupt):
-        print("videofer: interrupted; what was finished is kept", file=sys.stderr)
-        return INTERRUPTED
+        result = INTERRUPTED
     except UserError as error:
         if debug:
             raise
@@ -38,6 +37,8 @@ def one_line_errors(app: typer.Typer, arguments: list[str], *, debug: bool = Fal
             raise
         where = f"{error.filename}: " if error.filename else ""
         return _complain(f"{where}{error.strerror or error}")
+    if result == INTERRUPTED:  # typer's answer to Ctrl-C as well
+        print("videofer: interrupted; what was finished is kept", file=sys.stderr)
     return result if isinstance(result, int) else DONE
 
 

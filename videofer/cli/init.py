@@ -25,6 +25,8 @@ def init(
     from videofer.datasets.manifest import ManifestError, labels_from_folders
     from videofer.resources import config_path
 
+    if folder.exists() and not folder.is_dir():
+        raise UserError(f"{folder} is a file, not a folder of videos")
     manifest, recipe = folder / "manifest.csv", folder / "recipe.yaml"
     for path in (manifest, recipe):
         if path.exists() and not force:

@@ -30,9 +30,12 @@ def train(
     )
     for line in report.unused:
         typer.echo(f"not used: {line}", err=True)
-    figures = ", ".join(f"{head} {m['war']:.3f}" for head, m in report.val_metrics.items())
+    figures = ", ".join(
+        f"{head} -" if m["war"] is None else f"{head} {m['war']:.3f}"  # no interval shows that modality
+        for head, m in report.val_metrics.items()
+    )
     typer.echo(
-        f"{out}: best epoch {report.best_epoch} of {report.num_epochs}, {report.num_train} labelled intervals, "
+        f"{out}: best epoch {report.best_epoch} of {report.num_epochs}, {report.num_train} intervals, "
         f"{report.seconds:.0f} s; accuracy on the validation subjects: {figures}"
     )
     return DONE

@@ -11,10 +11,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-import torch
 from torch import Tensor, nn
 
 from videofer.models.gesture import Encoding, Normalization, accumulated_map, seen_joints, timeline_map
+from videofer.models.layout import for_convolutions
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -141,5 +141,5 @@ class BodyModel(nn.Module):
 
     def forward(self, keypoints: Tensor) -> Tensor:
         """keypoints (B, L, J, 3) -> log-probabilities (B, n) float32."""
-        maps = self.maps(keypoints.float()).contiguous(memory_format=torch.channels_last)
+        maps = for_convolutions(self.maps(keypoints.float()))
         return self.accm(maps).float().log_softmax(dim=-1)  # type: ignore[no-any-return]

@@ -13,6 +13,7 @@ from einops import rearrange
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from videofer.models.layout import for_convolutions
 from videofer.models.sistcm import SISTCMTrunk, Views
 from videofer.models.tlstm import HEADS, TwoStreamLSTM
 
@@ -32,8 +33,8 @@ class FaceConfig:
     dropout: float = 0.5
     """Before the clip layer."""
     normalize_features: bool = False
-    """Bring each clip's features to mean 0 and variance 1 before their LSTM. The published model does not; its
-    gates saturate on features of the size that a trunk without pretraining gives, and order is not learned."""
+    """Bring each clip's features to mean 0, variance 1 before their LSTM. The published model does not: its
+    gates saturate on the large features of a trunk without pretraining, and order is not learned."""
     feature_hidden: int = 1024
     emotion_hidden: int = 512
     mean: tuple[float, float, float] = (0.0, 0.0, 0.0)
@@ -88,8 +89,7 @@ class FaceModel(nn.Module):
         if frames.ndim != 5 or frames.shape[1] != 3:
             raise ValueError(f"frames must be (clips, 3, frames, side, side), not {tuple(frames.shape)}")
         num_frames = frames.shape[2]
-        # Reordered while still one byte a value: the memory becomes channels-last without a float copy.
-        pixels = rearrange(frames, "n c k h w -> (n k) h w c").permute(0, 3, 1, 2)
+        pixels = for_convolutions(rearrange(frames, "n c k h w -> (n k) c h w"))  # while one byte a value
         x = pixels.to(self.mean.dtype)
         if frames.dtype == torch.uint8:
             x = x / 255
@@ -97,7 +97,7 @@ class FaceModel(nn.Module):
         if x.shape[-2:] != (size, size):
             x = F.interpolate(x, (size, size), mode="bilinear", antialias=True)
         x = (x - self.mean) / self.std
-        return self.trunk(x.contiguous(memory_format=torch.channels_last), num_frames)  # type: ignore[no-any-return]
+        return self.trunk(for_convolutions(x), num_frames)  # type: ignore[no-any-return]
 
     def window(self, features: Tensor, clip_mask: Tensor) -> dict[str, Tensor]:
         """features (B, C, F), clip_mask (B, C) bool -> the outputs of the heads, each (B, n) float32.

@@ -26,39 +26,29 @@ from einops import rearrange
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from videofer.models.layout import for_convolutions
+
 Views = Literal["faithful", "attention"]
-
-
-# The four functions below reorder in the order (n, h, w, c) and only relabel the axes before and after.
-# In channels-last memory each copy then moves whole pixels, and so do the copies of the backward pass.
-
-
-def _to_nhwc(x: Tensor) -> Tensor:
-    return x.permute(0, 2, 3, 1)
-
-
-def _from_nhwc(x: Tensor) -> Tensor:
-    return x.permute(0, 3, 1, 2)
 
 
 def width_time_view(x: Tensor, num_frames: int) -> Tensor:
     """(N*K, c, h, w) -> (N, c, h, w*K): each row's pixels, every pixel as its K instants in a row."""
-    return _from_nhwc(rearrange(_to_nhwc(x), "(n k) h w c -> n h (w k) c", k=num_frames))
+    return rearrange(x, "(n k) c h w -> n c h (w k)", k=num_frames)
 
 
 def height_time_view(x: Tensor, num_frames: int) -> Tensor:
     """(N*K, c, h, w) -> (N, c, w, h*K): the same for columns."""
-    return _from_nhwc(rearrange(_to_nhwc(x), "(n k) h w c -> n w (h k) c", k=num_frames))
+    return rearrange(x, "(n k) c h w -> n c w (h k)", k=num_frames)
 
 
 def from_width_time(view: Tensor, num_frames: int) -> Tensor:
     """(N, c, h, w*K) -> (N, K, c, h, w), without a copy."""
-    return rearrange(_to_nhwc(view), "n h (w k) c -> n k c h w", k=num_frames)
+    return rearrange(view, "n c h (w k) -> n k c h w", k=num_frames)
 
 
 def from_height_time(view: Tensor, num_frames: int) -> Tensor:
     """(N, c, w, h*K) -> (N, K, c, h, w), without a copy."""
-    return rearrange(_to_nhwc(view), "n w (h k) c -> n k c h w", k=num_frames)
+    return rearrange(view, "n c w (h k) -> n k c h w", k=num_frames)
 
 
 class ViewWeights(nn.Module):
@@ -115,10 +105,10 @@ class SISTCMBlock(nn.Module):
         )
         for view in views:
             out = out + view
-        return rearrange(F.relu(out, inplace=True), "n k c h w -> (n k) c h w")
+        return for_convolutions(rearrange(F.relu(out, inplace=True), "n k c h w -> (n k) c h w"))
 
     def _shared(self, view: Tensor) -> Tensor:
-        return F.relu(self.bn2(self.conv2(view)), inplace=True)
+        return F.relu(self.bn2(self.conv2(for_convolutions(view))), inplace=True)
 
 
 class SISTCMTrunk(nn.Module):
@@ -147,7 +137,7 @@ class SISTCMTrunk(nn.Module):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
 
     def forward(self, frames: Tensor, num_frames: int) -> Tensor:
-        """frames: (N*K, 3, H, W) float, clip-major, best in channels-last memory -> (N, 8*width)."""
+        """frames: (N*K, 3, H, W) float, clip-major -> (N, 8*width)."""
         x = F.relu(self.bn1(self.conv1(frames)), inplace=True)
         x = F.max_pool2d(x, 3, stride=2, padding=1)
         for stage in (self.layer1, self.layer2, self.layer3, self.layer4):
