@@ -9,6 +9,7 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
 
@@ -145,8 +146,15 @@ def test_init_writes_what_train_reads(tmp_path: Path) -> None:
     result = videofer("init", tmp_path)
     assert result.returncode == 0, result.stderr
     assert read_manifest(tmp_path / "manifest.csv")["label"].tolist() == ["happiness", "sadness", "happiness"]
-    assert load_recipe(tmp_path / "recipe.yaml").data.classes == ["happiness", "sadness"]
+    recipe = load_recipe(tmp_path / "recipe.yaml")
+    assert recipe.data.classes == ["happiness", "sadness"]
+    assert recipe.model.face is not None and recipe.model.body is None and recipe.model.fusion is None
+    assert "faces only" in result.stdout and "--pose" not in result.stdout
     assert "--force" in complaint(videofer("init", tmp_path))
+    np.savez(tmp_path / "anna/happy/1.keypoints.npz", keypoints=np.zeros((10, 1, 17, 3), np.float32))
+    again = videofer("init", tmp_path, "--force")
+    assert "--pose sidecar" in again.stdout
+    assert load_recipe(tmp_path / "recipe.yaml").model.body is not None
 
 
 def test_complete_configs_have_every_key() -> None:

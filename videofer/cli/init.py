@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import re
+import shlex
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from videofer.cli.errors import DONE
+
+# From `body:` to the end of `fusion:` in the recipe to start from.
+_BODY_SECTIONS = re.compile(r"  body:\n(?: {4}.*\n)+  fusion:\n(?: {4}.*\n)+")
 
 
 def init(
@@ -55,12 +59,24 @@ def init(
         classes = list(emotions.BASIC)
     with atomic_write(manifest) as file:
         file.write(table.to_csv(index=False).encode())
+    has_keypoints = any(source.sidecar is not None or source.kind == "keypoints" for source in sources)
     text = config_path("train/start.yaml").read_text(encoding="utf-8")
+    text = re.sub(r"classes: \[.*\]", f"classes: [{', '.join(classes)}]", text, count=1)
+    if not has_keypoints:
+        text = _BODY_SECTIONS.sub(
+            "  body: null                # no keypoint files beside the videos\n  fusion: null\n", text
+        )
     with atomic_write(recipe) as file:
-        file.write(re.sub(r"classes: \[.*\]", f"classes: [{', '.join(classes)}]", text, count=1).encode())
+        file.write(text.encode())
     labelled = int(labels.notna().sum())
     typer.echo(
         f"{manifest}: {len(sources)} videos, {labelled} with a label from its folder; fill in the rest"
     )
-    typer.echo(f"{recipe}: classes {', '.join(classes)}")
+    parts = "faces and bodies" if has_keypoints else "faces only, for there are no keypoint files"
+    typer.echo(f"{recipe}: classes {', '.join(classes)}; {parts}")
+    pose = " --pose sidecar" if has_keypoints else ""
+    typer.echo(
+        f"next: videofer preprocess {shlex.quote(str(folder))} --out store --manifest "
+        f"{shlex.quote(str(manifest))}{pose}"
+    )
     return DONE
