@@ -1,7 +1,7 @@
 """Hands jobs to workers, watches them, and commits what they finish. Only the driver writes records.
 
 Blame: a video is given up only when it fails alone in a fresh process: at once if it hangs there or takes
-too much memory, at the second time if the process dies, for that can come from outside. A worker that dies
+too much memory, at the third time if the process dies, for that can come from outside. A worker that dies
 or hangs for whatever reason sends its video there; every other video whose shard it had open is done again.
 """
 
@@ -20,7 +20,7 @@ from preprocessing.pipeline import SegmentOutcome, assemble
 from preprocessing.stage.job import Handle, Job, Pool, Reply, WorkerLostError
 
 POLL_SECONDS = 0.1
-MAX_DEATHS_ALONE = 2
+MAX_DEATHS_ALONE = 3
 STOP_SECONDS = 20.0  # for workers to seal what they finished, when the run is cut short
 
 

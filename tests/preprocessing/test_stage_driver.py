@@ -156,7 +156,7 @@ def test_a_poison_video_is_given_up_only_after_running_alone(tmp_path: Path, fat
 
     store, _, failures, driver = run(tmp_path, behave, "a", "b", "poison", "c", "d", "e")
     assert stored(store) == ["a", "b", "c", "d", "e"], "videos of the dead worker's shard are done again"
-    attempts = 3 if fate == "die" else 2
+    attempts = 4 if fate == "die" else 2
     assert [(f.name, f.stage, f.attempts) for f in failures] == [("poison", "worker", attempts)]
     last_worker = [worker for name, worker in ran if name == "poison"][-1]
     assert [name for name, worker in ran if worker == last_worker] == ["poison"]
