@@ -63,7 +63,7 @@ def _row(faces: Faces, n: int) -> np.ndarray:
 
 
 class FaceFollower:
-    """Takes frames in order and gives back finished rows. `look` may be slow, everything else is cheap."""
+    """Takes frames in order and gives back finished rows."""
 
     def __init__(self, spec: PreprocessSpec, detector: FaceDetector, width: int, height: int) -> None:
         self._spec = spec
@@ -146,15 +146,22 @@ class FaceFollower:
         share = self._picture_share()
         faces = self._detect([index], share)[0]
         pairs = self._pair(faces)
+        if share < 1.0 and self._num_kept(pairs) < len(self._active):
+            share = 1.0  # nobody is lost because the picture was small
+            faces = self._detect([index], share)[0]
+            pairs = self._pair(faces)
         between = list(range(self._looked + 1, index)) if self._looked >= 0 else []
-        num_kept = sum(any(track is active for active in self._active) for track, _ in pairs)
-        changed = num_kept < max(len(self._active), len(faces))
+        changed = self._num_kept(pairs) < max(len(self._active), len(faces))
         if between and changed:
             for step, found in zip(between, self._detect(between, share), strict=True):
                 self._advance(step, found, self._pair(found))
             pairs = self._pair(faces)
         self._advance(index, faces, pairs)
         self._num_looks += 1
+
+    def _num_kept(self, pairs: list[tuple[FaceTrack, int]]) -> int:
+        """How many of the active tracks are found."""
+        return sum(any(track is active for active in self._active) for track, _ in pairs)
 
     def _pair(self, faces: Faces) -> list[tuple[FaceTrack, int]]:
         """Tracks with their detections; those seen last come first, lost ones take what is left."""

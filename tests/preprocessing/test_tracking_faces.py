@@ -179,6 +179,20 @@ def test_a_still_gives_one_row() -> None:
     assert [len(r.block.states) for r in rows] == [1]
 
 
+def test_no_face_is_lost_because_the_picture_was_small() -> None:
+    """This detector sees nothing in reduced pictures: the full one is searched before a track is given up."""
+
+    class Shortsighted(Oracle):
+        def detect(self, images_rgb: Sequence[np.ndarray]) -> list[Faces]:
+            found = super().detect(images_rgb)
+            none = Faces(np.empty((0, 4)), np.empty((0, 5, 2)), np.empty(0))
+            return [f if i.shape[1] >= 512 else none for i, f in zip(images_rgb, found, strict=True)]
+
+    follower = FaceFollower(PreprocessSpec(), Shortsighted(lambda n: [(100, 80, 200)]), WIDTH, HEIGHT)
+    rows = [r for n in range(60) for r in follower.push(n, n / FPS, FakeFrame(n), False)] + follower.finish()
+    assert [len(states) for _, states, _, _ in by_track(rows)] == [60]
+
+
 @pytest.mark.parametrize("seed", range(30))
 def test_random_scenes_are_tiled_by_their_tracks(seed: int) -> None:
     """Faces come and go at random: every seen frame of a face that lasts is in exactly one track."""

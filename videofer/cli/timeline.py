@@ -12,6 +12,7 @@ from videofer.cli.errors import DONE, SOME_FAILED
 from videofer.cli.progress import StageProgress
 
 if TYPE_CHECKING:
+    from cache.reader import StoreReader
     from preprocessing.spec import PreprocessSpec
     from videofer.checkpoint import LoadedModel
 
@@ -78,14 +79,12 @@ def spec_for(model: LoadedModel, faces: str = "auto", pose: str | None = None) -
 
 
 def write_timelines(
-    model: LoadedModel, reader: object, keys: Sequence[str], out: Path, formats: Sequence[str]
+    model: LoadedModel, reader: StoreReader, keys: Sequence[str], out: Path, formats: Sequence[str]
 ) -> list[Path]:
     """Timelines of videos of a store; returns the files written."""
-    from cache.reader import StoreReader
     from videofer.timeline.export import safe_stems, write_timeline
     from videofer.timeline.make import face_strips, make_timeline
 
-    assert isinstance(reader, StoreReader)
     stems = safe_stems([reader.video(key).names[0] for key in keys])
     paths: list[Path] = []
     for key, stem in zip(keys, stems, strict=True):
