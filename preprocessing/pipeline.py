@@ -138,8 +138,8 @@ class _Run:
     ) -> None:
         self.source, self.spec, self.engines, self.segment, self.facts = source, spec, engines, segment, facts
         self.decoder, self.beat = decoder, beat
-        self.joiner = PersonJoiner()
         detector = engines.faces_for(source)
+        self.joiner = PersonJoiner(detector.sure_score if detector else 0.0)
         self.faces = FaceFollower(spec, detector, facts.width, facts.height) if detector else None
         skeletons = engines.skeletons_for(source)
         self.bodies = BodyFollower(spec, skeletons) if skeletons else None

@@ -117,6 +117,7 @@ class FaceDetector(Protocol):
 
     name: str
     provenance: dict[str, Any]
+    sure_score: float  # a track that never scores so much is no face: the back of a head, a hand
 
     def detect(self, images_rgb: Sequence[np.ndarray]) -> list[Faces]:
         """images: (h, w, 3) uint8 RGB of one common size; coordinates in pixels of these images."""

@@ -36,6 +36,7 @@ class MTCNN:
     """
 
     name = "mtcnn"
+    sure_score = 0.9
 
     def __init__(self, choice: EngineChoice, min_score: float = MIN_SCORE) -> None:
         for file in choice.weights.values():

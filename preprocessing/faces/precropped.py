@@ -20,6 +20,7 @@ class Precropped:
     """
 
     name = "precropped"
+    sure_score = 0.0
 
     def __init__(self, choice: EngineChoice) -> None:
         self.provenance: dict[str, Any] = choice.provenance()

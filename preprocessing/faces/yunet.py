@@ -22,6 +22,7 @@ PUBLISHED_FILE = "face_detection_yunet_2023mar.onnx"
 
 # Faces in real footage score 0.83 and more; hands, backs of heads and blurs stay under 0.75 almost always.
 MIN_SCORE = 0.7
+SURE_SCORE = 0.8
 MIN_FACE_PIXELS = 10  # below that nothing is found reliably, and what is found makes no crop
 MAX_IOU = 0.3
 STRIDES = (8, 16, 32)
@@ -32,6 +33,7 @@ class YuNetOnnx:
     """YuNet through ONNX Runtime. Pictures pass one by one: a result cannot depend on its neighbours."""
 
     name = "yunet"
+    sure_score = SURE_SCORE
 
     def __init__(self, choice: EngineChoice, min_score: float = MIN_SCORE) -> None:
         self.provenance: dict[str, Any] = choice.provenance()
@@ -84,6 +86,7 @@ class YuNetOpenCV:
     """YuNet through OpenCV: the published file, which has a fixed input size of its own."""
 
     name = "yunet"
+    sure_score = SURE_SCORE
 
     def __init__(self, choice: EngineChoice, min_score: float = MIN_SCORE) -> None:
         self.provenance: dict[str, Any] = choice.provenance()

@@ -26,6 +26,7 @@ class _Fragment:
     stop: int
     states: Counter[int] = field(default_factory=Counter)
     x: float = 0.0  # where it was first seen, to number persons from left to right
+    best_score: float = 0.0
 
     def num_in(self, *states: State) -> int:
         return sum(self.states[state] for state in states)
@@ -34,7 +35,9 @@ class _Fragment:
 class PersonJoiner:
     """Sees all rows as they are stored, remembers summaries only, and names the persons at the end."""
 
-    def __init__(self) -> None:
+    def __init__(self, sure_face_score: float = 0.0) -> None:
+        """sure_face_score: face tracks that never reach it belong to nobody."""
+        self._sure_face_score = sure_face_score
         self._faces: dict[int, _Fragment] = {}
         self._bodies: dict[int, _Fragment] = {}
         self._votes: Counter[tuple[int, int]] = Counter()
@@ -78,6 +81,7 @@ class PersonJoiner:
         if fragment is None:
             fragment = fragments[local_id] = _Fragment(first, stop, x=float(np.nanmean(block.boxes_xyxy[0])))
         fragment.stop = stop
+        fragment.best_score = max(fragment.best_score, float(block.scores.max()))
         fragment.states.update(int(state) for state in block.states)
 
     def persons(
@@ -86,7 +90,7 @@ class PersonJoiner:
         """Persons in the order of their first frame, then from left to right.
 
         t_start, t_end: (T,) media seconds of the segment's frames. Tracks shorter than `min_seconds`,
-        or than six tenths of a shorter video, belong to nobody.
+        or than six tenths of a shorter video, belong to nobody; nor do faces that were never sure.
         """
         if len(t_start) == 0:
             return []
@@ -97,7 +101,11 @@ class PersonJoiner:
             return seconds * fragment.num_in(*states) / (fragment.stop - fragment.first) + 1e-9
 
         # A small or dark face is a face; a skeleton of low scores may be a chair.
-        faces = {i: f for i, f in self._faces.items() if seconds_in(f, *SEEN_STATES) >= needed}
+        faces = {
+            i: f
+            for i, f in self._faces.items()
+            if seconds_in(f, *SEEN_STATES) >= needed and f.best_score >= self._sure_face_score
+        }
         sure = (State.OK, State.INTERPOLATED)
         bodies = {i: b for i, b in self._bodies.items() if seconds_in(b, *sure) >= needed}
         groups: list[tuple[list[int], list[int]]] = [([], [i]) for i in bodies]

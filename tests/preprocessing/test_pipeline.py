@@ -239,6 +239,23 @@ def test_as_many_people_as_there_are(real: Callable[..., Stored], name: str, num
     assert len(real(name)[0].persons) == num_persons
 
 
+def test_walkers_have_bodies_and_the_backs_of_their_heads_are_no_faces(
+    shared_data: Path, shared_weights: Path, tmp_path: Path
+) -> None:
+    pose = f"onnx:{shared_weights / 'tinypose_256x192.onnx'},{shared_weights / 'yolox_nano.onnx'}"
+    engines = build_engines(resolve_engines(faces_name="yunet", pose=pose, weights_dir=shared_weights))
+    path = shared_data / "videos" / "people_walking_one_by_one.mp4"
+    record, reader = store_video(path, engines, tmp_path / "s", pose=pose)
+    assert len(record.persons) >= 5, "they come one by one, and each is followed"
+    for person in record.persons:
+        assert person.bodies and person.body_states["ok"] >= 20
+        assert person.face_states.get("ok", 0) < 20
+    spans = [(person.t_start, person.t_end) for person in record.persons]
+    assert all(end <= start for (_, end), (start, _) in zip(spans, spans[1:], strict=False))
+    track = reader.track(record.key, 0)
+    assert track.layout == "coco17" and track.keypoints.shape == (len(track.pts), 17, 3)
+
+
 def test_every_stored_time_is_the_container_s(shared_data: Path, precropped: Engines, tmp_path: Path) -> None:
     for number, path in enumerate(sorted((shared_data / "videos").rglob("*.m*"))):
         if path.suffix == ".mp3" or path.stat().st_size > 3_000_000:

@@ -48,6 +48,7 @@ class Oracle:
     """A detector that reads the frame's number from the picture and answers with the truth."""
 
     name = "oracle"
+    sure_score = 0.0
     provenance: ClassVar[dict[str, Any]] = {}
 
     def __init__(self, scene: Scene) -> None:

@@ -81,6 +81,14 @@ def test_short_and_doubtful_tracks_are_nobody() -> None:
     assert persons(joiner) == []
 
 
+def test_a_face_that_was_never_sure_is_nobody() -> None:
+    """The back of a head: found often, never with a good score (scores are 0 here)."""
+    for sure_score, num_persons in ((0.0, 1), (0.8, 0)):
+        joiner = PersonJoiner(sure_score)
+        joiner.see_faces(0, 0, faces(100, 60))
+        assert len(persons(joiner)) == num_persons
+
+
 def test_a_short_video_may_have_short_tracks() -> None:
     joiner = PersonJoiner()
     joiner.see_faces(0, 0, faces(100, 4))
