@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -251,7 +252,7 @@ def test_walkers_have_bodies_and_the_backs_of_their_heads_are_no_faces(
         assert person.bodies and person.body_states["ok"] >= 20
         assert person.face_states.get("ok", 0) < 20
     spans = [(person.t_start, person.t_end) for person in record.persons]
-    assert all(end <= start for (_, end), (start, _) in zip(spans, spans[1:], strict=False))
+    assert all(end <= start for (_, end), (start, _) in pairwise(spans))
     track = reader.track(record.key, 0)
     assert track.layout == "coco17" and track.keypoints.shape == (len(track.pts), 17, 3)
 
