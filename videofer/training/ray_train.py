@@ -57,7 +57,7 @@ def _worker(config: dict[str, Any]) -> None:
     import ray.train.torch
     import torch
 
-    from videofer.training.run import finish
+    from videofer.training.finish import finish
 
     job: Job = config["job"]
     context = ray.train.get_context()

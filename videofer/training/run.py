@@ -11,15 +11,13 @@ from typing import Any
 
 import torch
 
-from videofer.checkpoint import WEIGHTS, save_checkpoint
-from videofer.evaluation.predict import measure_heads, targets
+from videofer.checkpoint import WEIGHTS
 from videofer.recipe import Recipe
-from videofer.training.calibration import fit_calibration
-from videofer.training.card import model_card
-from videofer.training.loop import Fitted, Job, fit
+from videofer.training.finish import finish
+from videofer.training.loop import Job, fit
 from videofer.training.progress import Progress, print_progress
 from videofer.training.runner import Place
-from videofer.training.split import Prepared, TrainingError, prepare
+from videofer.training.split import TrainingError, prepare
 from videofer.training.state import STATE_DIR, has_state
 
 
@@ -77,41 +75,6 @@ def train(
     return read_report(out, prepared.unused)
 
 
-def finish(job: Job, fitted: Fitted) -> None:
-    """Calibrates the best weights and writes the run folder. In rank 0 only."""
-    recipe, split = job.recipe, job.prepared.split
-    truth = torch.from_numpy(targets(split.val)[fitted.val.example])
-    refit = recipe.model.fusion is not None and recipe.model.fusion.kind == "log_prob"
-    calibration = fit_calibration(fitted.val.outputs, truth, refit_fusion=refit)
-    intervals = fitted.val.intervals(calibration.calibration, len(split.val))
-    heads = fitted.model.config.heads
-    validation = {
-        head: metrics.to_json()
-        for head, metrics in measure_heads(intervals, split.val, recipe.data.classes, heads).items()
-    }
-    metrics = {
-        "validation": validation,
-        "validation_note": "the best epoch and the calibration were chosen on these subjects",
-        "num_epochs": len(fitted.history),
-        "best_epoch": fitted.best_epoch + 1,
-        "num_train": len(split.train),
-        "num_val": len(split.val),
-        "seconds": round(fitted.seconds, 1),
-        "threads": fitted.threads,
-        "used": split.used(),
-        "history": fitted.history,
-    }
-    save_checkpoint(
-        job.out,
-        weights=fitted.model.state_dict(),
-        recipe=recipe,
-        contract=job.prepared.contract,
-        calibration=calibration.to_json(),
-        metrics=metrics,
-        card=model_card(recipe, job.prepared.contract, metrics, calibration.to_json()),
-    )
-
-
 def read_report(out: Path, unused: list[str]) -> TrainReport:
     """The report of a finished run, from its files: they may have been written by another process."""
     metrics = json.loads((out / "metrics.json").read_text(encoding="utf-8"))
@@ -142,6 +105,3 @@ def _claim(out: Path, resume: bool) -> None:
         for name in ours:
             shutil.rmtree(out / name, ignore_errors=True)
     out.mkdir(parents=True, exist_ok=True)
-
-
-__all__ = ["Prepared", "TrainReport", "TrainingError", "finish", "read_report", "train"]
