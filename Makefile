@@ -42,6 +42,7 @@ bench: $(STAMP)
 
 lock:
 	tools/lock.sh $(PYTHON)
+	@$(MAKE) setup
 
 clean:
 	rm -rf $(VENV) demo build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache

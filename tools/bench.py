@@ -2,6 +2,8 @@
 
     make bench            (or: .venv/bin/python tools/bench.py [--frames 1500] [--weights-dir DIR])
 
+YuNet's weights are taken from --weights-dir, $VIDEOFER_WEIGHTS, or the test data beside the checkout.
+
 The video is made here: 640x480 H.264, 25 fps, one moving face. Decode-only is PyAV on one thread, every
 frame, no colour conversion; preprocessing is the function that workers run: every frame sampled, 112-pixel
 JPEG crops, faces looked for every 5th frame, no skeletons. Both run alternately, and their best runs count.
@@ -70,13 +72,20 @@ def decode_only(path: Path) -> int:
         return sum(1 for _ in container.decode(stream))
 
 
+def test_weights() -> Path | None:
+    """Weights of the test data, where they are."""
+    beside = Path(__file__).resolve().parents[2] / "shared" / "data"
+    folder = Path(os.environ.get("VIDEOFER_TEST_DATA", beside)) / "weights"
+    return folder if folder.is_dir() and "VIDEOFER_WEIGHTS" not in os.environ else None
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--frames", type=int, default=1500)
     parser.add_argument(
-        "--weights-dir", type=Path, help="folder with YuNet's weights; else $VIDEOFER_WEIGHTS"
+        "--weights-dir", type=Path, default=test_weights(), help="folder with YuNet's weights"
     )
     arguments = parser.parse_args()
     cv2.setNumThreads(1)

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 import math
+import shutil
 import sys
 import time
 from collections.abc import Iterator
@@ -33,6 +34,11 @@ if TYPE_CHECKING:
 
     from videofer.recipe import Recipe
     from videofer.timeline.compare import Comparison
+
+
+PARTS = (
+    "data", "store", "run", "run_single_frame", "evaluation", "evaluation_single_frame", "timeline", "demo.json",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -76,10 +82,9 @@ class Figures:
 
 
 def run_demo(out: Path, *, short: bool = False) -> int:
-    """Run all stages in an empty folder `out`. Returns 0, or 1 where a figure is below its floor."""
+    """Run all stages in `out`, in place of an earlier demo. Returns 0, or 1 where a figure is too low."""
     size = SHORT if short else FULL
-    if out.exists() and any(out.iterdir()):
-        raise UserError(f"{out} is not empty; the demo needs a new folder (--out)")
+    _make_room(out)
     console = Console()
     seconds: dict[str, float] = {}
     recipe, control = _recipes(size)
@@ -125,6 +130,19 @@ def run_demo(out: Path, *, short: bool = False) -> int:
         file.write(json.dumps(result, indent=2).encode())
     console.print(f"the timeline: {out / 'timeline' / 'long.png'}", highlight=False)
     return 0 if all(c.passed for c in checks) else 1
+
+
+def _make_room(out: Path) -> None:
+    """Remove an earlier demo. Raises UserError where the folder holds anything else."""
+    if not out.exists():
+        return
+    strangers = sorted(path.name for path in out.iterdir() if path.name not in PARTS)
+    if strangers:
+        raise UserError(
+            f"{out} holds {strangers[0]!r}, which is no part of a demo; name a new folder by --out"
+        )
+    for path in out.iterdir():
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
 def order_accuracy(predictions: pd.DataFrame, shown: set[str]) -> tuple[float, int]:

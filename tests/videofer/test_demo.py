@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from cache.errors import UserError
-from videofer.demo import FULL, SHORT, Figures, _checks, order_accuracy, run_demo
+from videofer.demo import FULL, SHORT, Figures, _checks, _make_room, order_accuracy, run_demo
 
 GOOD = Figures(
     chance=1 / 7,
@@ -62,6 +62,15 @@ def test_order_accuracy_counts_the_pair_only_where_the_face_shows_it() -> None:
 
 
 def test_an_occupied_folder_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
     (tmp_path / "something").touch()
-    with pytest.raises(UserError, match="not empty"):
+    with pytest.raises(UserError, match="'something'"):
         run_demo(tmp_path)
+    assert (tmp_path / "data").exists(), "nothing is removed beside a stranger"
+
+
+def test_an_earlier_demo_is_replaced(tmp_path: Path) -> None:
+    (tmp_path / "store" / "shards").mkdir(parents=True)
+    (tmp_path / "demo.json").touch()
+    _make_room(tmp_path)
+    assert list(tmp_path.iterdir()) == []
