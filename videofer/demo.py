@@ -37,8 +37,15 @@ if TYPE_CHECKING:
 
 
 PARTS = (
-    "data", "store", "run", "run_single_frame", "evaluation", "evaluation_single_frame", "timeline", "demo.json",
-)  # fmt: skip
+    "data",
+    "store",
+    "run",
+    "run_single_frame",
+    "evaluation",
+    "evaluation_single_frame",
+    "timeline",
+    "demo.json",
+)
 
 
 @dataclass(frozen=True)
