@@ -247,10 +247,18 @@ class Driver:
                 self._request_seal(worker)
 
     def _commit(self, worker: _Worker, sealed: list[str]) -> None:
-        for job, outcome in [u for u in worker.unsealed if u[1].record.shard in sealed]:
-            worker.unsealed.remove((job, outcome))
-            record = assemble(job.source, job.key, outcome)
-            self._store.commit(replace(record, names=[s.name for s in job.sources]))
+        """Commit, in one go, every video whose shard has its final name."""
+        finished = [u for u in worker.unsealed if u[1].record.shard in sealed]
+        if not finished:
+            return
+        worker.unsealed = [u for u in worker.unsealed if u[1].record.shard not in sealed]
+        self._store.commit_all(
+            [
+                replace(assemble(job.source, job.key, outcome), names=[s.name for s in job.sources])
+                for job, outcome in finished
+            ]
+        )
+        for job, outcome in finished:
             for source in job.sources:
                 if place(source.path) in self._failed_before:
                     self._store.clear_failure(place(source.path))
