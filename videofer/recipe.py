@@ -96,6 +96,7 @@ class AugmentRecipe(_Section):
     shift: float = Field(default=0.04, ge=0, le=0.5)  # of the crop's side
     scale: float = Field(default=0.06, ge=0, le=0.5)  # crop is scaled by 1 +- this
     rotate_degrees: float = Field(default=6.0, ge=0, le=90)
+    time_jitter: Share = 0.0  # each clip is moved in time by up to +- half of this share of clip_seconds
     brightness: float = Field(default=0.15, ge=0, le=1)  # +- this share of full range is added
     contrast: float = Field(default=0.15, ge=0, le=0.9)  # factor 1 +- this about the middle
     colour: float = Field(default=0.06, ge=0, le=0.5)  # factor 1 +- this for each of red, green, blue
@@ -109,28 +110,63 @@ class TrainingRecipe(_Section):
     """How the model is trained."""
 
     epochs: int = Field(ge=1)
-    batch_size: int = Field(ge=1)  # per process
+    batch_size: int = Field(ge=1)  # samples a step, of all processes together
     samples_per_epoch: int | None = Field(default=None, ge=1)  # none: each labelled interval once
     balanced_sampling: bool = False  # draw classes equally often
     class_weights: Literal["none", "balanced"] = "none"
     label_smoothing: float = Field(default=0.0, ge=0, lt=1)
-    optimizer: Literal["adamw", "sgd"] = "adamw"
+    optimizer: Literal["adamw", "adam", "sgd"] = "adamw"
     lr: float = Field(gt=0)
     momentum: float = Field(default=0.9, ge=0, lt=1)  # sgd
+    nesterov: bool = False  # sgd
     weight_decay: float = Field(default=0.01, ge=0)
+    decay_all: bool = False  # also biases and normalisations, as the published code does
     schedule: Literal["constant", "cosine", "step"] = "cosine"
     warmup_epochs: float = Field(default=0.0, ge=0)
     step_epochs: int = Field(default=50, ge=1)  # step: every so many epochs the rate is multiplied ...
     step_gamma: float = Field(default=0.1, gt=0, le=1)  # ... by this
     grad_clip: float | None = Field(default=1.0, gt=0)  # largest gradient norm
+    ema_decay: float | None = Field(default=None, gt=0, lt=1)  # a step; none: the weights as they are
+    pretrained_trunk: str | None = None  # file of a 2D ResNet-18's weights, or "imagenet"
     amp: Literal["auto", "off", "bf16", "fp16"] = "auto"  # auto: bf16 or fp16 on a GPU, off on a CPU
+    compile: bool = False  # torch.compile of trunk and body network
     val_subjects: list[str] | None = None  # none: drawn, val_fraction of the training subjects
     val_fraction: float = Field(default=0.2, gt=0, lt=1)
     monitor: Literal["val_uar", "val_loss"] = "val_uar"  # chooses the best epoch
     patience: int | None = Field(default=None, ge=1)  # epochs without a better one before stopping
+    inner_folds: int = Field(default=0, ge=0)  # calibration and fusion weights are fitted on predictions
+    # for training subjects by this many further models, each without a fold of them; 0: on the validation subjects
+    checkpoint_minutes: float = Field(default=5.0, ge=0)  # between states saved within an epoch
     seed: int = Field(default=0, ge=0, lt=2**31)
-    loader_workers: int = Field(default=0, ge=0)  # processes that prepare samples; 0: no extra one
+    loader_workers: int = Field(default=0, ge=0)  # processes that prepare samples; 0: a thread
     augment: AugmentRecipe = AugmentRecipe()
+
+    @model_validator(mode="after")
+    def _inner_folds_are_several(self) -> TrainingRecipe:
+        if self.inner_folds == 1:
+            raise ValueError("inner_folds must be 0 (none) or at least 2, not 1")
+        return self
+
+
+class SearchRange(_Section):
+    """Where `videofer tune` looks for one key: between two numbers, or among some values."""
+
+    low: float | None = None
+    high: float | None = None
+    log: bool = False  # equally probable per factor, for rates
+    integer: bool = False
+    values: list[bool | int | float | str] | None = Field(default=None, min_length=1)
+
+    @model_validator(mode="after")
+    def _range_or_values(self) -> SearchRange:
+        bounds = self.low is not None and self.high is not None
+        if bounds == (self.values is not None) or (self.low is None) != (self.high is None):
+            raise ValueError("needs either low and high, or values")
+        if self.low is not None and self.high is not None and not self.low < self.high:
+            raise ValueError(f"low {self.low:g} must be below high {self.high:g}")
+        if self.log and (self.low is None or self.low <= 0):
+            raise ValueError("log needs a low above 0")
+        return self
 
 
 class Recipe(_Section):
@@ -141,6 +177,7 @@ class Recipe(_Section):
     data: DataRecipe
     model: ModelRecipe
     training: TrainingRecipe
+    search: dict[str, SearchRange] | None = None  # key, like "training.lr" -> range, for `videofer tune`
 
     def sample_spec(self) -> SampleSpec:
         """The shape of the samples that this recipe's model takes."""
