@@ -103,6 +103,19 @@ def test_modalities_are_dropped_in_training_only() -> None:
     torch.testing.assert_close(fusion.eval()(x, present), x.sum(1).log_softmax(-1))
 
 
+def test_dropping_by_seed_is_the_sample_s_own() -> None:
+    present, seeds = torch.ones(2000, 2, dtype=torch.bool), torch.arange(2000)
+    dropped = drop_modalities(present, 0.3, seeds)
+    for rows in (slice(5, 6), slice(0, 700), slice(100, 2000, 7)):
+        assert torch.equal(drop_modalities(present[rows], 0.3, seeds[rows]), dropped[rows])
+    chosen = dropped.sum(1) == 1
+    assert 0.26 < chosen.float().mean() < 0.34
+    assert 0.44 < dropped[chosen, 0].float().mean() < 0.56
+    fusion = Fusion(FusionConfig(modality_drop=0.3), 4)
+    x = log_probs(2000)
+    torch.testing.assert_close(fusion(x, present, seeds), fusion.eval()(x, dropped))
+
+
 def test_dropping_never_takes_the_last_modality() -> None:
     present = torch.tensor([[True, True], [True, False], [False, True], [False, False]]).repeat(500, 1)
     dropped = drop_modalities(present, 0.4)

@@ -4,17 +4,29 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
 from pydantic import BaseModel
 
 from preprocessing.config_file import ConfigError, dump_yaml
-from videofer.models.model import EmotionModel
+from videofer import emotions
+from videofer.models import BodyConfig, EmotionModel, FaceConfig
 from videofer.recipe import AugmentRecipe, DataRecipe, Recipe, TrainingRecipe, load_recipe
 
 FOLDER = Path(__file__).resolve().parents[2] / "configs" / "train"
 SHIPPED = sorted(FOLDER.glob("*.yaml"))
+
+OWN = {"fused", "face", "body", "start", "demo", "single_frame"}
+CK_PLUS = ("happiness", "anger", "disgust", "fear", "sadness", "contempt", "surprise")
+"""The published order of its classes, as of Emilya's (there joy and panic fear)."""
+EMILYA = ("anger", "anxiety", "happiness", "neutral", "fear", "pride", "sadness", "shame")
+PUBLISHED_FACES = {
+    "sistcm_published", "resnet18_published", "feature_stream", "emotion_stream", "clip_mean",
+    "views_constants", "views_attention", "views_spatial", "tiled",
+}  # fmt: skip
+PUBLISHED_BODIES = {"accm_published", "accm_one_map", "accm_accumulated", "potion", "body_cnn"}
 
 
 @pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
@@ -23,6 +35,7 @@ def test_shipped_recipes_are_valid_and_complete(path: Path, tmp_path: Path) -> N
     assert recipe.name == path.stem and recipe.description
     values = yaml.safe_load(path.read_text())
     sections = {"data": DataRecipe, "training": TrainingRecipe}
+    assert set(values) == set(Recipe.model_fields)
     for name, model in sections.items():
         assert set(values[name]) == set(model.model_fields), name
     assert set(values["training"]["augment"]) == set(AugmentRecipe.model_fields)
@@ -36,14 +49,100 @@ def test_shipped_recipes_are_valid_and_complete(path: Path, tmp_path: Path) -> N
 
 
 def test_there_is_one_for_each_purpose() -> None:
-    assert {path.stem for path in SHIPPED} >= {"fused", "demo", "single_frame", "face", "body"}
+    assert {path.stem for path in SHIPPED} >= OWN | PUBLISHED_FACES | PUBLISHED_BODIES
+
+
+@pytest.mark.parametrize(
+    ("names", "classes"), [(OWN, emotions.BASIC), (PUBLISHED_FACES, CK_PLUS), (PUBLISHED_BODIES, EMILYA)]
+)
+def test_classes_are_those_of_the_recipe_s_data(names: set[str], classes: tuple[str, ...]) -> None:
+    for name in names:
+        assert tuple(load_recipe(FOLDER / f"{name}.yaml").data.classes) == classes, name
+
+
+def difference(one: Any, other: Any, key: str = "") -> set[str]:
+    """The keys whose values differ, of a recipe and all its sections."""
+    if isinstance(one, BaseModel) and type(one) is type(other):
+        names = list(type(one).model_fields)
+    elif dataclasses.is_dataclass(one) and type(one) is type(other):
+        names = [field.name for field in dataclasses.fields(one)]
+    else:
+        return set() if one == other else {key}
+    return {
+        found
+        for name in names
+        for found in difference(getattr(one, name), getattr(other, name), f"{key}.{name}".strip("."))
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "base", "keys"),
+    [
+        ("resnet18_published", "sistcm_published", "data.num_frames face.trunk face.score training.epochs"),
+        ("feature_stream", "sistcm_published", "face.heads face.score"),
+        ("emotion_stream", "sistcm_published", "face.heads face.score"),
+        ("clip_mean", "sistcm_published", "face.heads face.score"),
+        ("views_constants", "sistcm_published", "face.view_merge"),
+        ("views_attention", "sistcm_published", "face.view_merge"),
+        ("views_spatial", "views_attention", "face.spatial_view"),
+        (
+            "tiled",
+            "sistcm_published",
+            "data.num_frames face.trunk face.end_kernel face.input_size",
+        ),
+        ("accm_one_map", "accm_published", "data.body_length body.maps body.map_size"),
+        ("accm_accumulated", "accm_published", "body.maps"),
+        ("potion", "accm_published", "body.maps body.normalization body.encoding"),
+        ("body_cnn", "accm_published", "body.network"),
+    ],
+)
+def test_an_ablation_differs_in_what_it_is_about_and_nothing_else(name: str, base: str, keys: str) -> None:
+    one, other = load_recipe(FOLDER / f"{name}.yaml"), load_recipe(FOLDER / f"{base}.yaml")
+    found = {key.removeprefix("model.") for key in difference(one, other)}
+    assert found == {"name", "description", *keys.split()}
+
+
+def test_the_published_face_recipe_is_as_published() -> None:
+    recipe = load_recipe(FOLDER / "sistcm_published.yaml")
+    data, face, training = recipe.data, recipe.model.face, recipe.training
+    assert face == FaceConfig(input_size=224, score="published_sistcm")
+    assert (data.num_clips, data.num_frames, data.sampling, data.eval_windows) == (5, 2, "interval", 1)
+    assert (training.optimizer, training.lr, training.momentum, training.nesterov) == (
+        "sgd",
+        0.005,
+        0.9,
+        False,
+    )
+    assert (training.weight_decay, training.decay_all, training.batch_size) == (1e-4, True, 8)
+    assert (training.schedule, training.warmup_epochs, training.epochs) == ("constant", 0, 400)
+    assert (training.grad_clip, training.ema_decay, training.label_smoothing) == (None, None, 0)
+    assert training.amp == "off" and training.patience is None and training.pretrained_trunk == "imagenet"
+    assert set(training.augment.model_dump().values()) == {0.0}
+
+
+def test_the_published_body_recipe_is_as_published() -> None:
+    recipe = load_recipe(FOLDER / "accm_published.yaml")
+    training = recipe.training
+    assert recipe.model.body == BodyConfig(normalization="frame", encoding="onehot")
+    assert (recipe.data.body_length, recipe.data.sampling) == (300, "interval")
+    assert (training.optimizer, training.lr, training.weight_decay) == ("adam", 1e-3, 0)
+    assert (training.schedule, training.step_epochs, training.step_gamma) == ("step", 50, 0.1)
+    assert training.epochs == 200 and set(training.augment.model_dump().values()) == {0.0}
+
+
+def test_search_ranges_are_of_keys_that_there_are() -> None:
+    for path in SHIPPED:
+        recipe = load_recipe(path)
+        for key, place in (recipe.search or {}).items():
+            for value in place.values or [place.low, place.high]:
+                assert load_recipe(path, [f"{key}={value}"]) is not None
 
 
 @pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
 def test_spec_and_model_agree(path: Path) -> None:
     recipe = load_recipe(path)
     spec, config = recipe.sample_spec(), recipe.emotion_model_config()
-    assert config.num_classes == len(recipe.data.classes) == 7
+    assert config.num_classes == len(recipe.data.classes)
     assert spec.use_face == (config.face is not None) and spec.use_body == (config.body is not None)
     if config.face is not None:
         assert spec.input_size == config.face.input_size
@@ -70,8 +169,20 @@ def test_the_control_sees_one_frame_of_the_demo_s_model() -> None:
         ("modle.face=null", "unknown key 'modle'; did you mean 'model'?"),
         ("model.face.widht=3", "unknown key 'model.face.widht'; did you mean 'width'?"),
         ("training.augment.flipp=1", "unknown key 'training.augment.flipp'; did you mean 'flip'?"),
-        ("model.face.views=attn", "model.face.views must be 'faithful' or 'attention', not 'attn'"),
-        ("training.optimizer=adam", "training.optimizer must be 'adamw' or 'sgd', not 'adam'"),
+        (
+            "model.face.view_merge=faithful",
+            "model.face.view_merge must be 'sum', 'constants' or 'attention', not 'faithful'",
+        ),
+        ("model.face.heads=[feature, clip]", "model.face: heads must be some of clip, emotion, feature, in"),
+        ("model.face.heads=[clips]", "model.face.heads"),
+        ("model.body.maps=heat", "model.body.maps must be 'timeline', 'timeline_one_map', 'accumulated' or"),
+        ("model.body.timeline=true", "unknown key 'model.body.timeline'"),
+        ("training.optimizer=lion", "training.optimizer must be 'adamw', 'adam' or 'sgd', not 'lion'"),
+        ("training.inner_folds=1", "training: inner_folds must be 0 (none) or at least 2, not 1"),
+        ("training.augment.time_jitter=2", "training.augment.time_jitter must be less than or equal to 1"),
+        ("search={training.lr: {low: 1.0}}", "needs either low and high, or values"),
+        ("search={training.lr: {low: 1.0, high: 0.5}}", "low 1 must be below high 0.5"),
+        ("search={training.lr: {low: 0.0, high: 0.5, log: true}}", "log needs a low above 0"),
         ("training.lr=.inf", "training.lr must be a finite number"),
         ("training.epochs=0", "training.epochs must be greater than or equal to 1, not 0"),
         ("data.clip_seconds=9", "data: clip_seconds is 9, but 6 clips in a window of 1.2 s leave 0.2 s each"),

@@ -1,4 +1,4 @@
-"""The face model: SISTCM trunk, two-stream LSTM, and one proper probability out of its three heads.
+"""The face model: a trunk, the two-stream LSTM over its clips, and one proper probability out of the heads.
 
 Letters in shapes: B samples, C clips, N = B*C clips, K frames, S crop side, F features, n classes.
 """
@@ -6,7 +6,7 @@ Letters in shapes: B samples, C clips, N = B*C clips, K frames, S crop side, F f
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import torch
 from einops import rearrange
@@ -14,24 +14,47 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from videofer.models.layout import for_convolutions
-from videofer.models.sistcm import SISTCMTrunk, Views
-from videofer.models.tlstm import HEADS, TwoStreamLSTM
+from videofer.models.resnet import ResNet18Trunk
+from videofer.models.sistcm import SISTCMTrunk, ViewMerge
+from videofer.models.tiled import TiledTrunk
+from videofer.models.tlstm import HEADS, Head, TwoStreamLSTM
+
+Trunk = Literal["sistcm", "resnet18", "tiled"]
+Score = Literal["fitted", "published_sistcm", "published_baseline"]
+
+NEEDED_HEADS: dict[Score, tuple[Head, ...]] = {
+    "fitted": (),
+    "published_sistcm": ("clip", "emotion"),
+    "published_baseline": HEADS,
+}
 
 
 @dataclass(frozen=True, kw_only=True)
 class FaceConfig:
-    """The published model is width 64, `views="faithful"`, input_size 224."""
+    """The published model: width 64, `view_merge="sum"`, input_size 224, `score="published_sistcm"`; its
+    baseline: `trunk="resnet18"`, `score="published_baseline"`."""
 
+    trunk: Trunk = "sistcm"
+    """"sistcm": interleaved space-time views inside the blocks; "resnet18": each frame on its own; "tiled":
+    a clip's frames side by side in one picture."""
     width: int = 64
     """Channels of the stem; the four stages have 1, 2, 4 and 8 times as many."""
-    views: Views = "faithful"
-    """How the space-time views are merged: "faithful" sums them, "attention" weighs them by their content."""
+    view_merge: ViewMerge = "sum"
+    """sistcm: how the space-time views are merged: "sum", as published; "constants" weighs them by learned
+    constants, "attention" by their content."""
     spatial_view: bool = False
-    """Also show each block the plain frame-by-frame view."""
+    """sistcm: also show each block the plain frame-by-frame view."""
+    end_kernel: int = 0
+    """tiled: side of a depth-wise convolution before pooling, which sees across the frames; 0: none."""
     input_size: int = 112
     """Side in pixels to which crops are resized on the device."""
     dropout: float = 0.5
     """Before the clip layer."""
+    heads: tuple[Head, ...] = HEADS
+    """Which heads are built and trained: the mean of the clips' probabilities, the LSTM over them, the LSTM
+    over the clips' features."""
+    score: Score = "fitted"
+    """How the heads become one answer; see `FaceModel.window`."""
     normalize_features: bool = False
     """Bring each clip's features to mean 0, variance 1 before their LSTM. The published model does not: its
     gates saturate on the large features of a trunk without pretraining, and order is not learned."""
@@ -47,14 +70,34 @@ class FaceConfig:
         for name in ("width", "feature_hidden", "emotion_hidden"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, not {getattr(self, name)}")
-        if self.views not in ("faithful", "attention"):
-            raise ValueError(f"views must be faithful or attention, not {self.views!r}")
+        self._check_trunk()
         if self.input_size < 33:
             raise ValueError(f"input_size must be at least 33, not {self.input_size}")
         if not 0 <= self.dropout < 1:
             raise ValueError(f"dropout must be in [0, 1), not {self.dropout}")
+        if not self.heads or self.heads != tuple(head for head in HEADS if head in self.heads):
+            raise ValueError(f"heads must be some of {', '.join(HEADS)}, in this order, not {self.heads}")
+        if self.score not in NEEDED_HEADS:
+            raise ValueError(f"score must be one of {', '.join(NEEDED_HEADS)}, not {self.score!r}")
+        if not set(NEEDED_HEADS[self.score]) <= set(self.heads):
+            needed = " and ".join(NEEDED_HEADS[self.score])
+            raise ValueError(
+                f"score {self.score} needs the heads {needed}, not {', '.join(self.heads)} alone"
+            )
         if len(self.mean) != 3 or len(self.std) != 3 or min(self.std) <= 0:
             raise ValueError(f"mean and std need 3 values, std above 0: {self.mean}, {self.std}")
+
+    def _check_trunk(self) -> None:
+        if self.trunk not in ("sistcm", "resnet18", "tiled"):
+            raise ValueError(f"trunk must be sistcm, resnet18 or tiled, not {self.trunk!r}")
+        if self.view_merge not in ("sum", "constants", "attention"):
+            raise ValueError(f"view_merge must be sum, constants or attention, not {self.view_merge!r}")
+        if self.trunk != "sistcm" and (self.view_merge != "sum" or self.spatial_view):
+            raise ValueError(f"view_merge and spatial_view are for trunk sistcm only, not {self.trunk}")
+        if self.end_kernel != 0 and (self.end_kernel < 0 or self.end_kernel % 2 == 0):
+            raise ValueError(f"end_kernel must be odd, or 0 for none, not {self.end_kernel}")
+        if self.trunk != "tiled" and self.end_kernel != 0:
+            raise ValueError(f"end_kernel is for trunk tiled only, not {self.trunk}")
 
 
 class FaceModel(nn.Module):
@@ -66,30 +109,33 @@ class FaceModel(nn.Module):
     def __init__(self, config: FaceConfig, num_classes: int) -> None:
         super().__init__()
         self.config = config
-        self.trunk = SISTCMTrunk(config.width, config.views, config.spatial_view)
+        self.trunk = _trunk(config)
         self.num_features = self.trunk.num_features
         self.streams = TwoStreamLSTM(
             self.num_features,
             num_classes,
-            config.feature_hidden,
-            config.emotion_hidden,
-            config.dropout,
-            config.normalize_features,
+            feature_hidden=config.feature_hidden,
+            emotion_hidden=config.emotion_hidden,
+            dropout=config.dropout,
+            normalize_features=config.normalize_features,
+            heads=config.heads,
         )
-        self.head_weight_logits = nn.Parameter(torch.zeros(len(HEADS)))
+        self.head_weight_logits: nn.Parameter | None = None
+        if config.score == "fitted" and len(config.heads) > 1:
+            self.head_weight_logits = nn.Parameter(torch.zeros(len(config.heads)))
         self.register_buffer("mean", torch.tensor(config.mean)[:, None, None], persistent=False)
         self.register_buffer("std", torch.tensor(config.std)[:, None, None], persistent=False)
 
     def clip_features(self, frames: Tensor) -> Tensor:
-        """frames (N, 3, K, S, S), uint8 in [0, 255] or float in [0, 1], RGB -> (N, F).
+        """frames (N, K, S, S, 3), uint8 in [0, 255] or float in [0, 1], RGB -> (N, F).
 
         A clip's features do not depend on the other clips when the model is in eval mode, so a timeline can
         compute each clip once and let all windows share it.
         """
-        if frames.ndim != 5 or frames.shape[1] != 3:
-            raise ValueError(f"frames must be (clips, 3, frames, side, side), not {tuple(frames.shape)}")
-        num_frames = frames.shape[2]
-        pixels = for_convolutions(rearrange(frames, "n c k h w -> (n k) c h w"))  # while one byte a value
+        if frames.ndim != 5 or frames.shape[-1] != 3:
+            raise ValueError(f"frames must be (clips, frames, side, side, 3), not {tuple(frames.shape)}")
+        num_frames = frames.shape[1]
+        pixels = for_convolutions(rearrange(frames, "n k h w c -> (n k) c h w"))  # while one byte a value
         x = pixels.to(self.mean.dtype)
         if frames.dtype == torch.uint8:
             x = x / 255
@@ -99,18 +145,47 @@ class FaceModel(nn.Module):
         x = (x - self.mean) / self.std
         return self.trunk(for_convolutions(x), num_frames)  # type: ignore[no-any-return]
 
-    def window(self, features: Tensor, clip_mask: Tensor) -> dict[str, Tensor]:
-        """features (B, C, F), clip_mask (B, C) bool -> the outputs of the heads, each (B, n) float32.
+    def window(self, features: Tensor, clip_mask: Tensor, seeds: Tensor | None = None) -> dict[str, Tensor]:
+        """features (B, C, F), clip_mask (B, C) bool -> log-probabilities, each (B, n) float32.
 
-        `clip`, `emotion`, `feature` are log-probabilities of the three heads, `published_score` is the
-        published mixture, `log_probs` the proper one: the heads' log-probabilities averaged by learned
-        weights that sum to one, normalised. `combination` equals `log_probs`, but its gradient reaches those
-        weights only, so that they are fitted without a fourth loss on the network. Where all clips are
-        masked: finite, meaningless.
+        - one of each configured head: `clip`, `emotion`, `feature`;
+        - `log_probs`, the answer. Score "fitted": the heads' log-probabilities averaged by learned weights
+          that sum to one. The published scores mix probabilities p with logits z and are neither:
+          "published_sistcm" 0.2 p(clip) + 0.8 z(emotion), "published_baseline" p(clip) + z(emotion) +
+          z(feature). All are normalised;
+        - `combination`, where weights are fitted: equals `log_probs`, but its gradient reaches those weights
+          only, so that they are fitted without a further loss on the network;
+        - `published_score`, for comparison, where its heads are there: that of "published_sistcm".
+
+        Where all clips are masked: finite, meaningless. seeds: see `TwoStreamLSTM`.
         """
-        outputs: dict[str, Tensor] = self.streams(features, clip_mask)
-        heads = torch.stack([outputs[name] for name in HEADS])
-        weights = self.head_weight_logits.float().softmax(dim=0)[:, None, None]
-        outputs["log_probs"] = (weights * heads).sum(dim=0).log_softmax(dim=-1)
-        outputs["combination"] = (weights * heads.detach()).sum(dim=0).log_softmax(dim=-1)
+        outputs: dict[str, Tensor] = self.streams(features, clip_mask, seeds)
+        # A log-probability is its logit less a constant a row, which the normalisation takes out.
+        if "clip" in outputs and "emotion" in outputs:
+            published = 0.2 * outputs["clip"].exp() + 0.8 * outputs["emotion"]
+            outputs["published_score"] = published.log_softmax(dim=-1)
+        if self.head_weight_logits is not None:
+            heads = torch.stack([outputs[name] for name in self.config.heads])
+            weights = self.head_weight_logits.float().softmax(dim=0)[:, None, None]
+            outputs["log_probs"] = (weights * heads).sum(dim=0).log_softmax(dim=-1)
+            outputs["combination"] = (weights * heads.detach()).sum(dim=0).log_softmax(dim=-1)
+            return outputs
+        match self.config.score:
+            case "fitted":
+                outputs["log_probs"] = outputs[self.config.heads[0]]
+            case "published_sistcm":
+                outputs["log_probs"] = outputs["published_score"]
+            case "published_baseline":
+                score = outputs["clip"].exp() + outputs["emotion"] + outputs["feature"]
+                outputs["log_probs"] = score.log_softmax(dim=-1)
         return outputs
+
+
+def _trunk(config: FaceConfig) -> SISTCMTrunk | ResNet18Trunk | TiledTrunk:
+    match config.trunk:
+        case "sistcm":
+            return SISTCMTrunk(config.width, config.view_merge, config.spatial_view)
+        case "resnet18":
+            return ResNet18Trunk(config.width)
+        case "tiled":
+            return TiledTrunk(config.width, config.end_kernel)

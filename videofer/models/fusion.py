@@ -14,6 +14,8 @@ from einops import rearrange
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from videofer.models.noise import MODALITY_DROP, uniform
+
 FusionKind = Literal["log_prob", "linear"]
 NUM_MODALITIES = 2
 
@@ -80,10 +82,13 @@ class Fusion(nn.Module):
             LogProbFusion(num_classes) if config.kind == "log_prob" else LinearFusion(num_classes)
         )
 
-    def forward(self, log_probs: Tensor, present: Tensor) -> Tensor:
-        """log_probs (B, 2, n) of face and body, present (B, 2) bool -> fused ones (B, n) float32."""
+    def forward(self, log_probs: Tensor, present: Tensor, seeds: Tensor | None = None) -> Tensor:
+        """log_probs (B, 2, n) of face and body, present (B, 2) bool -> fused ones (B, n) float32.
+
+        seeds (B,) int64: in training, whence is drawn what to drop; None: torch's own generator.
+        """
         if self.training and self.config.modality_drop > 0:
-            present = drop_modalities(present, self.config.modality_drop)
+            present = drop_modalities(present, self.config.modality_drop, seeds)
         if not self.config.joint:
             log_probs = log_probs.detach()
         masked = torch.where(present[:, :, None], log_probs.float(), 0.0)
@@ -91,10 +96,13 @@ class Fusion(nn.Module):
         return F.log_softmax(scores, dim=-1)
 
 
-def drop_modalities(present: Tensor, probability: float) -> Tensor:
+def drop_modalities(present: Tensor, probability: float, seeds: Tensor | None = None) -> Tensor:
     """present (B, 2) bool -> the same with one modality hidden in `probability` of the rows with both."""
-    num_samples, device = len(present), present.device
-    chosen = torch.rand(num_samples, device=device) < probability
-    which = torch.randint(NUM_MODALITIES, (num_samples,), device=device)
-    hidden = F.one_hot(which, NUM_MODALITIES).bool() & (chosen & present.all(dim=1))[:, None]
+    if seeds is None:
+        numbers = torch.rand(len(present), 2, device=present.device)
+    else:
+        numbers = uniform(seeds, 2, MODALITY_DROP)
+    chosen = numbers[:, 0] < probability
+    hides_body = numbers[:, 1] < 0.5
+    hidden = torch.stack([~hides_body, hides_body], dim=1) & (chosen & present.all(dim=1))[:, None]
     return present & ~hidden

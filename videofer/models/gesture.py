@@ -1,12 +1,16 @@
 """Gesture maps: a sequence of skeletons as a picture with channels, built on the device.
 
-Letters in shapes: B samples, L instants, J joints, S map size in bins.
+Letters in shapes: B samples, L instants, J joints, S map size in bins, P places (bins that share a
+coordinate: two with the encoding "soft", one with "onehot"), k colours.
 
-With timeline: (B, 2J, S, L). Channel 2j is where joint j's x is over time, 2j+1 its y.
-Without: (B, J, S, S), rows x and columns y: joint j's places over time, later instants brighter.
+- timeline (B, 2J, S, L): channel 2j is where joint j's x is over time, 2j+1 its y;
+- timeline on one map (B, 2, S, L): the same for all joints in one channel for x and one for y;
+- accumulated (B, J, S, S), rows x and columns y: joint j's places over time, later instants brighter;
+- PoTion (B, (2k+1)J, S, S): joint j's places over time, coloured by when it was there.
 
 A joint that was not seen (score at or below `min_score`) adds nothing to a map, nor to the box by which the
-coordinates are normalised.
+coordinates are normalised. Values are scattered to where they belong; nothing of the size of a map per
+instant is ever made.
 """
 
 from __future__ import annotations
@@ -30,6 +34,13 @@ def seen_joints(keypoints: Tensor, min_score: float) -> Tensor:
     return (keypoints[..., 2] > min_score) & keypoints[..., :2].isfinite().all(dim=-1)
 
 
+def instant_weights(keypoints: Tensor, min_score: float) -> Tensor:
+    """(B, L, J, 3) -> (B, L): the mean score of an instant's seen joints, 0 where none was seen."""
+    seen = seen_joints(keypoints, min_score)
+    total = torch.where(seen, keypoints[..., 2], 0.0).sum(dim=2)
+    return total / seen.sum(dim=2).clamp(min=1)
+
+
 def normalize(keypoints: Tensor, seen: Tensor, map_size: int, normalization: Normalization) -> Tensor:
     """(B, L, J, 3) source pixels, (B, L, J) bool -> (B, L, J, 2) in [0, S-1]; unseen joints anywhere in it.
 
@@ -50,58 +61,119 @@ def normalize(keypoints: Tensor, seen: Tensor, map_size: int, normalization: Nor
     return ((xy - corner) * ((map_size - 1) / (side + 2 * margin))).clamp(0, map_size - 1)
 
 
-def _spread(coordinates: Tensor, map_size: int, encoding: Encoding) -> Tensor:
-    """Coordinates (...) in bins -> (..., S): 1 shared by the two nearest bins, or in the one it is in."""
-    bins = torch.arange(map_size, device=coordinates.device, dtype=coordinates.dtype)
+def _bins(coordinates: Tensor, num_bins: int, encoding: Encoding) -> tuple[Tensor, Tensor]:
+    """Coordinates (...) in [0, num_bins-1] -> bins (..., P) int64 and the coordinate's share of each.
+
+    "soft": the two nearest bins, the nearer one gets more. "onehot": the bin that the truncated one names.
+    """
+    below = coordinates.floor()
     if encoding == "onehot":
-        return (coordinates.floor()[..., None] == bins).to(coordinates.dtype)
-    return (1 - (coordinates[..., None] - bins).abs()).clamp(min=0)
+        return below.long()[..., None], torch.ones_like(below)[..., None]
+    above = (below + 1).clamp(max=num_bins - 1)  # beyond the last bin the share is 0
+    part = coordinates - below
+    return torch.stack([below, above], dim=-1).long(), torch.stack([1 - part, part], dim=-1)
 
 
 def timeline_map(
     keypoints: Tensor,
     map_size: int,
-    *,
     normalization: Normalization = "sequence",
     encoding: Encoding = "soft",
     min_score: float = 0.0,
+    *,
+    one_map: bool = False,
 ) -> Tensor:
-    """keypoints (B, L, J, 3) -> (B, 2J, S, L) float.
+    """keypoints (B, L, J, 3) -> (B, 2J, S, L) float, or (B, 2, S, L) with one_map.
 
-    "soft": a joint's score, shared between the two nearest bins. "onehot", as published: joint index + 1 in
-    the bin that the truncated coordinate names, whatever the score.
+    "onehot", as published: joint index + 1 in the bin that the truncated coordinate names, whatever the
+    score. "soft": a joint's score, shared between the two nearest bins. On one map values tell the joints
+    apart, and add up where they meet; there "soft" is (joint index + 1) / J times the score.
     """
     seen = seen_joints(keypoints, min_score)
     places = normalize(keypoints, seen, map_size, normalization)
-    spread = _spread(places, map_size, encoding)  # (B, L, J, 2, S)
-    if encoding == "soft":
-        value = torch.where(seen, keypoints[..., 2], 0.0)
-    else:
-        number = torch.arange(1, keypoints.shape[2] + 1, device=keypoints.device, dtype=keypoints.dtype)
-        value = torch.where(seen, number, 0.0)
-    return rearrange(spread * value[..., None, None], "b l j a s -> b (j a) s l")
+    index, share = _bins(places, map_size, encoding)  # (B, L, J, 2, P)
+    num_samples, length, num_joints, _ = keypoints.shape
+    number = torch.arange(1, num_joints + 1, device=keypoints.device, dtype=keypoints.dtype)
+    value = keypoints[..., 2] if encoding == "soft" else number
+    if one_map and encoding == "soft":
+        value = value * number / num_joints
+    value = torch.where(seen, value, 0.0)[..., None, None] * share
+    order = "b l j a p -> b a (j p) l" if one_map else "b l j a p -> b (j a) p l"
+    maps = share.new_zeros(num_samples, 2 if one_map else 2 * num_joints, map_size, length)
+    return maps.scatter_add(2, rearrange(index, order), rearrange(value, order))
 
 
 def accumulated_map(
     keypoints: Tensor,
     map_size: int,
-    *,
     normalization: Normalization = "sequence",
     encoding: Encoding = "soft",
     min_score: float = 0.0,
+    *,
     bounded: bool = False,
 ) -> Tensor:
     """keypoints (B, L, J, 3) -> (B, J, S, S) float: sum over t of t / (L - 1) times the map of instant t.
 
-    "soft" weighs by the score and shares a joint between four bins; "onehot" counts 1, as published.
-    bounded: u / (1 + u), so that dwelling at a place saturates (the normalised map of PoTion).
+    "soft" weighs by the score and shares a joint between four bins; "onehot" counts 1, as published: the
+    one-coloured case of PoTion without its normalisation. bounded: u / (1 + u), so that dwelling at a place
+    saturates.
     """
+    pixel, value = _pixels(keypoints, map_size, normalization, encoding, min_score)  # (B, J, L, P*P)
+    total = _scatter(pixel, value * _when(keypoints)[:, None], map_size)
+    return total / (1 + total) if bounded else total
+
+
+def potion_map(
+    keypoints: Tensor,
+    map_size: int,
+    normalization: Normalization = "sequence",
+    encoding: Encoding = "soft",
+    min_score: float = 0.0,
+    *,
+    num_colors: int = 3,
+) -> Tensor:
+    """keypoints (B, L, J, 3) -> (B, (2k+1)J, S, S) float: PoTion (Choutas et al., CVPR 2018).
+
+    The colour of an instant moves from the first channel to the last, shared between two at a time. Of each
+    joint: U, the sum of its coloured maps over time, each colour divided by its largest value; the intensity
+    I, the sum of U over the colours; and U / (1 + I). Published: heat maps of a pose network, where here
+    there are the joints' places.
+    """
+    pixel, value = _pixels(keypoints, map_size, normalization, encoding, min_score)  # (B, J, L, P*P)
+    place, share = _bins(_when(keypoints) * (num_colors - 1), num_colors, "soft")  # (L, 2)
+    color = share.new_zeros(keypoints.shape[1], num_colors).scatter_add(1, place, share)  # (L, k)
+    coloured = torch.stack(
+        [_scatter(pixel, value * color[:, k, None], map_size) for k in range(num_colors)], dim=2
+    )  # (B, J, k, S, S)
+    largest = coloured.amax(dim=(3, 4), keepdim=True)
+    u = coloured / torch.where(largest > 0, largest, 1.0)
+    intensity = u.sum(dim=2, keepdim=True)
+    return rearrange(torch.cat([u, intensity, u / (1 + intensity)], dim=2), "b j k x y -> b (j k) x y")
+
+
+def _when(keypoints: Tensor) -> Tensor:
+    """(B, L, J, 3) -> (L,) from 0 at the first instant to 1 at the last; 1 for a single one, not 0 / 0."""
+    instants = torch.arange(keypoints.shape[1], device=keypoints.device, dtype=keypoints.dtype)
+    last = instants[-1]
+    return torch.where(last > 0, instants / last.clamp(min=1), 1.0)
+
+
+def _pixels(
+    keypoints: Tensor, map_size: int, normalization: Normalization, encoding: Encoding, min_score: float
+) -> tuple[Tensor, Tensor]:
+    """(B, L, J, 3) -> pixels (B, J, L, P*P) int64 of a flat (S, S) map, x*S + y, and what each joint adds."""
     seen = seen_joints(keypoints, min_score)
     places = normalize(keypoints, seen, map_size, normalization)
-    spread = _spread(places, map_size, encoding)  # (B, L, J, 2, S)
-    length = keypoints.shape[1]
-    # A single instant is first and last at once: it counts fully instead of 0 / 0.
-    weight = torch.linspace(0 if length > 1 else 1, 1, length, device=keypoints.device)
-    value = torch.where(seen, keypoints[..., 2] if encoding == "soft" else 1.0, 0.0) * weight[:, None]
-    total = torch.einsum("bljx,bljy->bjxy", spread[..., 0, :] * value[..., None], spread[..., 1, :])
-    return total / (1 + total) if bounded else total
+    index, share = _bins(places, map_size, encoding)  # (B, L, J, 2, P)
+    value = torch.where(seen, keypoints[..., 2] if encoding == "soft" else 1.0, 0.0)
+    pixel = index[..., 0, :, None] * map_size + index[..., 1, None, :]
+    part = value[..., None, None] * share[..., 0, :, None] * share[..., 1, None, :]
+    order = "b l j p q -> b j l (p q)"
+    return rearrange(pixel, order), rearrange(part, order)
+
+
+def _scatter(pixel: Tensor, value: Tensor, map_size: int) -> Tensor:
+    """(B, J, L, P*P) twice -> (B, J, S, S): values added up pixel by pixel."""
+    flat = value.new_zeros(*value.shape[:2], map_size * map_size)
+    flat = flat.scatter_add(2, pixel.flatten(2), value.flatten(2))
+    return rearrange(flat, "b j (x y) -> b j x y", x=map_size)

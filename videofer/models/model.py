@@ -20,7 +20,6 @@ from torch import Tensor, nn
 from videofer.models.accm import BodyConfig, BodyModel
 from videofer.models.face import FaceConfig, FaceModel
 from videofer.models.fusion import Fusion, FusionConfig
-from videofer.models.tlstm import HEADS
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,6 +54,10 @@ class ModelConfig:
 class EmotionModel(nn.Module):
     """The whole model. `config.heads[-1]` names the output that is its answer."""
 
+    always_call: bool = False
+    """In training, call the networks even when nothing is there for them, with tensors of no rows: batch
+    normalisations that are synchronised wait for every process."""
+
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         self.config = config
@@ -67,11 +70,13 @@ class EmotionModel(nn.Module):
         """Log-probabilities of one batch. Keys of a modality that the model has not may be absent.
 
         batch:
-            frames (B, C, 3, K, S, S): uint8 in [0, 255] or float in [0, 1], RGB. Or
+            frames (B, C, K, S, S, 3): uint8 in [0, 255] or float in [0, 1], RGB. Or
             clip_features (B, C, F): what `face.clip_features` made of them.
             clip_mask (B, C) bool: which clips are there.
             keypoints (B, L, J, 3) float: x, y in source pixels, score in [0, 1], 0 where unseen.
             body_mask (B,) bool: whether there is a body.
+            seed (B,) int64, in training: whence each sample's random numbers are drawn. Without it from
+            torch's own generator: then they depend on the batch.
         Returns:
             face, body, fused (B, n) float32: log-probabilities, uniform where the modality is masked; `heads`
             of the configuration says which of them there are.
@@ -80,44 +85,63 @@ class EmotionModel(nn.Module):
         ValueError where a needed key is missing or a shape is wrong.
         """
         outputs: dict[str, Any] = {}
+        seeds = _get(batch, "seed", 1) if "seed" in batch else None
         if self.face is not None:
             clip_mask = _get(batch, "clip_mask", 2)
-            terms = self.face.window(self._clip_features(self.face, batch, clip_mask), clip_mask)
+            terms = self.face.window(self._clip_features(self.face, batch, clip_mask), clip_mask, seeds)
             outputs["has_face"] = clip_mask.any(dim=1)
             outputs["face_terms"] = terms
             outputs["face"] = self._uniform_where_masked(terms["log_probs"], outputs["has_face"])
         if self.body is not None:
             keypoints, body_mask = _get(batch, "keypoints", 4), _get(batch, "body_mask", 1)
             outputs["has_body"] = body_mask & self.body.sees(keypoints)
-            log_probs = _apply_where(
+            log_probs = self._apply_where(
                 self.body, keypoints, outputs["has_body"], self.config.num_classes, self.body
             )
             outputs["body"] = self._uniform_where_masked(log_probs, outputs["has_body"])
         if self.fusion is not None:
             log_probs = torch.stack([outputs["face"], outputs["body"]], dim=1)
             present = torch.stack([outputs["has_face"], outputs["has_body"]], dim=1)
-            outputs["fused"] = self.fusion(log_probs, present)
+            outputs["fused"] = self.fusion(log_probs, present, seeds)
         return outputs
 
     def loss(
-        self, outputs: Mapping[str, Any], target: Tensor, sample_weight: Tensor | None = None
+        self,
+        outputs: Mapping[str, Any],
+        target: Tensor,
+        sample_weight: Tensor | None = None,
+        *,
+        sum_over_processes: Callable[[Tensor], Tensor] | None = None,
     ) -> dict[str, Tensor]:
         """Scalars: each term, and `total`, their sum.
 
         target: (B,) class indices or (B, n) probabilities. sample_weight: (B,). A term is the weighted mean
         over the samples that have its modality (0 if none has), `fused` over those that have any.
-        `face_weights` trains nothing but the weights of the face's three heads.
+        `face_weights` trains nothing but the weights of the face's heads.
+
+        sum_over_processes: adds up a vector over the processes that share a batch. It is called once, with
+        the terms' total weights; then the sum of a term over the processes is that of the whole batch.
         """
         weight = target.new_ones(len(target), dtype=torch.float32) if sample_weight is None else sample_weight
-        terms: dict[str, Tensor] = {}
+        counted: dict[str, tuple[Tensor, Tensor]] = {}  # log-probabilities and weights
         if self.face is not None:
-            for name, head in [*((f"face_{head}", head) for head in HEADS), ("face_weights", "combination")]:
-                terms[name] = _mean_nll(outputs["face_terms"][head], target, weight * outputs["has_face"])
+            heads, face_weight = outputs["face_terms"], weight * outputs["has_face"]
+            counted |= {f"face_{head}": (heads[head], face_weight) for head in self.face.config.heads}
+            if "combination" in heads:
+                counted["face_weights"] = (heads["combination"], face_weight)
         if self.body is not None:
-            terms["body"] = _mean_nll(outputs["body"], target, weight * outputs["has_body"])
+            counted["body"] = (outputs["body"], weight * outputs["has_body"])
         if self.fusion is not None:
-            present = outputs["has_face"] | outputs["has_body"]
-            terms["fused"] = _mean_nll(outputs["fused"], target, weight * present)
+            counted["fused"] = (outputs["fused"], weight * (outputs["has_face"] | outputs["has_body"]))
+        totals = torch.stack([weights.sum() for _, weights in counted.values()])
+        if sum_over_processes is not None:
+            totals = sum_over_processes(totals)
+        terms = {
+            name: (weights * _nll(log_probs, target)).sum() / total
+            for (name, (log_probs, weights)), total in zip(
+                counted.items(), torch.where(totals > 0, totals, 1.0), strict=True
+            )
+        }
         return {**terms, "total": torch.stack(list(terms.values())).sum()}
 
     def _clip_features(self, face: FaceModel, batch: Mapping[str, Tensor], clip_mask: Tensor) -> Tensor:
@@ -128,8 +152,32 @@ class EmotionModel(nn.Module):
             raise ValueError(f"frames {tuple(frames.shape)} do not fit clip_mask {tuple(clip_mask.shape)}")
         clips = rearrange(frames, "b c ... -> (b c) ...")
         mask = rearrange(clip_mask, "b c -> (b c)")
-        features = _apply_where(face.clip_features, clips, mask, face.num_features, face.trunk)
+        features = self._apply_where(face.clip_features, clips, mask, face.num_features, face.trunk)
         return rearrange(features, "(b c) f -> b c f", b=len(frames))
+
+    def _apply_where(
+        self,
+        call: Callable[[Tensor], Tensor],
+        inputs: Tensor,
+        mask: Tensor,
+        num_outputs: int,
+        module: nn.Module,
+    ) -> Tensor:
+        """inputs (N, ...), mask (N,) bool -> (N, num_outputs): `call` of the rows in the mask, else zeros.
+
+        `module` is whose parameters `call` uses. If no row is in the mask they still get a gradient, of
+        zero: in distributed training a process that had none for them would stall the others.
+        """
+        index = mask.nonzero()[:, 0]
+        if 0 < len(index) == len(mask):
+            return call(inputs)
+        if len(index) > 0 or (self.always_call and self.training):
+            values = call(inputs[index])
+            return values.new_zeros(len(mask), num_outputs).index_copy(0, index, values)
+        nothing = torch.zeros(len(mask), num_outputs, device=inputs.device)
+        if not torch.is_grad_enabled():
+            return nothing
+        return nothing + 0.0 * torch.stack([parameter.sum() for parameter in module.parameters()]).sum()
 
     def _uniform_where_masked(self, log_probs: Tensor, present: Tensor) -> Tensor:
         uniform = torch.full_like(log_probs, 1 / self.config.num_classes).log()
@@ -144,31 +192,8 @@ def _get(batch: Mapping[str, Tensor], key: str, ndim: int) -> Tensor:
     return batch[key]
 
 
-def _apply_where(
-    call: Callable[[Tensor], Tensor], inputs: Tensor, mask: Tensor, num_outputs: int, module: nn.Module
-) -> Tensor:
-    """inputs (N, ...), mask (N,) bool -> (N, num_outputs): `call` of the rows in the mask, zeros elsewhere.
-
-    `module` is whose parameters `call` uses. If no row is in the mask they still get a gradient, of
-    zero: in distributed training a process that had none for them would stall the others.
-    """
-    index = mask.nonzero()[:, 0]
-    if 0 < len(index) == len(mask):
-        return call(inputs)
-    if len(index) > 0:
-        values = call(inputs[index])
-        return values.new_zeros(len(mask), num_outputs).index_copy(0, index, values)
-    nothing = torch.zeros(len(mask), num_outputs, device=inputs.device)
-    if not torch.is_grad_enabled():
-        return nothing
-    return nothing + 0.0 * torch.stack([parameter.sum() for parameter in module.parameters()]).sum()
-
-
-def _mean_nll(log_probs: Tensor, target: Tensor, weight: Tensor) -> Tensor:
-    """Weighted mean of the negative log-likelihood; 0 where all weights are."""
+def _nll(log_probs: Tensor, target: Tensor) -> Tensor:
+    """(B, n), class indices (B,) or probabilities (B, n) -> negative log-likelihoods (B,)."""
     if target.is_floating_point():
-        nll = -(target * log_probs).sum(dim=-1)
-    else:
-        nll = -log_probs.gather(1, target[:, None])[:, 0]
-    total = weight.sum()
-    return (weight * nll).sum() / torch.where(total > 0, total, 1.0)
+        return -(target * log_probs).sum(dim=-1)
+    return -log_probs.gather(1, target[:, None])[:, 0]

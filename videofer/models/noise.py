@@ -1,8 +1,9 @@
 """Random numbers that belong to a sample: the same on every device, in every batch, in every process.
 
-A counter-based generator (the finaliser of SplitMix64: Steele, Lea and Flood, OOPSLA 2014) turns a sample's
-seed, a stream and a position into a number. Nothing has a state, so a sample's dropout and augmentation do not
-depend on the samples beside it, on how many processes share a batch, or on where a run was resumed.
+A counter-based generator (the finaliser of SplitMix64: Steele, Lea and Flood, OOPSLA 2014) turns a
+sample's seed, a stream and a position into a number. Nothing has a state, so a sample's dropout and
+augmentation do not depend on the samples beside it, on how many processes share a batch, or on where a run
+was resumed.
 
 Letters in shapes: B samples, m numbers a sample.
 """

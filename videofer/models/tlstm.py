@@ -2,28 +2,37 @@
 
 Letters in shapes: B samples, C clips, F features of a clip, n classes.
 
-Three heads read one sample: the mean of the clips' own class probabilities, an LSTM over the clips'
-features, and an LSTM over the clips' class probabilities. Masked clips are skipped as if they had
-never been there: the result is that of the sequence without them.
+Up to three heads read one sample: the mean of the clips' own class probabilities, an LSTM over the clips'
+class probabilities, and an LSTM over the clips' features. Masked clips are skipped as if they had never been
+there: the result is that of the sequence without them.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from typing import Literal
 
 import torch
+from einops import rearrange
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-HEADS = ("clip", "emotion", "feature")
+from videofer.models.noise import DROPOUT, uniform
+
+Head = Literal["clip", "emotion", "feature"]
+HEADS: tuple[Head, ...] = ("clip", "emotion", "feature")
 
 
 def compact(sequence: Tensor, mask: Tensor) -> Tensor:
-    """(B, C, f), (B, C) bool -> (B, C, f) with the valid steps first, in their order, and zeros behind."""
-    order = torch.argsort((~mask).to(torch.uint8), dim=1, stable=True)
-    valid_first = torch.take_along_dim(sequence, order[:, :, None], dim=1)
-    kept = torch.take_along_dim(mask, order, dim=1)
-    return torch.where(kept[:, :, None], valid_first, torch.zeros_like(valid_first))
+    """(B, C, f), (B, C) bool -> (B, C, f) with the valid steps first, in their order, and zeros behind.
+
+    Without a sort: each step's place is a count, so that the operation can be exported.
+    """
+    num_valid = mask.sum(dim=1, keepdim=True)
+    place = torch.where(mask, mask.cumsum(dim=1), num_valid + (~mask).cumsum(dim=1)) - 1  # a permutation
+    valid = torch.where(mask[:, :, None], sequence, torch.zeros_like(sequence))
+    return torch.zeros_like(sequence).scatter(1, place[:, :, None].expand_as(sequence), valid)
 
 
 class LastStepLSTM(nn.Module):
@@ -35,18 +44,19 @@ class LastStepLSTM(nn.Module):
         self.head = nn.Linear(hidden_size, num_classes)
 
     def forward(self, sequence: Tensor, num_valid: Tensor) -> Tensor:
-        """(B, C, f) with the valid steps first, (B,) how many they are -> logits (B, n).
+        """(B, C, f) with the valid steps first, (B,) how many they are -> log-probabilities (B, n) float32.
 
         The LSTM runs forward, so nothing behind the last valid step can reach the output.
         Where no step is valid the row means nothing.
         """
         hidden, _ = self.lstm(sequence)
-        last = (num_valid - 1).clamp(min=0)[:, None, None]
-        return self.head(torch.take_along_dim(hidden, last, dim=1)[:, 0])  # type: ignore[no-any-return]
+        last = (num_valid - 1).clamp(min=0)[:, None, None].expand(-1, -1, hidden.shape[2])  # (B, 1, hidden)
+        logits: Tensor = self.head(hidden.gather(1, last)[:, 0])
+        return logits.float().log_softmax(dim=-1)
 
 
 class TwoStreamLSTM(nn.Module):
-    """The clip layer and both LSTM streams.
+    """The clip layer and the LSTM streams, as far as the chosen heads need them.
 
     The published code applies cross-entropy to the clip head's probabilities, which takes a second softmax
     of them. Here that head gives the logarithm of the mean probability, for which cross-entropy is the
@@ -57,43 +67,63 @@ class TwoStreamLSTM(nn.Module):
         self,
         num_features: int,
         num_classes: int,
+        *,
         feature_hidden: int,
         emotion_hidden: int,
         dropout: float,
         normalize_features: bool = False,
+        heads: Sequence[Head] = HEADS,
     ) -> None:
         super().__init__()
+        self.dropout = dropout
         self.normalize_features = normalize_features
-        self.dropout = nn.Dropout(dropout)
-        self.clip_head = nn.Linear(num_features, num_classes)
-        self.feature_stream = LastStepLSTM(num_features, feature_hidden, num_classes)
-        self.emotion_stream = LastStepLSTM(num_classes, emotion_hidden, num_classes)
+        self.heads = tuple(heads)
+        self.clip_head: nn.Linear | None = None
+        self.emotion_stream: LastStepLSTM | None = None
+        self.feature_stream: LastStepLSTM | None = None
+        if "clip" in heads or "emotion" in heads:
+            self.clip_head = nn.Linear(num_features, num_classes)
+        if "feature" in heads:
+            self.feature_stream = LastStepLSTM(num_features, feature_hidden, num_classes)
+        if "emotion" in heads:
+            self.emotion_stream = LastStepLSTM(num_classes, emotion_hidden, num_classes)
 
-    def forward(self, features: Tensor, clip_mask: Tensor) -> dict[str, Tensor]:
-        """features (B, C, F), clip_mask (B, C) bool -> log-probabilities (B, n) of the three heads.
+    def forward(self, features: Tensor, clip_mask: Tensor, seeds: Tensor | None = None) -> dict[str, Tensor]:
+        """features (B, C, F), clip_mask (B, C) bool -> log-probabilities (B, n) float32 of the heads.
 
-        Also `published_score` (B, n): 0.2 * mean clip probability + 0.8 * logits of the emotion stream, the
-        published mixture, for comparison only (it is neither a probability nor a logit). A sample whose
-        clips are all masked gets finite numbers that mean nothing.
+        seeds (B,) int64: in training, whence each sample's dropout is drawn; None: torch's own generator.
+        A sample whose clips are all masked gets finite numbers that mean nothing.
         """
         num_valid = clip_mask.sum(dim=1)
         features = compact(features, clip_mask)
-        clip_log_probs = self.clip_head(self.dropout(features)).float().log_softmax(dim=-1)  # (B, C, n)
+        outputs: dict[str, Tensor] = {}
+        if self.clip_head is not None:
+            logits: Tensor = self.clip_head(self._drop(features, seeds))
+            clip_log_probs = logits.float().log_softmax(dim=-1)  # (B, C, n)
+            steps = torch.arange(clip_mask.shape[1], device=clip_mask.device)
+            behind = (steps >= num_valid[:, None])[:, :, None]
+            if "clip" in self.heads:
+                outputs["clip"] = _log_mean(clip_log_probs, behind, num_valid)
+            if self.emotion_stream is not None:
+                guesses = clip_log_probs.exp().masked_fill(behind, 0.0)
+                outputs["emotion"] = self.emotion_stream(guesses, num_valid)
+        if self.feature_stream is not None:
+            if self.normalize_features:
+                features = F.layer_norm(features, features.shape[-1:])
+            outputs["feature"] = self.feature_stream(features, num_valid)
+        return {head: outputs[head] for head in self.heads}
 
-        steps = torch.arange(clip_mask.shape[1], device=clip_mask.device)
-        behind = (steps >= num_valid[:, None])[:, :, None]
-        nothing_valid = (num_valid == 0)[:, None]
-        summed = clip_log_probs.masked_fill(behind & ~nothing_valid[:, :, None], -math.inf).logsumexp(dim=1)
-        clip = (summed - num_valid.clamp(min=1).log()[:, None]).log_softmax(dim=-1)
+    def _drop(self, features: Tensor, seeds: Tensor | None) -> Tensor:
+        """(B, C, F) with the valid steps first -> the same with dropout, in training."""
+        if seeds is None or not self.training:
+            return F.dropout(features, self.dropout, self.training)
+        _, num_clips, num_features = features.shape
+        kept = uniform(seeds, num_clips * num_features, DROPOUT) >= self.dropout
+        return features * rearrange(kept, "b (c f) -> b c f", c=num_clips) / (1 - self.dropout)
 
-        guesses = clip_log_probs.exp().masked_fill(behind, 0.0)
-        emotion = self.emotion_stream(guesses, num_valid).float()
-        if self.normalize_features:
-            features = F.layer_norm(features, features.shape[-1:])
-        feature = self.feature_stream(features, num_valid).float()
-        return {
-            "clip": clip,
-            "emotion": emotion.log_softmax(dim=-1),
-            "feature": feature.log_softmax(dim=-1),
-            "published_score": 0.2 * clip.exp() + 0.8 * emotion,
-        }
+
+def _log_mean(log_probs: Tensor, behind: Tensor, num_valid: Tensor) -> Tensor:
+    """(B, C, n), (B, C, 1) bool what does not count, (B,) -> log of the mean probability (B, n)."""
+    nothing_valid = (num_valid == 0)[:, None, None]
+    summed = log_probs.masked_fill(behind & ~nothing_valid, -math.inf).logsumexp(dim=1)
+    return (summed - num_valid.clamp(min=1).log()[:, None]).log_softmax(dim=-1)
