@@ -1,8 +1,7 @@
-"""Examples, data set, cache and augmentation on a real store."""
+"""Examples, data set, cache and the batches of an epoch, on a real store."""
 
 from __future__ import annotations
 
-import itertools
 from pathlib import Path
 from typing import Any
 
@@ -10,28 +9,24 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from small_store import CROP_SIZE, crop_of, joints_of, make_store
+from hypothesis import given
+from hypothesis import strategies as st
+from small_store import crop_of, joints_of, make_store
 from torch.utils.data import DataLoader
 
 from cache.reader import StoreReader
 from cache.schema import PersonRecord
 from videofer.data import sampling
-from videofer.data.augmentation import change_body, change_faces, draw_face_change, mirrored_joints
 from videofer.data.crops import CropCache
-from videofer.data.dataset import EpochSampler, SampleDataset, collate
+from videofer.data.dataset import PADDING, EpochSampler, SampleDataset, collate
 from videofer.data.examples import Example, _choose_person, make_examples
 from videofer.data.sampling import SampleSpec
 from videofer.datasets.manifest import join_store, normalise
-from videofer.recipe import AugmentRecipe
 
 CLASSES = ["anger", "happiness", "sadness"]
 SPEC = SampleSpec(
     num_clips=3, num_frames=2, clip_seconds=0.3, window_seconds=1.2, body_length=8, input_size=48
 )
-NOTHING = AugmentRecipe(
-    flip=0, shift=0, scale=0, rotate_degrees=0, brightness=0, contrast=0, colour=0, erase=0,
-    joint_noise=0, joint_drop=0, body_rotate_degrees=0,
-)  # fmt: skip
 NAMES = ["s1/anger/a.mp4", "s1/sad/b.mp4", "s2/happy/c.mp4"]
 
 
@@ -118,8 +113,10 @@ def test_evaluation_windows_lie_evenly_in_the_interval(reader: StoreReader, exam
         for name, value in expected.items():
             np.testing.assert_array_equal(item[name], value)
         assert item["example"] == index % 3 and item["label"] == example.label
-    with pytest.raises(IndexError):
-        data[6]
+        assert "seed" not in item
+    for beyond in (6, -2):
+        with pytest.raises(IndexError):
+            data[beyond]
 
 
 def test_frames_are_the_store_s(reader: StoreReader, examples: list[Example]) -> None:
@@ -130,7 +127,7 @@ def test_frames_are_the_store_s(reader: StoreReader, examples: list[Example]) ->
         for k in range(2):
             row = int((t0 + 0.4 * clip + 0.075 + 0.15 * k) * 25)
             crop = sampling.resize_crops(crop_of(1, 60)[row : row + 1], 48)[0]
-            np.testing.assert_array_equal(item["frames"][clip, :, k], crop.transpose(2, 0, 1))
+            np.testing.assert_array_equal(item["frames"][clip, k], crop)
     rows = ((t0 + (np.arange(8) + 0.5) * 0.15) * 25).astype(int)
     np.testing.assert_array_equal(item["keypoints"], joints_of(1, 60)[rows])
 
@@ -141,7 +138,7 @@ def test_training_windows_stay_in_the_interval(reader: StoreReader, examples: li
     for repeat in range(40):
         item = data[repeat * 3]
         assert item["clip_mask"].all() and item["example"] == 0
-        means.append(item["frames"][:, 0].mean(axis=(1, 2, 3)))
+        means.append(item["frames"][..., 0].mean(axis=(1, 2, 3)))
     rows = (np.array(means) - 40) * 60 / 170  # red tells the frame
     assert rows.min() > 0.2 * 25 and rows.max() < 2.0 * 25
     assert rows[:, 0].max() - rows[:, 0].min() > 8  # of the 15 frames that a window may begin in
@@ -151,27 +148,57 @@ def test_training_items_depend_on_seed_epoch_and_index_only(
     reader: StoreReader, examples: list[Example]
 ) -> None:
     def make(seed: int = 1) -> SampleDataset:
-        return SampleDataset(reader, examples, SPEC, training=True, augment=AugmentRecipe(), seed=seed)
+        return SampleDataset(reader, examples, SPEC, training=True, time_jitter=0.5, seed=seed)
+
+    def differ(one: dict[str, Any], other: dict[str, Any]) -> bool:
+        assert (one["frames"] != other["frames"]).any() == (one["seed"] != other["seed"])
+        return bool(one["seed"] != other["seed"])
 
     first, second = make(), make()
     second[2], second[7]
-    np.testing.assert_array_equal(first[1]["frames"], second[1]["frames"])
+    assert not differ(first[1], second[1])
     np.testing.assert_array_equal(first[1]["keypoints"], second[1]["keypoints"])
-    assert (first[1]["frames"] != first[4]["frames"]).any()
-    assert (first[1]["frames"] != make(2)[1]["frames"]).any()
-    before = first[1]["frames"]
+    assert differ(first[1], first[4]) and differ(first[1], make(2)[1])
+    before = first[1]
     first.set_epoch(1)
-    assert (first[1]["frames"] != before).any()
+    assert differ(first[1], before)
     first.set_epoch(0)
-    np.testing.assert_array_equal(first[1]["frames"], before)
+    assert not differ(first[1], before)
 
 
-def test_training_without_changes_is_the_plain_sample(reader: StoreReader, examples: list[Example]) -> None:
-    plain = SampleDataset(reader, examples, SPEC, training=True, seed=5)
-    changed = SampleDataset(reader, examples, SPEC, training=True, seed=5, augment=NOTHING)
-    for index in range(6):
-        for name, value in plain[index].items():
-            np.testing.assert_allclose(value, changed[index][name], rtol=1e-6, err_msg=name)
+def test_seeds_are_well_mixed(reader: StoreReader, examples: list[Example]) -> None:
+    """Neighbouring seeds, epochs and indices give 63 bits that look drawn."""
+    seeds = []
+    for seed in range(4):
+        data = SampleDataset(reader, examples, SPEC, training=True, seed=seed)
+        for epoch in range(4):
+            data.set_epoch(epoch)
+            seeds += [int(data[index]["seed"]) for index in range(24)]
+    assert len(set(seeds)) == 4 * 4 * 24 and all(0 <= seed < 2**63 for seed in seeds)
+    bits = (np.array(seeds)[:, None] >> np.arange(63)) & 1
+    assert np.abs(bits.mean(axis=0) - 0.5).max() < 5 * 0.5 / len(seeds) ** 0.5
+
+
+def test_jitter_is_for_training(reader: StoreReader, examples: list[Example]) -> None:
+    def frames(time_jitter: float, index: int) -> np.ndarray:
+        data = SampleDataset(reader, examples, SPEC, training=True, time_jitter=time_jitter)
+        return np.asarray(data[index]["frames"])
+
+    assert any((frames(1.0, index) != frames(0.0, index)).any() for index in range(3))
+    with pytest.raises(AssertionError, match="evaluation changes nothing"):
+        SampleDataset(reader, examples, SPEC, training=False, time_jitter=0.1)
+
+
+@pytest.mark.parametrize("training", [False, True])
+def test_padding_is_nothing(reader: StoreReader, examples: list[Example], training: bool) -> None:
+    data = SampleDataset(reader, examples, SPEC, training=training)
+    padding, item = data[PADDING], data[0]
+    assert list(padding) == list(item) and padding["example"] == -1 and padding["weight"] == 0
+    for name, value in item.items():
+        assert padding[name].dtype == value.dtype and padding[name].shape == value.shape, name
+    np.testing.assert_allclose(padding["target"], 1 / 3)
+    for name in set(padding) - {"target", "example"}:
+        assert not padding[name].any(), name
 
 
 def test_cache_gives_the_same_samples(reader: StoreReader, examples: list[Example]) -> None:
@@ -190,7 +217,7 @@ def test_cache_gives_the_same_samples(reader: StoreReader, examples: list[Exampl
         def read_crops(self, track: Any, rows: np.ndarray) -> np.ndarray:
             raise AssertionError("asked the store")
 
-    for options in ({"training": False, "windows": 3}, {"training": True, "augment": AugmentRecipe()}):
+    for options in ({"training": False, "windows": 3}, {"training": True, "time_jitter": 1.0}):
         expected = arrays(None, **options)
         cache._reader = NoStore()  # type: ignore[assignment]
         found = arrays(cache, **options)
@@ -223,53 +250,60 @@ def test_still_gives_its_picture_everywhere(tmp_path: Path) -> None:
     cache.fill(examples)
     item = SampleDataset(reader, examples, SPEC, training=False, cache=cache)[0]
     assert item["clip_mask"].all() and not item["body_mask"] and not item["keypoints"].any()
-    picture = sampling.resize_crops(crop_of(0, 1), 48)[0].transpose(2, 0, 1)
-    np.testing.assert_array_equal(item["frames"], np.broadcast_to(picture[None, :, None], (3, 3, 2, 48, 48)))
+    picture = sampling.resize_crops(crop_of(0, 1), 48)[0]
+    np.testing.assert_array_equal(item["frames"], np.broadcast_to(picture, (3, 2, 48, 48, 3)))
 
 
-def test_lost_face_is_masked_also_with_changes(tmp_path: Path) -> None:
+def test_lost_face_is_masked(tmp_path: Path) -> None:
     make_store(tmp_path / "s", NAMES[:1], face_absent=slice(0, 25))
     reader = StoreReader(tmp_path / "s")
     joined, _ = join_store(table_of().iloc[:1], reader.videos())
     examples, _ = make_examples(joined, reader.videos(), CLASSES)
-    for augment in (None, AugmentRecipe(brightness=1.0)):
-        spec = SampleSpec(num_clips=3, num_frames=2, clip_seconds=0.8, window_seconds=2.4, input_size=48)
-        item = SampleDataset(reader, examples, spec, training=True, augment=augment)[0]
-        assert item["clip_mask"].tolist() == [False, True, True]
-        assert not item["frames"][0].any() and item["frames"][1:].any()
+    spec = SampleSpec(num_clips=3, num_frames=2, clip_seconds=0.8, window_seconds=2.4, input_size=48)
+    item = SampleDataset(reader, examples, spec, training=True)[0]
+    assert item["clip_mask"].tolist() == [False, True, True]
+    assert not item["frames"][0].any() and item["frames"][1:].any()
 
 
 def test_collate(reader: StoreReader, examples: list[Example]) -> None:
-    batch = collate([SampleDataset(reader, examples, SPEC, training=False)[index] for index in (0, 2)])
+    data = SampleDataset(reader, examples, SPEC, training=True)
+    batch = collate([data[index] for index in (0, 2, PADDING)])
     shapes = {name: (tuple(value.shape), value.dtype) for name, value in batch.items()}
     assert shapes == {
-        "frames": ((2, 3, 3, 2, 48, 48), torch.uint8),
-        "clip_mask": ((2, 3), torch.bool),
-        "keypoints": ((2, 8, 17, 3), torch.float32),
-        "body_mask": ((2,), torch.bool),
-        "target": ((2, 3), torch.float32),
-        "label": ((2,), torch.int64),
-        "weight": ((2,), torch.float32),
-        "example": ((2,), torch.int64),
+        "frames": ((3, 3, 2, 48, 48, 3), torch.uint8),
+        "clip_mask": ((3, 3), torch.bool),
+        "keypoints": ((3, 8, 17, 3), torch.float32),
+        "body_mask": ((3,), torch.bool),
+        "seed": ((3,), torch.int64),
+        "target": ((3, 3), torch.float32),
+        "label": ((3,), torch.int64),
+        "weight": ((3,), torch.float32),
+        "example": ((3,), torch.int64),
     }
+    for place, index in enumerate((0, 2, PADDING)):
+        for name, value in data[index].items():
+            np.testing.assert_array_equal(batch[name][place], value)
 
 
 def test_loader_processes_give_the_same_and_follow_the_epoch(
     reader: StoreReader, examples: list[Example]
 ) -> None:
-    data = SampleDataset(reader, examples, SPEC, training=True, augment=AugmentRecipe())
-    sampler = EpochSampler(data, 12)
-    here = DataLoader(data, batch_size=4, sampler=sampler, collate_fn=collate)
+    data = SampleDataset(reader, examples, SPEC, training=True, time_jitter=0.5)
+    sampler = EpochSampler(data, 4, 11, rank=1, num_processes=2)
+    here = DataLoader(data, batch_sampler=sampler, collate_fn=collate)
     there = DataLoader(
-        data, batch_size=4, sampler=sampler, collate_fn=collate, num_workers=2, persistent_workers=True,
+        data, batch_sampler=sampler, collate_fn=collate, num_workers=2, persistent_workers=True,
         multiprocessing_context="forkserver",
     )  # fmt: skip
     epochs = []
     for epoch in range(2):
         sampler.set_epoch(epoch)
         batches = list(zip(here, there, strict=True))
+        assert len(batches) == 3
         assert all(torch.equal(one[name], other[name]) for one, other in batches for name in one)
-        epochs.append(batches[0][0]["frames"])
+        assert batches[2][1]["frames"].is_shared()
+        assert [batch["example"].eq(PADDING).tolist() for batch, _ in batches][2] == [False, True]
+        epochs.append(batches[0][0]["seed"])
     assert not torch.equal(*epochs)
 
 
@@ -284,91 +318,123 @@ def make_dataset(labels: list[int]) -> SampleDataset:
     return SampleDataset(None, examples, SPEC, training=True)  # type: ignore[arg-type]
 
 
-def test_an_epoch_has_each_example_once() -> None:
-    sampler = EpochSampler(make_dataset([0] * 10))
-    first = list(sampler)
-    assert sorted(first) == list(range(10)) and list(sampler) == first
+LABELS = st.lists(st.integers(0, 2), min_size=1, max_size=60)
+
+
+def epoch_of(sampler: EpochSampler) -> list[int]:
+    return [item for batch in sampler for item in batch]
+
+
+@given(LABELS, st.integers(1, 70), st.integers(0, 9))
+def test_an_epoch_has_each_example_once(labels: list[int], batch_size: int, epoch: int) -> None:
+    sampler = EpochSampler(make_dataset(labels), batch_size)
+    sampler.set_epoch(epoch)
+    batches = list(sampler)
+    sizes = [len(batch) for batch in batches]
+    assert sorted(epoch_of(sampler)) == list(range(len(labels))) and list(sampler) == batches
+    assert len(sampler) == len(batches) == -(-len(labels) // batch_size)
+    assert max(sizes) <= batch_size and max(sizes) - min(sizes) <= 1
+
+
+def test_epochs_and_seeds_differ() -> None:
+    data = make_dataset([0] * 20)
+    sampler = EpochSampler(data, 8)
+    first = epoch_of(sampler)
     sampler.set_epoch(1)
-    assert sorted(sampler) == list(range(10)) and list(sampler) != first
+    assert epoch_of(sampler) != first and int(data._epoch) == 1
+    data.seed, sampler.epoch = 1, 0
+    assert epoch_of(sampler) != first
 
 
-@pytest.mark.parametrize("balanced", [False, True])
-def test_processes_share_an_epoch_without_repeats(balanced: bool) -> None:
-    data = make_dataset([0] * 9 + [1])
-    parts = [list(EpochSampler(data, 25, balanced=balanced, rank=rank, num_processes=3)) for rank in range(3)]
-    assert [len(part) for part in parts] == [9, 9, 9]
-    items = list(itertools.chain(*parts))
-    assert len(set(items)) == 27  # no sample twice
-    drawn = np.array(items) % 10
-    counts = np.bincount(drawn, minlength=10)
-    if balanced:
-        assert counts[9] in (13, 14)
-    else:
-        assert set(counts) == {2, 3}
+@given(LABELS, st.integers(1, 40), st.none() | st.integers(1, 90), st.booleans(), st.integers(1, 5))
+def test_the_batches_are_the_same_for_any_number_of_processes(
+    labels: list[int], batch_size: int, num_samples: int | None, balanced: bool, num_processes: int
+) -> None:
+    def sampler(rank: int = 0, num_processes: int = 1) -> EpochSampler:
+        return EpochSampler(
+            make_dataset(labels), batch_size, num_samples, balanced=balanced, rank=rank,
+            num_processes=num_processes,
+        )  # fmt: skip
+
+    whole = list(sampler())
+    parts = [list(sampler(rank, num_processes)) for rank in range(num_processes)]
+    items = [item for batch in whole for item in batch]
+    assert PADDING not in items and len(set(items)) == len(items) == (num_samples or len(labels))
+    for step, batch in enumerate(whole):
+        shares = [part[step] for part in parts]
+        assert len({len(share) for share in shares}) == 1
+        real = [[item for item in share if item != PADDING] for share in shares]
+        assert [item for share in real for item in share] == batch
+        assert all(share[: len(kept)] == kept for share, kept in zip(shares, real, strict=True))
+        padded = [len(share) - len(kept) for share, kept in zip(shares, real, strict=True)]
+        assert max(padded) <= 1 and padded == sorted(padded)  # the last processes, one item each
+    assert all(len(part) == len(whole) for part in parts)
+
+
+@given(LABELS, st.integers(1, 300), st.booleans(), st.integers(0, 9))
+def test_an_epoch_shows_the_classes_as_often_as_it_says(
+    labels: list[int], num_samples: int, balanced: bool, epoch: int
+) -> None:
+    sampler = EpochSampler(make_dataset(labels), 16, num_samples, balanced=balanced)
+    sampler.set_epoch(epoch)
+    drawn = np.array(epoch_of(sampler)) % len(labels)
+    times = np.bincount(drawn, minlength=len(labels))
+    repeats = sampler.repeats()
+    assert sorted(repeats) == sorted(set(labels))
+    for label, mean in repeats.items():
+        own = times[np.array(labels) == label]
+        assert own.max() - own.min() <= 1  # in rounds
+        if balanced:
+            assert abs(own.sum() - num_samples / len(repeats)) < 1
+            assert own.sum() == pytest.approx(mean * len(own), abs=1)
+        else:
+            assert mean == pytest.approx(num_samples / len(labels))
+
+
+def test_balanced_shows_a_rare_class_again_as_other_samples() -> None:
+    sampler = EpochSampler(make_dataset([0] * 9 + [1]), 10, 20, balanced=True)
+    assert sampler.repeats() == pytest.approx({0: 10 / 9, 1: 10})
+    items = epoch_of(sampler)
+    assert sorted(item for item in items if item % 10 == 9) == [9 + 10 * repeat for repeat in range(10)]
+
+
+@given(st.integers(1, 50), st.integers(1, 12), st.integers(1, 3), st.data())
+def test_going_on_within_an_epoch_is_the_tail_of_it(
+    num_samples: int, batch_size: int, num_processes: int, draw: st.DataObject
+) -> None:
+    data = make_dataset([0, 1, 2, 0, 1])
+    rank = draw.draw(st.integers(0, num_processes - 1))
+    sampler = EpochSampler(data, batch_size, num_samples, rank=rank, num_processes=num_processes)
+    sampler.set_epoch(3)
+    whole = list(sampler)
+    start = draw.draw(st.integers(0, len(whole)))
+    sampler.set_start(start)
+    assert list(sampler) == whole[start:] and len(sampler) == len(whole) - start
+    assert sampler.num_batches == len(whole)
+    sampler.set_epoch(3)
+    assert list(sampler) == whole
+    resumed = EpochSampler(
+        data, batch_size, num_samples, rank=rank, num_processes=num_processes, start_batch=start
+    )
+    resumed.epoch = 3
+    assert list(resumed) == whole[start:]
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"rank": 2, "num_processes": 2},
+        {"rank": -1},
+        {"batch_size": 0},
+        {"start_batch": 3},
+        {"start_batch": -1},
+    ],
+)
+def test_impossible_place_fails(options: dict[str, int]) -> None:
+    with pytest.raises(AssertionError):
+        EpochSampler(make_dataset([0] * 8), **{"batch_size": 4, **options})
 
 
 def test_nothing_to_train_on_fails() -> None:
     with pytest.raises(ValueError, match="nothing to train on"):
-        EpochSampler(make_dataset([]))
-
-
-def faces(num: int = 3) -> np.ndarray:
-    return sampling.resize_crops(crop_of(0, num, CROP_SIZE), 48)
-
-
-@pytest.mark.parametrize("seed", range(5))
-def test_change_is_the_same_for_all_frames(seed: int) -> None:
-    rng = np.random.default_rng(seed)
-    change = draw_face_change(rng, AugmentRecipe(erase=1.0), 48, mirrored=bool(seed % 2))
-    picture = faces(1)
-    together = change_faces(np.repeat(picture, 4, axis=0), change)
-    assert (together == together[0]).all()
-    assert (together[0] != picture[0]).mean() > 0.5
-    assert (together[0] == 127).all(axis=-1).sum() >= 36  # the erased part
-
-
-def test_mirroring_is_exact() -> None:
-    change = draw_face_change(np.random.default_rng(0), NOTHING, 48, mirrored=True)
-    np.testing.assert_array_equal(change_faces(faces(), change), faces()[:, :, ::-1])
-
-
-def test_changes_keep_their_input(reader: StoreReader) -> None:
-    crops, keypoints = faces(), joints_of(0, 8)
-    rng = np.random.default_rng(0)
-    for mirrored in (False, True):
-        change_faces(crops, draw_face_change(rng, AugmentRecipe(erase=1), 48, mirrored=mirrored))
-        change_body(keypoints, rng, AugmentRecipe(), mirrored=mirrored)
-    np.testing.assert_array_equal(crops, faces())
-    np.testing.assert_array_equal(keypoints, joints_of(0, 8))
-
-
-def test_mirrored_body() -> None:
-    keypoints = joints_of(0, 8)
-    out = change_body(keypoints, np.random.default_rng(0), NOTHING, mirrored=True)
-    # The left wrist (9) is where the right one (10) was, reflected.
-    total = keypoints[..., 0].min() + keypoints[..., 0].max()
-    np.testing.assert_allclose(out[:, 9, 0], total - keypoints[:, 10, 0], atol=1e-3)
-    np.testing.assert_allclose(out[:, 9, 1], keypoints[:, 10, 1], atol=1e-3)
-    again = change_body(out, np.random.default_rng(0), NOTHING, mirrored=True)
-    np.testing.assert_allclose(again, keypoints, atol=1e-3)
-
-
-def test_body_changes_keep_movement_and_unseen_joints() -> None:
-    keypoints = joints_of(0, 8)
-    keypoints[3, 5] = keypoints[:, 16] = 0
-    recipe = AugmentRecipe(joint_drop=0, body_rotate_degrees=0)
-    out = change_body(keypoints, np.random.default_rng(0), recipe, mirrored=False)
-    assert not out[3, 5].any() and not out[:, 16].any()
-    seen = keypoints[0, :, 2] > 0
-    moved = np.diff(out[:, seen], axis=0)[4:], np.diff(keypoints[:, seen], axis=0)[4:]
-    np.testing.assert_allclose(*moved, atol=1e-3)
-    assert (np.abs(out - keypoints)[..., :2].max()) > 0.1
-    dropped = change_body(keypoints, np.random.default_rng(0), AugmentRecipe(joint_drop=1), mirrored=False)
-    assert not dropped.any()
-
-
-def test_mirroring_unknown_joints_fails() -> None:
-    with pytest.raises(
-        ValueError, match=r"skeletons of 14 joints is not known; set training\.augment\.flip to 0"
-    ):
-        mirrored_joints(14)
+        EpochSampler(make_dataset([]), 4)

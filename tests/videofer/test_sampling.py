@@ -14,6 +14,7 @@ from cache.schema import State
 from videofer.data.sampling import (
     NANOSECONDS,
     SampleSpec,
+    nothing,
     plan,
     plan_clips,
     read,
@@ -171,9 +172,9 @@ def test_read_puts_pixels_where_they_belong(track: FakeTrack) -> None:
     sample = plan(track, 1.0, SPEC)
     reader = FakeReader()
     arrays = read(reader, track, sample, SPEC)
-    assert arrays["frames"].shape == (3, 3, 3, 8, 8) and arrays["frames"].dtype == np.uint8
+    assert arrays["frames"].shape == (3, 3, 8, 8, 3) and arrays["frames"].dtype == np.uint8
     assert arrays["frames"].flags.c_contiguous
-    np.testing.assert_array_equal(arrays["frames"][:, 1, :, 5, 2], sample.rows)  # (C, colour, K, y, x)
+    np.testing.assert_array_equal(arrays["frames"][:, :, 5, 2, 1], sample.rows)  # (C, K, y, x, colour)
     np.testing.assert_array_equal(arrays["keypoints"][:, 3, 0], sample.body_rows)
     assert arrays["keypoints"].dtype == np.float32 and arrays["body_mask"].shape == ()
 
@@ -213,6 +214,15 @@ def test_interval_spreads_the_clips(track: FakeTrack) -> None:
     drawn = plan(track, 0.0, spec, t1=3.6, rng=np.random.default_rng(0)).rows.ravel()
     assert (drawn != sample.rows.ravel()).any()
     np.testing.assert_array_equal(drawn // 10, np.arange(9))  # one in each ninth
+
+
+def test_nothing_is_what_a_masked_plan_reads(track: FakeTrack) -> None:
+    for spec in (SPEC, replace(SPEC, use_face=False), replace(SPEC, use_body=False)):
+        masked = read(FakeReader(), track, plan(track, 50.0, spec), spec)
+        assert masked.keys() == nothing(spec).keys()
+        for name, value in nothing(spec).items():
+            assert value.dtype == masked[name].dtype
+            np.testing.assert_array_equal(value, masked[name])
 
 
 @pytest.mark.parametrize(
@@ -283,6 +293,53 @@ def test_rows_are_seen_and_near(edges: np.ndarray, spec: SampleSpec, t0: float, 
             shown = np.flatnonzero((edges[:-1] <= instant - tolerance) & (edges[1:] > instant + tolerance))
             if sample.clip_mask[clip] and len(shown) and seen[shown[0]]:
                 assert row == shown[0]
+
+
+@settings(max_examples=150, deadline=None)
+@given(specs, st.floats(-6.0, 30.0), st.floats(0.0, 1.0), st.integers(0, 99))
+def test_jitter_moves_clips_within_bounds_and_window(
+    spec: SampleSpec, t0: float, time_jitter: float, seed: int
+) -> None:
+    """A track of a millisecond a frame, so that rows are times."""
+    track = steady(60_000, fps=1000.0, start=-10.0)
+    plain = plan(track, t0, spec)
+    moved = plan(track, t0, spec, rng=np.random.default_rng(seed), time_jitter=time_jitter)
+    moves = moved.rows - plain.rows  # (C, K) ms
+    assert np.abs(moves).max() <= 500 * time_jitter * spec.clip_seconds + 1
+    assert (moves.max(axis=1) - moves.min(axis=1)).max() <= 1  # a clip moves as a whole
+    assert (np.diff(moved.rows, axis=1) >= 0).all() and (np.diff(moved.rows[:, 0]) >= -1).all()
+    first, last = 1000 * (10 + t0), 1000 * (10 + t0 + spec.window_seconds)
+    assert moved.rows.min() >= first - 1 and moved.rows.max() <= last + 1
+    np.testing.assert_array_equal(moved.body_rows, plain.body_rows)
+    assert (moved.t_start, moved.t_end) == (plain.t_start, plain.t_end)
+
+
+def test_jitter_moves_each_clip_by_itself_and_to_both_sides() -> None:
+    track = steady(60_000, fps=1000.0)
+    plain = plan(track, 20.0, SPEC)
+    rngs = [np.random.default_rng(seed) for seed in range(300)]
+    moves = np.array(
+        [plan(track, 20.0, SPEC, rng=rng, time_jitter=0.2).rows[:, 0] - plain.rows[:, 0] for rng in rngs]
+    )  # (300, C) ms, +- 36; the gap at a clip's end is 40 ms, so that only the first is held by the window
+    assert moves[:, 0].min() == 0 and np.abs(moves).max() <= 36 and moves[:, 0].max() > 30
+    assert (moves[:, 1:].min(axis=0) < -30).all() and (moves[:, 1:].max(axis=0) > 30).all()
+    assert abs(np.corrcoef(moves[:, 1], moves[:, 2])[0, 1]) < 0.2
+    # Without an rng nothing is drawn, and without jitter the rng changes nothing.
+    for options in ({"time_jitter": 0.2}, {"rng": np.random.default_rng(0)}):
+        np.testing.assert_array_equal(plan(track, 20.0, SPEC, **options).rows, plain.rows)
+
+
+def test_jitter_leaves_interval_sampling_alone(track: FakeTrack) -> None:
+    spec = replace(SPEC, sampling="interval")
+    for rng in (None, 0):
+        samples = [
+            plan(
+                track, 0.0, spec, t1=3.6, time_jitter=jitter,
+                rng=None if rng is None else np.random.default_rng(rng),
+            )
+            for jitter in (0.0, 1.0)
+        ]  # fmt: skip
+        np.testing.assert_array_equal(samples[0].rows, samples[1].rows)
 
 
 def test_long_track_only_looks_near_the_window() -> None:

@@ -1,109 +1,154 @@
-"""Random changes of a training sample, the same for all its frames, so that motion stays what it was."""
+"""Random changes of a training batch, on its device; the same for all frames of a sample: motion stays.
+
+All numbers are drawn from the samples' seeds (`models.noise`): a sample is changed in the same way whatever
+stands beside it in the batch, on every device and after a resume.
+
+Letters in shapes: B samples, C clips, K frames a clip, S side in pixels, L instants, J joints.
+"""
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 
-import cv2
-import numpy as np
+import torch
+from einops import rearrange
+from torch import Tensor
+from torch.nn import functional as F
 
+from videofer.models import noise
 from videofer.recipe import AugmentRecipe
 
-# Joint that takes the place of each joint when the picture is mirrored, by number of joints.
-# COCO-17: nose, then left/right of eyes, ears, shoulders, elbows, wrists, hips, knees, ankles.
-_MIRRORED_JOINTS = {17: np.array([0, 2, 1, 4, 3, 6, 5, 8, 7, 10, 9, 12, 11, 14, 13, 16, 15])}
+GREY = 127 / 255
+"""Of an erased part."""
 
 
-@dataclass(frozen=True)
-class FaceChange:
-    """One drawn change of crops."""
+class DeviceAugment:
+    """Changes the pixels and joints of batches. What is masked or unseen stays zero."""
 
-    warp: np.ndarray | None  # (2, 3) float64: crop pixels -> changed crop pixels; None: as it is
-    table: np.ndarray | None  # (1, 256, 3) uint8: new value of each value and colour; None: as it is
-    erased_xyxy: tuple[int, int, int, int] | None  # half-open pixels
+    def __init__(self, recipe: AugmentRecipe, *, mirror: Sequence[int] | None) -> None:
+        """mirror: the joint that takes each joint's place in a mirror; None: no body, or not known."""
+        self.recipe = recipe
+        self.mirror = None if mirror is None else torch.tensor(mirror)  # (J,)
 
+    def __call__(self, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """The batch with changed frames, now float32 in [0, 1], and changed keypoints.
 
-def draw_face_change(
-    rng: np.random.Generator, recipe: AugmentRecipe, size: int, *, mirrored: bool
-) -> FaceChange:
-    """Draws a change for crops of `size` pixels."""
-    u = rng.uniform(-1.0, 1.0, size=9)
-    warp = None
-    if mirrored or recipe.shift or recipe.scale or recipe.rotate_degrees:
-        scale, angle = 1.0 + recipe.scale * u[0], math.radians(recipe.rotate_degrees * u[1])
-        a, b = scale * math.cos(angle), scale * math.sin(angle)
-        linear = np.array([[-a if mirrored else a, -b], [-b if mirrored else b, a]])
-        centre = (size - 1) / 2
-        shift = recipe.shift * size * u[2:4]
-        warp = np.column_stack([linear, centre + shift - linear @ (centre, centre)])
-    table = None
-    if recipe.brightness or recipe.contrast or recipe.colour:
-        gain = (1.0 + recipe.contrast * u[4]) * (1.0 + recipe.colour * u[5:8])  # (3,)
-        values = (np.arange(256.0)[:, None] - 127.5) * gain + 127.5 + 255.0 * recipe.brightness * u[8]
-        table = np.clip(np.rint(values), 0, 255).astype(np.uint8)[None]
-    erased = None
-    if recipe.erase and rng.random() < recipe.erase:
-        w, h = rng.integers(size // 8, size // 2, size=2, endpoint=True)
-        x, y = rng.integers(0, size - w, endpoint=True), rng.integers(0, size - h, endpoint=True)
-        erased = (int(x), int(y), int(x + w), int(y + h))
-    return FaceChange(warp, table, erased)
-
-
-def change_faces(crops: np.ndarray, change: FaceChange) -> np.ndarray:
-    """(m, S, S, 3) uint8 RGB -> the same shape, a new array. Outside the crop the edge repeats."""
-    size = crops.shape[1]
-    if change.warp is not None:
-        out = np.empty_like(crops)
-        for source, target in zip(crops, out, strict=True):
-            cv2.warpAffine(source, change.warp, (size, size), dst=target, borderMode=cv2.BORDER_REPLICATE)
-    else:
-        out = crops.copy()
-    if change.table is not None and len(out):
-        flat = out.reshape(len(out) * size, size, 3)
-        cv2.LUT(flat, change.table, dst=flat)
-    if change.erased_xyxy is not None:
-        x0, y0, x1, y1 = change.erased_xyxy
-        out[:, y0:y1, x0:x1] = 127
-    return out
+        The frames' axes stay (B, C, K, S, S, 3). In memory they lie as the convolutions of the device want
+        them (see `models.layout`): on a GPU in the order of the axes, on a CPU colour by colour.
+        ValueError where the batch has no seed, or it is not known how its joints are mirrored.
+        """
+        if "seed" not in batch:
+            raise ValueError(f"changes are drawn from the samples' seeds; the batch has only {sorted(batch)}")
+        recipe, changed = self.recipe, dict(batch)
+        draws = noise.uniform(batch["seed"], 15, noise.FACE_CHANGE)  # (B, 15)
+        flip, places, values, erased = draws.split_with_sizes([1, 4, 5, 5], dim=1)
+        mirrored = flip[:, 0] < recipe.flip  # (B,), of face and body together
+        if "frames" in batch:
+            there = batch["clip_mask"]
+            pixels = _moved(batch["frames"], recipe, mirrored, places)
+            pixels = _recoloured(pixels, there, recipe, values)
+            changed["frames"] = _erased(pixels, there, recipe, erased)
+        if "keypoints" in batch:
+            if recipe.flip and self.mirror is None:
+                raise ValueError("mirroring these skeletons is not known; set training.augment.flip to 0")
+            draws = noise.uniform(batch["seed"], 1 + 3 * batch["keypoints"].shape[2], noise.BODY_CHANGE)
+            changed["keypoints"] = _changed_bodies(batch["keypoints"], recipe, mirrored, self.mirror, draws)
+        return changed
 
 
-def change_body(
-    keypoints: np.ndarray, rng: np.random.Generator, recipe: AugmentRecipe, *, mirrored: bool
-) -> np.ndarray:
-    """(L, J, 3) float32 x, y, score -> the same shape, a new array. Unseen joints (score 0) stay unseen.
+def _moved(frames: Tensor, recipe: AugmentRecipe, mirrored: Tensor, draws: Tensor) -> Tensor:
+    """frames (B, C, K, S, S, 3) uint8 -> float in [0, 255]: mirrored, then turned and scaled, then moved.
 
-    Mirroring exchanges left and right joints and reflects x within the sample's own bounds.
+    mirrored (B,) bool, draws (B, 4) in [0, 1). Beyond a frame its edge repeats. All frames of a sample are
+    sampled as channels of one picture: places and weights are found once.
     """
-    out = keypoints.copy()
-    num_joints = out.shape[1]
-    drop = rng.random(num_joints) < recipe.joint_drop
-    angle = math.radians(recipe.body_rotate_degrees * rng.uniform(-1.0, 1.0))
-    # Drawn for one common number of joints even where nothing is seen: the draws do not depend on the data.
-    offsets = rng.standard_normal((num_joints, 2), dtype=np.float32)
-    seen = out[..., 2] > 0
-    if not seen.any():
-        return out
-    points = out[..., :2]
-    low, high = points[seen].min(axis=0), points[seen].max(axis=0)
-    if mirrored:
-        points[..., 0] = low[0] + high[0] - points[..., 0]
-        out = out[:, mirrored_joints(num_joints)]
-        points = out[..., :2]
-    middle = (low + high) / 2
-    cos, sin = math.cos(angle), math.sin(angle)
-    rotation = np.array([[cos, -sin], [sin, cos]], dtype=np.float32)
-    # A joint's offset is constant over the sample: it is another skeleton, not a trembling one.
-    points[:] = (points - middle) @ rotation.T + middle + offsets * (recipe.joint_noise * (high[1] - low[1]))
-    out[:, drop, 2] = 0
-    out[out[..., 2] == 0] = 0
-    return out
+    assert frames.dtype == torch.uint8, frames.dtype
+    if not (recipe.flip or recipe.shift or recipe.scale or recipe.rotate_degrees):
+        return frames.float()
+    num_clips, num_frames, side = frames.shape[1], frames.shape[2], frames.shape[3]
+    scale, angle, shift_x, shift_y = (2 * draws - 1).unbind(dim=1)  # (B,) in [-1, 1)
+    scale = 1 + recipe.scale * scale
+    angle = math.radians(recipe.rotate_degrees) * angle
+    # From each place of the result back to where it was; in pixels from the middle.
+    at = torch.arange(side, device=frames.device) - (side - 1) / 2  # (S,)
+    x = (at - (side * recipe.shift) * shift_x[:, None])[:, None, :]  # (B, 1, S)
+    y = (at - (side * recipe.shift) * shift_y[:, None])[:, :, None]  # (B, S, 1)
+    cos, sin = (angle.cos() / scale)[:, None, None], (angle.sin() / scale)[:, None, None]
+    source_x, source_y = cos * x + sin * y, cos * y - sin * x  # (B, S, S)
+    source_x = torch.where(mirrored[:, None, None], -source_x, source_x)
+    grid = torch.stack([source_x, source_y], dim=-1) * (2 / side)
+
+    planes = rearrange(frames, "b c k h w rgb -> b (c k rgb) h w").float()  # permuted while one byte a value
+    planes = F.grid_sample(planes, grid, padding_mode="border", align_corners=False)
+    pixels = rearrange(planes, "b (c k rgb) h w -> b c k h w rgb", c=num_clips, k=num_frames)
+    return pixels.contiguous() if pixels.is_cuda else pixels
 
 
-def mirrored_joints(num_joints: int) -> np.ndarray:
-    """(J,) int64: the joint that takes each joint's place in the mirror."""
-    if num_joints not in _MIRRORED_JOINTS:
-        raise ValueError(
-            f"mirroring skeletons of {num_joints} joints is not known; set training.augment.flip to 0"
-        )
-    return _MIRRORED_JOINTS[num_joints]
+def _recoloured(pixels: Tensor, there: Tensor, recipe: AugmentRecipe, draws: Tensor) -> Tensor:
+    """pixels (B, C, K, S, S, 3) in [0, 255] -> in [0, 1], in place.
+
+    there (B, C) bool, draws (B, 5) in [0, 1).
+    """
+    if not (recipe.brightness or recipe.contrast or recipe.colour):
+        return pixels.div_(255)
+    contrast, colour, brightness = (2 * draws - 1).split_with_sizes([1, 3, 1], dim=1)
+    # Contrast and colour are gains about the middle of the range; masked clips get none.
+    gain = (1 + recipe.contrast * contrast) * (1 + recipe.colour * colour)  # (B, 3)
+    bias = 0.5 - 0.5 * gain + recipe.brightness * brightness
+    gain, bias = (
+        rearrange(x[:, None] * there[:, :, None], "b c rgb -> b c 1 1 1 rgb") for x in (gain / 255, bias)
+    )
+    return torch.addcmul(bias, pixels, gain, out=pixels).clamp_(0, 1)
+
+
+def _erased(pixels: Tensor, there: Tensor, recipe: AugmentRecipe, draws: Tensor) -> Tensor:
+    """pixels (B, C, K, S, S, 3), in place: a grey rectangle of 1/8 to 1/2 of the side in width and in height.
+
+    there (B, C) bool, draws (B, 5) in [0, 1).
+    """
+    if not recipe.erase:
+        return pixels
+    side = pixels.shape[3]
+    wanted, extent, first = draws.split_with_sizes([1, 2, 2], dim=1)
+    extent = side // 8 + (extent * (side // 2 - side // 8 + 1)).floor()  # (B, 2) width, height
+    first = (first * (side - extent + 1)).floor()
+    at = torch.arange(side, device=pixels.device)
+    inside = (at >= first[..., None]) & (at < (first + extent)[..., None])  # (B, 2, S)
+    inside &= (wanted < recipe.erase)[..., None]
+    inside_x, inside_y = inside.unbind(dim=1)
+    grey = inside_y[:, :, None] & inside_x[:, None, :]  # (B, S, S)
+    grey = rearrange(grey, "b h w -> b 1 1 h w 1") & rearrange(there, "b c -> b c 1 1 1 1")
+    return pixels.masked_fill_(grey, GREY)
+
+
+def _changed_bodies(
+    keypoints: Tensor, recipe: AugmentRecipe, mirrored: Tensor, mirror: Tensor | None, draws: Tensor
+) -> Tensor:
+    """keypoints (B, L, J, 3) x, y, score -> the same shape. mirrored (B,) bool, draws (B, 1 + 3J) in [0, 1).
+
+    Mirroring exchanges left and right joints and reflects x within the sample's own bounds. A joint's offset
+    is constant over the sample: it is another skeleton, not a trembling one.
+    """
+    if not (recipe.flip or recipe.joint_noise or recipe.joint_drop or recipe.body_rotate_degrees):
+        return keypoints
+    angle, drop, u1, u2 = draws.split_with_sizes([1, *3 * [keypoints.shape[2]]], dim=1)
+    unseen = keypoints[..., 2:] <= 0
+    low = keypoints[..., :2].masked_fill(unseen, math.inf).amin(dim=(1, 2))  # (B, 2)
+    high = keypoints[..., :2].masked_fill(unseen, -math.inf).amax(dim=(1, 2))
+    middle = (low + high) / 2  # not a number where nothing is seen, but then all is zero in the end
+    x, y, score = keypoints.unbind(dim=-1)  # (B, L, J)
+    x, y = x - middle[:, None, :1], y - middle[:, None, 1:]
+    if mirror is not None:
+        order, flip = mirror.to(x.device, non_blocking=True), mirrored[:, None, None]
+        x = torch.where(flip, -x[:, :, order], x)
+        y = torch.where(flip, y[:, :, order], y)
+        score = torch.where(flip, score[:, :, order], score)
+    radians = math.radians(recipe.body_rotate_degrees) * (2 * angle[:, :, None] - 1)  # (B, 1, 1)
+    x, y = radians.cos() * x - radians.sin() * y, radians.sin() * x + radians.cos() * y
+    # Two normal numbers a joint (Box and Muller).
+    radius = recipe.joint_noise * (high - low)[:, 1:] * (-2 * torch.log1p(-u1)).sqrt()  # (B, J)
+    x = x + middle[:, None, :1] + (radius * (2 * math.pi * u2).cos())[:, None]
+    y = y + middle[:, None, 1:] + (radius * (2 * math.pi * u2).sin())[:, None]
+    unseen = (score <= 0) | (drop < recipe.joint_drop)[:, None]
+    return torch.stack([x, y, score], dim=-1).masked_fill(unseen[..., None], 0.0)

@@ -141,19 +141,26 @@ def plan(
     t1: float | None = None,
     still: bool = False,
     rng: np.random.Generator | None = None,
+    time_jitter: float = 0.0,
 ) -> SamplePlan:
     """Plans the sample of the window that starts at media second t0.
 
     t1 (interval sampling only): end of the labelled interval, over which the clips are spread. still: the
-    video is one picture, shown at every instant. rng (interval sampling only): each instant is drawn within
-    its own K-th part of the clip instead of the part's middle; the published code draws K frames anywhere
-    in the part, which may take neighbours only.
+    video is one picture, shown at every instant.
+
+    rng: for training. In window sampling each clip is moved in time by up to half of `time_jitter` of its
+    length, but not out of the window; the clips keep their order, and the body's instants stay. In interval
+    sampling each instant is drawn within its own K-th part of the clip instead of the part's middle; the
+    published code draws K frames anywhere in the part, which may take neighbours only.
     """
     start = _to_ns(t0)
     if spec.sampling == "window":
-        assert t1 is None and rng is None, "t1 and rng are for interval sampling"
+        assert t1 is None, "t1 is for interval sampling"
         t1 = t0 + spec.window_seconds
-        clips = start + spec.hop_ns * np.arange(spec.num_clips)[:, None] + spec.clip_offsets_ns
+        begins = start + spec.hop_ns * np.arange(spec.num_clips)  # (C,)
+        if rng is not None and time_jitter > 0:
+            begins = _jittered(begins, spec, rng, time_jitter)
+        clips = begins[:, None] + spec.clip_offsets_ns
         body = start + spec.body_offsets_ns
     else:
         assert t1 is not None and t1 >= t0, "interval sampling needs the interval's end"
@@ -186,18 +193,30 @@ def plan_clips(
 def read(reader: CropReader, track: Track, sample: SamplePlan, spec: SampleSpec) -> dict[str, np.ndarray]:
     """Reads a planned sample.
 
-    Returns `frames` (C, 3, K, S, S) uint8 RGB and `clip_mask` (C,) bool where the spec uses the face;
+    Returns `frames` (C, K, S, S, 3) uint8 RGB and `clip_mask` (C,) bool where the spec uses the face;
     `keypoints` (L, J, 3) float32 x, y in source pixels, score, and `body_mask` () bool where it uses the
     body. What is masked is zero.
     """
     arrays: dict[str, np.ndarray] = {}
     if spec.use_face:
-        crops = read_clips(reader, track, sample.rows, spec)
-        arrays["frames"] = np.ascontiguousarray(crops.transpose(0, 4, 1, 2, 3))
+        arrays["frames"] = read_clips(reader, track, sample.rows, spec)
         arrays["clip_mask"] = sample.clip_mask.copy()
     if spec.use_body:
         arrays["keypoints"] = read_keypoints(track, sample.body_rows, spec)
         arrays["body_mask"] = np.array(sample.has_body)
+    return arrays
+
+
+def nothing(spec: SampleSpec) -> dict[str, np.ndarray]:
+    """A sample of which nothing is there: as `read` returns it for a plan that is masked throughout."""
+    arrays: dict[str, np.ndarray] = {}
+    if spec.use_face:
+        clips, size = spec.num_clips, spec.input_size
+        arrays["frames"] = np.zeros((clips, spec.num_frames, size, size, 3), dtype=np.uint8)
+        arrays["clip_mask"] = np.zeros(clips, dtype=bool)
+    if spec.use_body:
+        arrays["keypoints"] = np.zeros((spec.body_length, spec.num_joints, 3), dtype=np.float32)
+        arrays["body_mask"] = np.array(False)
     return arrays
 
 
@@ -245,6 +264,17 @@ def resize_crops(crops: np.ndarray, size: int) -> np.ndarray:
 
 def _to_ns(seconds: float) -> int:
     return round(seconds * NANOSECONDS)
+
+
+def _jittered(
+    begins_ns: np.ndarray, spec: SampleSpec, rng: np.random.Generator, time_jitter: float
+) -> np.ndarray:
+    """(C,) int64 clip starts -> the same, each moved; clips do not leave the window."""
+    clip_ns = spec.clip_seconds * NANOSECONDS
+    moves = rng.uniform(-0.5, 0.5, len(begins_ns)) * (time_jitter * clip_ns)
+    last = max(begins_ns[0] + round(spec.window_seconds * NANOSECONDS - clip_ns), begins_ns[-1])
+    moved: np.ndarray = np.clip(begins_ns + np.rint(moves).astype(np.int64), begins_ns[0], last)
+    return moved
 
 
 def _part_centres(seconds: float, num_parts: int) -> np.ndarray:
