@@ -1,4 +1,4 @@
-"""An evaluation to look at: the confusion matrix as PNG, the figures as a table in the terminal."""
+"""An evaluation to look at: the confusion matrix as PNG, figures as tables in the terminal."""
 
 from __future__ import annotations
 
@@ -12,9 +12,18 @@ from videofer.evaluation.metrics import Metrics
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from videofer.evaluation.compare import Comparison
+
+
+ROOM_FOR_ONE_LINE = 128
+"""Columns of a terminal in which figures and intervals stand side by side."""
+
 
 def save_confusion(metrics: Metrics, file: BinaryIO, title: str) -> None:
-    """Writes a PNG: colour is the share of a true class, the cell says share in percent and count."""
+    """Writes a PNG: colour is the share of a true class, the cell says share in percent and count.
+
+    Of several seeds the counts are the sum, those beside the classes each interval's once.
+    """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -32,11 +41,10 @@ def save_confusion(metrics: Metrics, file: BinaryIO, title: str) -> None:
             text = f"{share[row, column]:.0%}\n{counts[row, column]}"
             axes.text(column, row, text, ha="center", va="center", fontsize=8, color=colour, linespacing=1.1)
     axes.set_xticks(range(size), metrics.labels, rotation=40, ha="right", rotation_mode="anchor")
-    axes.set_yticks(
-        range(size), [f"{name} ({n})" for name, n in zip(metrics.labels, total[:, 0], strict=True)]
-    )
+    names = [f"{name} ({n})" for name, n in zip(metrics.labels, metrics.support, strict=True)]
+    axes.set_yticks(range(size), names)
     axes.set_xlabel("predicted")
-    axes.set_ylabel("labelled (samples)")
+    axes.set_ylabel("labelled (intervals)")
     axes.set_xticks(np.arange(size + 1) - 0.5, minor=True)
     axes.set_yticks(np.arange(size + 1) - 0.5, minor=True)
     axes.grid(which="minor", color="white", linewidth=1.5)
@@ -60,16 +68,15 @@ def print_metrics(metrics: Mapping[str, Metrics], title: str, console: Console |
 
     console = console or Console()
     first = next(iter(metrics.values()))
-    table = Table(title=title, title_justify="left", caption=first.intervals_note, caption_justify="left")
-    for name in ("", "samples", "WAR", "UAR", "macro-F1", "ECE", "chance"):
+    table = Table(title=title, title_justify="left", caption=_notes(first), caption_justify="left")
+    for name in ("", "samples", "WAR", "UAR", "macro-F1", "ECE"):
         table.add_column(name, justify="left" if not name else "right")
+    between = " " if console.width >= ROOM_FOR_ONE_LINE else "\n"
     for name, values in metrics.items():
         table.add_row(
             name,
             str(values.num_samples),
-            *(_with_interval(values, figure) for figure in ("war", "uar", "macro_f1")),
-            f"{values.ece:.3f}",
-            f"{values.chance:.3f}",
+            *(_with_interval(values, figure, between) for figure in ("war", "uar", "macro_f1", "ece")),
         )
     console.print(table)
 
@@ -86,9 +93,74 @@ def print_metrics(metrics: Mapping[str, Metrics], title: str, console: Console |
     console.print(recall)
 
 
-def _with_interval(metrics: Metrics, name: str) -> str:
+def print_comparison(comparison: Comparison, console: Console | None = None) -> None:
+    """Prints a table of both sides and their difference for each pair of heads, and McNemar's test."""
+    from rich.console import Console
+    from rich.table import Table
+
+    console = console or Console()
+    a, b = comparison.a, comparison.b
+    between = " " if console.width >= ROOM_FOR_ONE_LINE else "\n"
+    for name, one in comparison.pairs.items():
+        outcomes = one.outcomes
+        ensembles = " (the seeds of a side together)" if one.is_of_ensembles else ""
+        caption = (
+            f"A: {a.path}, B: {b.path}, {one.a.num_samples} labelled intervals. {one.intervals_note}. Only A "
+            f"right: {outcomes['only_a']}, only B right: {outcomes['only_b']}{ensembles}, exact McNemar "
+            f"p = {one.p_value:.2g}"
+        )
+        table = Table(title=name, title_justify="left", caption=caption, caption_justify="left")
+        for column in ("", "A", "B", "B - A"):
+            table.add_column(column, justify="left" if not column else "right")
+        for figure, title in (("war", "WAR"), ("uar", "UAR"), ("macro_f1", "macro-F1"), ("ece", "ECE")):
+            difference = f"{one.difference[figure]:+.3f}"
+            if one.intervals is not None:
+                low, high = one.intervals[figure]
+                difference += f"{between}[{low:+.3f}, {high:+.3f}]"
+            table.add_row(
+                title,
+                _with_interval(one.a, figure, between),
+                _with_interval(one.b, figure, between),
+                difference,
+            )
+        console.print(table)
+    print_recall_differences(comparison, console)
+
+
+def print_recall_differences(comparison: Comparison, console: Console) -> None:
+    """Prints the recall per class of both answers and its difference."""
+    from rich.table import Table
+
+    one = comparison.answer
+    table = Table(title=f"recall per class, {next(iter(comparison.pairs))}", title_justify="left")
+    for column in ("class", "samples", "A", "B", "B - A"):
+        table.add_column(column, justify="left" if column == "class" else "right")
+    for place, label in enumerate(one.a.labels):
+        if not one.a.support[place]:
+            continue
+        difference = f"{one.recall_difference[place]:+.2f}"
+        if one.recall_intervals is not None:
+            low, high = one.recall_intervals[place]
+            difference += f" [{low:+.2f}, {high:+.2f}]"
+        figures = (f"{side.recall[place]:.2f}" for side in (one.a, one.b))
+        table.add_row(label, str(one.a.support[place]), *figures, difference)
+    console.print(table)
+
+
+def _notes(metrics: Metrics) -> str:
+    notes = [f"chance {metrics.chance:.3f}", metrics.intervals_note]
+    if metrics.num_present < len(metrics.labels):
+        notes.append(
+            f"UAR and macro-F1 over the {metrics.num_present} of {len(metrics.labels)} classes that occur"
+        )
+    if metrics.num_seeds > 1:
+        notes.append(f"means over {metrics.num_seeds} seeds")
+    return "; ".join(notes)
+
+
+def _with_interval(metrics: Metrics, name: str, between: str = " ") -> str:
     value: float = getattr(metrics, name)
     if metrics.intervals is None:
         return f"{value:.3f}"
-    low, high = metrics.intervals[name]
-    return f"{value:.3f} [{low:.3f}, {high:.3f}]"
+    low, high = (f"{end:.3f}".removeprefix("0") for end in metrics.intervals[name])
+    return f"{value:.3f}{between}[{low}, {high}]"

@@ -5,7 +5,7 @@ Letters in shapes: M windows, N examples (labelled intervals), n classes.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -15,15 +15,21 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Subset
 
-from videofer.checkpoint import INPUTS, LoadedModel
+from videofer.checkpoint import INPUTS, TrainedModel
 from videofer.data.dataset import SampleDataset, collate
 from videofer.data.examples import Example, TrackReader
-from videofer.evaluation.calibration import HEADS, Calibration, complete
+from videofer.datasets.manifest import COLUMNS as MANIFEST_COLUMNS
+from videofer.datasets.manifest import soft_columns
+from videofer.evaluation.calibration import HEADS, IDENTITY, Calibration, complete
+from videofer.evaluation.metrics import Metrics, measure
+from videofer.evaluation.table import BASE, POOLED, PUBLISHED
 
 if TYPE_CHECKING:
     from videofer.data.crops import CropCache
 
 EVAL_BATCH_SIZE = 64
+
+Batch = Mapping[str, Tensor]
 
 
 @dataclass(frozen=True)
@@ -40,14 +46,27 @@ class WindowOutputs:
         has = {"face": has_face, "body": has_body, "fused": has_face | has_body}
         probs, seen = {}, {}
         for head in HEADS:
-            window_probs = np.exp(outputs[head].double().numpy())
-            count = np.bincount(self.example, weights=has[head], minlength=num_examples)
-            total = np.zeros((num_examples, window_probs.shape[1]))
-            np.add.at(total, self.example[has[head]], window_probs[has[head]])
+            window_probs = outputs[head].double().softmax(dim=1).numpy()  # float32 sums to 1 not quite
+            total, count = self._sum(window_probs, has[head], num_examples)
             seen[head] = count > 0
             uniform = 1.0 / window_probs.shape[1]
             probs[head] = np.where(seen[head][:, None], total / np.maximum(count, 1)[:, None], uniform)
         return Intervals(probs, seen)
+
+    def mean_score(self, name: str, has: str, num_examples: int) -> np.ndarray:
+        """(N, n): a further output averaged over each example's windows with the modality, 0 without any."""
+        total, count = self._sum(self.outputs[name].double().numpy(), self.outputs[has].numpy(), num_examples)
+        mean: np.ndarray = total / np.maximum(count, 1)[:, None]
+        return mean
+
+    def _sum(
+        self, values: np.ndarray, chosen: np.ndarray, num_examples: int
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """(M, n), (M,) bool -> sums (N, n) and counts (N,) of the chosen windows of each example."""
+        count = np.bincount(self.example, weights=chosen, minlength=num_examples)
+        total = np.zeros((num_examples, values.shape[1]))
+        np.add.at(total, self.example[chosen], values[chosen])
+        return total, count
 
 
 @dataclass(frozen=True)
@@ -71,22 +90,15 @@ def run_windows(
 
     With several processes each computes every num_processes-th window and all get all (a collective call).
     """
+
+    def outputs(batch: Batch) -> dict[str, Tensor]:
+        inputs = {name: batch[name].to(device, non_blocking=True) for name in INPUTS if name in batch}
+        return complete(model(inputs))
+
     mine = range(rank, len(dataset), num_processes)
-    loader = DataLoader(
-        Subset(dataset, mine),
-        batch_size=EVAL_BATCH_SIZE,
-        num_workers=loader_workers,
-        collate_fn=collate,
-        pin_memory=device.type == "cuda",
-    )
-    parts: list[dict[str, Tensor]] = []
     was_training = model.training
     model.eval()
-    with torch.inference_mode():
-        for batch in loader:
-            inputs = {name: batch[name].to(device, non_blocking=True) for name in INPUTS if name in batch}
-            completed = complete(model(inputs))
-            parts.append({"example": batch["example"], **{k: v.cpu() for k, v in completed.items()}})
+    parts = _run(outputs, dataset, mine, loader_workers, pin_memory=device.type == "cuda")
     model.train(was_training)
     places = np.fromiter(mine, dtype=np.int64)
     if num_processes > 1:
@@ -94,40 +106,78 @@ def run_windows(
         torch.distributed.all_gather_object(gathered, (parts, places))
         parts = [part for process in gathered for part in process[0]]
         places = np.concatenate([process[1] for process in gathered])
+    return _join(parts, places)
+
+
+def run_trained(
+    loaded: TrainedModel, dataset: SampleDataset, *, change: Callable[[Batch], Batch] | None = None
+) -> WindowOutputs:
+    """The same for a loaded or exported model. change: what is done to a batch before it is read."""
+
+    def outputs(batch: Batch) -> dict[str, Tensor]:
+        return loaded.outputs(batch if change is None else change(batch))
+
+    parts = _run(outputs, dataset, range(len(dataset)), 0, pin_memory=False)
+    return _join(parts, np.arange(len(dataset)))
+
+
+def _run(
+    outputs: Callable[[Batch], dict[str, Tensor]],
+    dataset: SampleDataset,
+    places: range,
+    loader_workers: int,
+    *,
+    pin_memory: bool,
+) -> list[dict[str, Tensor]]:
+    loader = DataLoader(
+        Subset(dataset, places),
+        batch_size=EVAL_BATCH_SIZE,
+        num_workers=loader_workers,
+        collate_fn=collate,
+        pin_memory=pin_memory,
+    )
+    with torch.inference_mode():
+        return [
+            {"example": batch["example"], **{name: value.cpu() for name, value in outputs(batch).items()}}
+            for batch in loader
+        ]
+
+
+def _join(parts: Sequence[Mapping[str, Tensor]], places: np.ndarray) -> WindowOutputs:
     order = torch.from_numpy(np.argsort(places))
     joined = {name: torch.cat([part[name] for part in parts])[order] for name in parts[0]}
     return WindowOutputs(joined, joined.pop("example").numpy())
 
 
 def predict_examples(
-    loaded: LoadedModel,
+    loaded: TrainedModel,
     reader: TrackReader,
     examples: Sequence[Example],
     *,
+    manifest: pd.DataFrame | None = None,
     cache: CropCache | None = None,
-) -> tuple[pd.DataFrame, Intervals]:
-    """Calibrated predictions for labelled intervals.
+) -> pd.DataFrame:
+    """The prediction table (see `table`) of labelled intervals, in their order.
 
-    The table has a row per example: `key, name, person, subject, t_start, t_end, label`, and for each head
-    `<head>_seen`, `<head>_label` and `<head>_p_<class>`.
+    `manifest`: the table that the examples were made from, whose further columns are kept.
     """
     dataset = SampleDataset(
         reader, examples, loaded.spec, training=False, windows=loaded.recipe.data.eval_windows, cache=cache
     )
-    windows = run_windows(loaded.model, dataset, loaded.device)
-    intervals = windows.intervals(loaded.calibration, len(examples))
-    return prediction_table(examples, intervals, loaded.labels, heads_of(loaded)), intervals
-
-
-def heads_of(loaded: LoadedModel) -> tuple[str, ...]:
-    """The heads that the model really has: one of a single modality has no fused head of its own."""
-    return loaded.model.config.heads
+    return prediction_table(run_trained(loaded, dataset), examples, loaded, manifest=manifest)
 
 
 def prediction_table(
-    examples: Sequence[Example], intervals: Intervals, labels: Sequence[str], heads: Sequence[str]
+    windows: WindowOutputs,
+    examples: Sequence[Example],
+    loaded: TrainedModel,
+    *,
+    manifest: pd.DataFrame | None = None,
 ) -> pd.DataFrame:
     """See `predict_examples`."""
+    labels = loaded.labels
+    calibrated = windows.intervals(loaded.calibration, len(examples))
+    raw = windows.intervals(IDENTITY, len(examples))
     columns: dict[str, Any] = {
         "key": [e.key for e in examples],
         "name": [e.name for e in examples],
@@ -137,12 +187,32 @@ def prediction_table(
         "t_end": [e.t_end for e in examples],
         "label": [labels[e.label] for e in examples],
     }
-    for head in heads:
-        probs = intervals.probs[head]
-        columns[f"{head}_seen"] = intervals.seen[head]
-        columns[f"{head}_label"] = [labels[place] for place in probs.argmax(axis=1)]
-        columns |= {f"{head}_p_{name}": probs[:, place] for place, name in enumerate(labels)}
+    if manifest is not None:
+        columns |= _further_columns(manifest.iloc[[e.row for e in examples]])
+    for head in loaded.heads:
+        columns[f"{head}_seen"] = calibrated.seen[head]
+        columns[f"{head}_label"] = [labels[place] for place in calibrated.probs[head].argmax(axis=1)]
+        for kind, probs in (("p", calibrated.probs[head]), ("raw_p", raw.probs[head])):
+            columns |= {f"{head}_{kind}_{name}": probs[:, place] for place, name in enumerate(labels)}
+    if "face_published" in windows.outputs:
+        score = windows.mean_score("face_published", "has_face", len(examples))
+        columns[PUBLISHED] = [labels[place] for place in score.argmax(axis=1)]
     return pd.DataFrame(columns)
+
+
+def _further_columns(manifest: pd.DataFrame) -> dict[str, list[Any]]:
+    """The columns of a manifest that are neither videofer's own nor soft labels, as text where mixed."""
+    own = {*MANIFEST_COLUMNS, *BASE, *soft_columns(manifest)}
+    columns = {}
+    for name in map(str, manifest.columns):
+        if name in own:
+            continue
+        values = manifest[name].tolist()
+        if manifest[name].dtype == object:
+            values = [None if pd.isna(value) else str(value) for value in values]
+        is_taken = name in POOLED or name.startswith(tuple(f"{head}_" for head in HEADS))
+        columns[f"manifest_{name}" if is_taken else name] = values
+    return columns
 
 
 def targets(examples: Sequence[Example]) -> np.ndarray:
@@ -152,10 +222,8 @@ def targets(examples: Sequence[Example]) -> np.ndarray:
 
 def measure_heads(
     intervals: Intervals, examples: Sequence[Example], labels: Sequence[str], heads: Sequence[str]
-) -> Mapping[str, Any]:
-    """`Metrics` per head, each over the examples where its modality was seen."""
-    from videofer.evaluation.metrics import measure
-
+) -> dict[str, Metrics]:
+    """Figures per head, each over the examples where its modality was seen."""
     truth, subjects = targets(examples), [example.subject for example in examples]
     return {
         head: measure(

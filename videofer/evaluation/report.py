@@ -1,9 +1,13 @@
-"""Evaluates a trained model on a store and saves figures, predictions and confusion matrices.
+"""Evaluates a trained model on a store and saves what it finds, as figures, tables, pictures and a page.
 
-OUT/metrics.json            figures per head
-    predictions.parquet     one row per labelled interval
+OUT/report.html             everything, to look at; needs no other file and no network
+    metrics.json            everything, to compute with
+    predictions.parquet     the prediction table, see `table`
+    per_class.csv           precision, recall, F1 and support per head and class
     confusion_<head>.png    picture and table of the confusion matrix
     confusion_<head>.csv
+    reliability.png         accuracy against confidence, before and after calibration
+    disagreements.csv       of a fused model: where face, body and fused do not say the same
 """
 
 from __future__ import annotations
@@ -11,26 +15,23 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
-from typing import Literal
+from typing import Any
 
 import pandas as pd
 
 from cache.atomic import atomic_write
-from cache.errors import UserError
 from cache.reader import StoreReader
-from videofer.checkpoint import LoadedModel, load_checkpoint
+from videofer.checkpoint import TrainedModel
 from videofer.data.examples import Example, make_examples
 from videofer.evaluation.charts import save_confusion
 from videofer.evaluation.labels import load_labels
 from videofer.evaluation.metrics import Metrics
-from videofer.evaluation.predict import heads_of, measure_heads, predict_examples
-
-SplitName = Literal["train", "val", "test", "all"]
-
-
-class EvaluationError(UserError, ValueError):
-    """A model cannot be evaluated so. The message is one line for the user."""
+from videofer.evaluation.predict import predict_examples
+from videofer.evaluation.reliability import save_reliability
+from videofer.evaluation.results import Results, make_results
+from videofer.evaluation.table import EvaluationError as EvaluationError
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,40 +39,40 @@ class EvalReport:
     """What an evaluation found."""
 
     path: Path  # where it was saved
-    split: SplitName
+    split: str
     metrics: dict[str, Metrics]
     """Per head, the model's answer last; each over the intervals where the head's modality was seen."""
-    predictions: pd.DataFrame  # see `predict.predict_examples`
+    predictions: pd.DataFrame  # see `table`
     unused: list[str]
     """A line for each row of the manifest that could not be used: its name and why."""
 
 
 def evaluate(
-    model: Path | LoadedModel,
+    model: Path | TrainedModel,
     store: Path,
     out: Path,
     *,
-    split: SplitName | None = None,
+    split: str | None = None,
     manifest: Path | None = None,
+    by: Sequence[str] | None = None,
     device: str | None = None,
 ) -> EvalReport:
-    """Evaluates a run folder on labelled intervals of a store.
+    """Evaluates a run folder or an exported model on labelled intervals of a store.
 
     `split`: "test": the manifest's test rows; "train", "val": the videos that the run trained on and was
     validated with; "all": every row; None: "test" where the manifest has such rows, else "all". With "test"
     and "all" it is refused to evaluate on subjects or videos that the model was trained on.
-    `manifest`: a file of labels; None: the store's own.
+    `manifest`: a file of labels; None: the store's own. `by`: columns of it to take groups from, besides
+    those known as demographic.
     EvaluationError, CheckpointError, ManifestError or StoreError in one line.
     """
-    import torch
+    from videofer.export import load_model
 
-    out = Path(out)
-    device = device or ("cuda" if torch.cuda.is_available() else "cpu")
-    loaded = model if isinstance(model, LoadedModel) else load_checkpoint(model, device=device)
+    loaded = model if isinstance(model, TrainedModel) else load_model(model, device)
     reader = StoreReader(Path(store))
     loaded.check_contract(reader.store.contract, f"store {store}")
     table, unused = load_labels(reader.store, manifest, loaded.labels)
-    chosen: SplitName = split or ("test" if (table["split"] == "test").any() else "all")
+    chosen = split or ("test" if (table["split"] == "test").any() else "all")
     table = _select(table, chosen, loaded)
     examples, skipped = make_examples(table, reader.videos(), loaded.labels)
     if not examples:
@@ -80,16 +81,102 @@ def evaluate(
     if chosen in ("test", "all"):
         _refuse_what_was_trained_on(examples, loaded, chosen)
 
-    predictions, intervals = predict_examples(loaded, reader, examples)
-    metrics = dict(measure_heads(intervals, examples, loaded.labels, heads_of(loaded)))
-    report = EvalReport(
-        path=out, split=chosen, metrics=metrics, predictions=predictions, unused=[*unused, *skipped]
+    unused = [*unused, *skipped]
+    predictions = predict_examples(loaded, reader, examples, manifest=table)
+    metrics = write_report(
+        predictions,
+        loaded.labels,
+        loaded.heads,
+        Path(out),
+        title=f"{loaded.recipe.name}: {_SPLIT_NAMES[chosen]}",
+        source={
+            "model": str(loaded.path),
+            "recipe": loaded.recipe.name,
+            "store": str(store),
+            "manifest": "the store's own" if manifest is None else str(manifest),
+            "split": chosen,
+            "windows per interval": loaded.recipe.data.eval_windows,
+            "date": date.today().isoformat(),
+            "unused": unused,
+        },
+        notes=_NOTES.get(chosen, ()),
+        by=by,
     )
-    _save(report, loaded, Path(store))
-    return report
+    return EvalReport(path=Path(out), split=chosen, metrics=metrics, predictions=predictions, unused=unused)
 
 
-def _select(table: pd.DataFrame, split: SplitName, loaded: LoadedModel) -> pd.DataFrame:
+def write_report(
+    table: pd.DataFrame,
+    labels: Sequence[str],
+    heads: Sequence[str],
+    out: Path,
+    *,
+    title: str,
+    source: Mapping[str, Any],
+    notes: Sequence[str] = (),
+    by: Sequence[str] | None = None,
+) -> dict[str, Metrics]:
+    """Measures a prediction table and writes the files above. Returns the figures per head.
+
+    `heads`: the answer last. `source`: what was measured, of JSON values. EvaluationError in one line where
+    the table is wrong or lacks a column of `by`.
+    """
+    from videofer.evaluation.page import report_page
+
+    results = make_results(table, labels, heads, title=title, source=source, notes=notes, by=by)
+    out.mkdir(parents=True, exist_ok=True)
+    with atomic_write(out / "predictions.parquet") as file:
+        table.to_parquet(file)
+    _write(out / "per_class.csv", per_class_table(results).to_csv(index=False))
+    for head, metrics in results.metrics.items():
+        confusion = pd.DataFrame(metrics.confusion, index=list(labels), columns=list(labels))
+        _write(out / f"confusion_{head}.csv", confusion.to_csv(index_label="labelled"))
+        with atomic_write(out / f"confusion_{head}.png") as file:
+            save_confusion(metrics, file, f"{title}, {head} ({metrics.num_samples} intervals)")
+    with atomic_write(out / "reliability.png") as file:
+        save_reliability({head: one.curves for head, one in results.heads.items()}, file, title)
+    if results.side is not None:
+        _write(out / "disagreements.csv", results.side.disagreements.to_csv(index=False))
+    values = json.dumps(results.to_json(), indent=2, ensure_ascii=False, allow_nan=False)
+    _write(out / "metrics.json", values + "\n")
+    _write(out / "report.html", report_page(results))
+    return results.metrics
+
+
+def per_class_table(results: Results) -> pd.DataFrame:
+    """A row per head and class."""
+    rows = []
+    for head, metrics in results.metrics.items():
+        for place, label in enumerate(metrics.labels):
+            ends = (None, None) if metrics.recall_intervals is None else metrics.recall_intervals[place]
+            rows.append(
+                {
+                    "head": head,
+                    "class": label,
+                    "support": metrics.support[place],
+                    "precision": metrics.precision[place],
+                    "recall": metrics.recall[place],
+                    "recall_low": ends[0],
+                    "recall_high": ends[1],
+                    "f1": metrics.f1[place],
+                }
+            )
+    return pd.DataFrame(rows)
+
+
+_SPLIT_NAMES = {
+    "train": "training videos",
+    "val": "validation videos",
+    "test": "test split",
+    "all": "all labelled intervals",
+}
+_NOTES = {
+    "train": ("The model was trained on these videos: the figures say nothing of new subjects.",),
+    "val": ("The best epoch was chosen on these subjects: on new ones expect less.",),
+}
+
+
+def _select(table: pd.DataFrame, split: str, loaded: TrainedModel) -> pd.DataFrame:
     if split == "all":
         return table
     if split == "test":
@@ -100,7 +187,7 @@ def _select(table: pd.DataFrame, split: SplitName, loaded: LoadedModel) -> pd.Da
     raise EvaluationError(f"split must be train, val, test or all, not '{split}'")
 
 
-def _refuse_what_was_trained_on(examples: Sequence[Example], loaded: LoadedModel, split: str) -> None:
+def _refuse_what_was_trained_on(examples: Sequence[Example], loaded: TrainedModel, split: str) -> None:
     keys, subjects = (
         {*loaded.used[kind]["train"], *loaded.used[kind]["val"]} for kind in ("keys", "subjects")
     )
@@ -113,31 +200,6 @@ def _refuse_what_was_trained_on(examples: Sequence[Example], loaded: LoadedModel
             )
 
 
-def _save(report: EvalReport, loaded: LoadedModel, store: Path) -> None:
-    out = report.path
-    out.mkdir(parents=True, exist_ok=True)
-    for head, metrics in report.metrics.items():
-        table = pd.DataFrame(metrics.confusion, index=list(metrics.labels), columns=list(metrics.labels))
-        table.index.name = "labelled"
-        with atomic_write(out / f"confusion_{head}.csv") as file:
-            file.write(table.to_csv().encode("utf-8"))
-        title = f"{loaded.recipe.name}: {head}, {report.split} ({metrics.num_samples} samples)"
-        with atomic_write(out / f"confusion_{head}.png") as file:
-            save_confusion(metrics, file, title)
-    with atomic_write(out / "predictions.parquet") as file:
-        report.predictions.to_parquet(file)
-    values = {
-        "model": str(loaded.path),
-        "store": str(store),
-        "split": report.split,
-        "labels": list(loaded.labels),
-        "heads": metrics_json(report.metrics),
-        "unused": report.unused,
-    }
-    with atomic_write(out / "metrics.json") as file:
-        file.write(json.dumps(values, indent=2, ensure_ascii=False, allow_nan=False).encode("utf-8") + b"\n")
-
-
-def metrics_json(metrics: Mapping[str, Metrics]) -> dict[str, object]:
-    """Figures of several heads as JSON values."""
-    return {head: values.to_json() for head, values in metrics.items()}
+def _write(path: Path, text: str) -> None:
+    with atomic_write(path) as file:
+        file.write(text.encode("utf-8"))

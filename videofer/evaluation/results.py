@@ -1,0 +1,207 @@
+"""Everything that is known of a prediction table: figures per head, calibration, folds, seeds, groups.
+
+Made once, then written as metrics.json and shown as a page.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from videofer.evaluation.demographics import Breakdown, breakdown, choose_columns
+from videofer.evaluation.metrics import Metrics, finite, measure
+from videofer.evaluation.modalities import SideBySide, side_by_side
+from videofer.evaluation.pooled import Parts, parts_of
+from videofer.evaluation.reliability import Reliability, reliability
+from videofer.evaluation.table import (
+    INTERVAL,
+    PUBLISHED,
+    PUBLISHED_NAME,
+    check_table,
+    has_raw,
+    num_seeds,
+    rows_of,
+    seen_by,
+    target_of,
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class HeadResults:
+    """What is known of one head, over the labelled intervals in which its modality was seen."""
+
+    metrics: Metrics
+    raw: Metrics | None  # before calibration; None where those probabilities are not known
+    curves: tuple[Reliability | None, Reliability]  # before and after calibration
+    folds: Parts | None
+    seeds: Parts | None
+    breakdowns: list[Breakdown]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Results:
+    """What is known of a prediction table."""
+
+    title: str
+    labels: tuple[str, ...]
+    heads: dict[str, HeadResults]  # the model's answer last
+    source: Mapping[str, Any]  # what was measured: model, store, split, ...
+    notes: tuple[str, ...]
+    num_samples: int  # labelled intervals, each counted once
+    num_videos: int
+    num_subjects: int
+    num_unnamed: int  # labelled intervals whose subject the manifest does not name
+    num_folds: int
+    num_seeds: int
+    published: Metrics | None  # of the published mixture: only its decisions are known
+    side: SideBySide | None
+
+    @property
+    def answer(self) -> str:
+        return list(self.heads)[-1]
+
+    @property
+    def metrics(self) -> dict[str, Metrics]:
+        return {head: results.metrics for head, results in self.heads.items()}
+
+    def unknowns(self) -> list[str]:
+        """What these figures cannot say, in sentences."""
+        answer = self.heads[self.answer]
+        found = [
+            "What anybody felt: the labels are what people who watched the videos called the expression."
+        ]
+        if not answer.breakdowns:
+            found.append(
+                "Whether people of different age, sex, skin colour or culture are read equally well: "
+                "the manifest has no such columns."
+            )
+        if self.num_unnamed:
+            found.append(
+                f"Who is seen in {self.num_unnamed} of {self.num_samples} labelled intervals: the manifest "
+                "names no subject, and each such video counts as a subject of its own. Where one person is "
+                "in several videos, the 95 % intervals are too narrow."
+            )
+        if answer.metrics.intervals is None:
+            found.append(f"How sure the figures are: {answer.metrics.intervals_note}.")
+        elif answer.metrics.intervals["war"][0] == answer.metrics.intervals["war"][1]:
+            found.append(
+                f"How sure an accuracy of {answer.metrics.war:.0%} is: where all subjects are read alike, "
+                "drawing subjects gives an interval without width."
+            )
+        absent = [name for name, count in zip(self.labels, answer.metrics.support, strict=True) if not count]
+        if absent:
+            found.append(f"How {', '.join(absent)} would be read: there is no labelled interval of it.")
+        if self.num_seeds == 1:
+            found.append("How far another training run would differ: there is one seed.")
+        return found
+
+    def to_json(self) -> dict[str, Any]:
+        """The content of metrics.json."""
+        return {
+            "title": self.title,
+            "source": dict(self.source),
+            "notes": list(self.notes),
+            "not_known": self.unknowns(),
+            "labels": list(self.labels),
+            "answer": self.answer,
+            "num_samples": self.num_samples,
+            "num_videos": self.num_videos,
+            "num_subjects": self.num_subjects,
+            "num_folds": self.num_folds,
+            "num_seeds": self.num_seeds,
+            "heads": {head: _head_json(results) for head, results in self.heads.items()},
+            "face_published": None if self.published is None else _published_json(self.published),
+            "side_by_side": None if self.side is None else self.side.to_json(),
+        }
+
+
+def make_results(
+    table: pd.DataFrame,
+    labels: Sequence[str],
+    heads: Sequence[str],
+    *,
+    title: str,
+    source: Mapping[str, Any],
+    notes: Sequence[str] = (),
+    by: Sequence[str] | None = None,
+) -> Results:
+    """Measures everything. EvaluationError in one line where the table is wrong."""
+    check_table(table, labels, heads, title)
+    columns = choose_columns(table, heads, by)
+    each = table.drop_duplicates(list(INTERVAL))
+    return Results(
+        title=title,
+        labels=tuple(labels),
+        heads={head: _head_results(table, labels, head, columns) for head in heads},
+        source=source,
+        notes=tuple(notes),
+        num_samples=len(each),
+        num_videos=each["key"].nunique(),
+        num_subjects=each["subject"].nunique(),
+        num_unnamed=int((each["subject"].astype(str) == each["key"].astype(str)).sum()),
+        num_folds=table["fold"].nunique() if "fold" in table else 1,
+        num_seeds=num_seeds(table),
+        published=_published(table, labels),
+        side=side_by_side(table, labels, heads),
+    )
+
+
+def _head_results(
+    table: pd.DataFrame, labels: Sequence[str], head: str, columns: Sequence[str]
+) -> HeadResults:
+    seen = seen_by(table, head)
+    rows = rows_of(seen, labels, head)
+    raw = rows_of(seen, labels, head, raw=True) if has_raw(table, labels, head) else None
+    return HeadResults(
+        metrics=rows.measure(labels),
+        raw=None if raw is None else measure(raw.probs, raw.target, labels, seeds=raw.seeds),
+        curves=(
+            None if raw is None else reliability(raw.probs, raw.target, raw.seeds),
+            reliability(rows.probs, rows.target, rows.seeds),
+        ),
+        folds=parts_of(seen, labels, head, "fold"),
+        seeds=parts_of(seen, labels, head, "seed"),
+        breakdowns=[breakdown(table, labels, head, column) for column in columns],
+    )
+
+
+def _published(table: pd.DataFrame, labels: Sequence[str]) -> Metrics | None:
+    """Figures of the published mixture's decisions; its score is no probability."""
+    if PUBLISHED not in table:
+        return None
+    seen = seen_by(table, "face")
+    place = {name: index for index, name in enumerate(labels)}
+    return measure(
+        np.eye(len(labels))[[place[name] for name in seen[PUBLISHED]]],
+        target_of(seen, labels),
+        labels,
+        groups=seen["subject"].astype(str).tolist(),
+        seeds=seen["seed"].to_numpy() if "seed" in seen else None,
+    )
+
+
+def _published_json(metrics: Metrics) -> dict[str, Any]:
+    return {
+        "name": PUBLISHED_NAME,
+        "num_samples": metrics.num_samples,
+        "war": finite(metrics.war),
+        "uar": finite(metrics.uar),
+        "intervals": metrics.intervals and {name: list(metrics.intervals[name]) for name in ("war", "uar")},
+    }
+
+
+def _head_json(results: HeadResults) -> dict[str, Any]:
+    before, after = results.curves
+    return {
+        **results.metrics.to_json(),
+        "before_calibration": results.raw
+        and {name: finite(getattr(results.raw, name)) for name in ("war", "uar", "ece", "nll", "brier")},
+        "reliability": {"before": before and before.to_json(), "after": after.to_json()},
+        "folds": results.folds and results.folds.to_json(),
+        "seeds": results.seeds and results.seeds.to_json(),
+        "groups": [one.to_json() for one in results.breakdowns],
+    }
