@@ -1,0 +1,47 @@
+"""The folder of a cross-validation: never written over, and gone on with only as it was begun."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from cache.errors import UserError
+from videofer.experiments.files import write_text
+
+_ASKED = "crossval.json"
+
+
+class CrossvalError(UserError, ValueError):
+    """A cross-validation cannot begin or go on. The message is one line for the user."""
+
+
+def claim(out: Path, identity: Mapping[str, Any], resume: bool) -> None:
+    """Makes the folder, or finds that it was begun with the same identity. CrossvalError otherwise.
+
+    identity: JSON values; the first that differs is named.
+    """
+    asked = out / _ASKED
+    if asked.is_file():
+        if not resume:
+            raise CrossvalError(f"{out} holds a cross-validation already: go on with it by --resume")
+        began_with = json.loads(asked.read_text(encoding="utf-8"))
+        for name, value in identity.items():
+            if began_with[name] != value:
+                raise CrossvalError(f"cannot resume {out}: {_difference(name, began_with[name], value)}")
+        return
+    if out.is_file() or (out.is_dir() and any(out.iterdir())):
+        what = "a file" if out.is_file() else f"not empty: it holds '{min(out.iterdir()).name}'"
+        raise CrossvalError(f"{out} is {what}; choose another folder")
+    out.mkdir(parents=True, exist_ok=True)
+    write_text(asked, json.dumps(identity, indent=2))
+
+
+def _difference(name: str, was: Any, now: Any) -> str:
+    if name == "recipe":
+        pairs = zip(was.splitlines(), now.splitlines(), strict=False)
+        was, now = next(((a.strip(), b.strip()) for a, b in pairs if a != b), ("shorter or longer", "given"))
+    if name == "manifests":
+        return "the labels in store or manifest have changed"
+    return f"it was begun with another {name} ('{was}', now '{now}')"
