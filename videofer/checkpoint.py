@@ -14,7 +14,9 @@ Weights are read from safetensors only. A pickle can run any code when it is ope
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,17 +24,19 @@ from typing import Any
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
+from torch import Tensor
 
 from cache.atomic import atomic_write
 from cache.errors import UserError
 from preprocessing.config_file import dump_yaml
 from videofer.data.sampling import SampleSpec
-from videofer.evaluation.calibration import Calibration
+from videofer.evaluation.calibration import Calibration, complete
+from videofer.models.face import FaceModel
 from videofer.models.model import EmotionModel
 from videofer.recipe import Recipe, load_recipe
 
 WEIGHTS = "model.safetensors"
-_PICKLE_SUFFIXES = (".pt", ".pth", ".pkl", ".pickle", ".bin", ".ckpt", ".joblib", ".npy")
+_PICKLE_SUFFIXES = (".pt", ".pt2", ".pth", ".pkl", ".pickle", ".bin", ".ckpt", ".joblib", ".npy")
 _MAX_JSON_BYTES = 64 << 20  # metrics.json lists the videos of the training set
 
 
@@ -41,11 +45,14 @@ class CheckpointError(UserError, ValueError):
 
 
 @dataclass(frozen=True, kw_only=True)
-class LoadedModel:
-    """A trained model with all it needs to be used rightly."""
+class TrainedModel(ABC):
+    """A trained model with all it needs to be used rightly, whatever computes its networks.
+
+    Batches are those of a `SampleDataset`, or hold "clip_features" (B, C, F) instead of "frames", so that a
+    timeline computes each clip once. Tensors may be on any device; other keys than INPUTS are ignored.
+    """
 
     path: Path
-    model: EmotionModel  # in eval mode, on `device`
     recipe: Recipe
     labels: tuple[str, ...]
     contract: Mapping[str, Any]
@@ -53,23 +60,43 @@ class LoadedModel:
     used: Mapping[str, Any]
     """`keys` and `subjects`, each with the lists `train` and `val`: what the model has seen."""
     device: torch.device
+    """Where the networks run, and where their outputs are."""
 
     @property
     def spec(self) -> SampleSpec:
         """The shape of the samples that the model takes."""
         return self.recipe.sample_spec()
 
-    def predict(self, batch: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-        """Calibrated probabilities (B, n) float32 on the CPU for "face", "body" and "fused".
+    @property
+    def heads(self) -> tuple[str, ...]:
+        """The model's own answers, of "face", "body" and "fused"; the last one is its answer."""
+        return self.recipe.emotion_model_config().heads
 
-        `batch`: "frames" (B, C, 3, K, S, S) uint8 and "clip_mask" (B, C) bool, "keypoints" (B, L, J, 3)
-        float32 and "body_mask" (B,) bool, as the model's parts need; other keys are ignored. A head whose
-        modality is missing is uniform.
+    @property
+    @abstractmethod
+    def num_features(self) -> int:
+        """F, the features of a clip. For models with a face, as is `clip_features`."""
+
+    @abstractmethod
+    def clip_features(self, frames: Tensor) -> Tensor:
+        """frames (N, K, S, S, 3) uint8 -> (N, F) float32. A clip's features do not depend on the others."""
+
+    @abstractmethod
+    def outputs(self, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Before calibration: log-probabilities (B, n) float32 of "face", "body" and "fused", and "has_face",
+        "has_body" (B,) bool, as `evaluation.calibration.complete` gives them."""
+
+    def window_log_probs(self, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Calibrated log-probabilities (B, n) float32 of "face", "body" and "fused".
+
+        A head whose modality is missing is uniform.
         """
-        inputs = {name: value.to(self.device) for name, value in batch.items() if name in INPUTS}
         with torch.inference_mode():
-            calibrated = self.calibration.apply(self.model(inputs))
-        return {head: logp.exp().cpu() for head, logp in calibrated.items()}
+            return self.calibration.apply(self.outputs(batch))
+
+    def predict(self, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Calibrated probabilities (B, n) float32 on the CPU of "face", "body" and "fused"."""
+        return {head: logp.exp().cpu() for head, logp in self.window_log_probs(batch).items()}
 
     def check_contract(self, contract: Mapping[str, Any], where: str) -> None:
         """CheckpointError where input of that contract (of a store, say) is not what the model takes."""
@@ -78,7 +105,36 @@ class LoadedModel:
             raise CheckpointError(f"model {self.path} does not fit {where}: {'; '.join(differing)}")
 
 
-INPUTS = ("frames", "clip_mask", "keypoints", "body_mask")
+@dataclass(frozen=True, kw_only=True)
+class LoadedModel(TrainedModel):
+    """The model of a run folder."""
+
+    model: EmotionModel  # in eval mode, on `device`
+
+    @property
+    def num_features(self) -> int:
+        return self._face.num_features
+
+    def clip_features(self, frames: Tensor) -> Tensor:
+        with torch.inference_mode():
+            return self._face.clip_features(frames.to(self.device))
+
+    def outputs(self, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        inputs = {
+            name: value.to(self.device)
+            for name, value in batch.items()
+            if name in INPUTS or name == "clip_features"
+        }
+        with torch.inference_mode():
+            return complete(self.model(inputs))
+
+    @property
+    def _face(self) -> FaceModel:
+        assert self.model.face is not None, "clip features are the face's"
+        return self.model.face
+
+
+INPUTS = ("frames", "clip_mask", "keypoints", "body_mask", "seed")
 """Keys of a batch that go into the model."""
 
 _FACE_FIELDS = ("crop_size", "alignment", "colour")
@@ -106,7 +162,7 @@ def contract_differences(model: Mapping[str, Any], given: Mapping[str, Any], rec
 def save_checkpoint(
     path: Path,
     *,
-    weights: Mapping[str, torch.Tensor],
+    weights: Mapping[str, Tensor],
     recipe: Recipe,
     contract: Mapping[str, Any],
     calibration: Mapping[str, Any],
@@ -120,10 +176,10 @@ def save_checkpoint(
     path.mkdir(parents=True, exist_ok=True)
     texts = {
         "recipe.yaml": dump_yaml(recipe),
-        "contract.json": _json(contract),
-        "labels.json": _json(recipe.data.classes),
-        "calibration.json": _json(calibration),
-        "metrics.json": _json(metrics),
+        "contract.json": json_text(contract),
+        "labels.json": json_text(recipe.data.classes),
+        "calibration.json": json_text(calibration),
+        "metrics.json": json_text(metrics),
         "README.md": card,
     }
     for name, text in texts.items():
@@ -137,14 +193,9 @@ def load_checkpoint(path: Path, *, device: str = "cpu") -> LoadedModel:
     """Loads a run folder, in eval mode. CheckpointError in one line where it is none or inconsistent."""
     path = Path(path)
     _refuse_what_is_no_run(path)
-    try:
-        recipe = load_recipe(path / "recipe.yaml")
-        contract, labels = _read_json(path / "contract.json"), _read_json(path / "labels.json")
-        used = _read_json(path / "metrics.json")["used"]
-        calibration = Calibration.from_json(_read_json(path / "calibration.json"))
-        if labels != recipe.data.classes:
-            raise CheckpointError(f"labels.json has {labels}, recipe.yaml has {recipe.data.classes}")
-        model = EmotionModel(recipe.emotion_model_config())
+    with errors_in_one_line(path):
+        facts = read_facts(path)
+        model = EmotionModel(facts["recipe"].emotion_model_config())
         weights = load_file(path / WEIGHTS, device="cpu")
         expected = model.state_dict()
         wrong = sorted(weights.keys() ^ expected.keys()) or sorted(
@@ -155,19 +206,35 @@ def load_checkpoint(path: Path, *, device: str = "cpu") -> LoadedModel:
                 f"{WEIGHTS} does not fit recipe.yaml: {len(wrong)} tensors differ, {wrong[0]} first"
             )
         model.load_state_dict(weights)
-    except (CheckpointError, SafetensorError, OSError, ValueError, KeyError, TypeError) as error:
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise CheckpointError(f"{path} cannot be used as a model: {reason}") from error
-    return LoadedModel(
-        path=path,
-        model=model.to(device).eval(),
-        recipe=recipe,
-        labels=tuple(labels),
-        contract=contract,
-        calibration=calibration,
-        used=used,
-        device=torch.device(device),
-    )
+        return LoadedModel(path=path, model=model.to(device).eval(), device=torch.device(device), **facts)
+
+
+def read_facts(path: Path) -> dict[str, Any]:
+    """What the texts of a model's folder say: the fields of `TrainedModel` but `path` and `device`.
+
+    Inside `errors_in_one_line`.
+    """
+    recipe = load_recipe(path / "recipe.yaml")
+    labels = read_json(path / "labels.json")
+    if labels != recipe.data.classes:
+        raise CheckpointError(f"labels.json has {labels}, recipe.yaml has {recipe.data.classes}")
+    return {
+        "recipe": recipe,
+        "labels": tuple(labels),
+        "contract": read_json(path / "contract.json"),
+        "calibration": Calibration.from_json(read_json(path / "calibration.json")),
+        "used": read_json(path / "metrics.json")["used"],
+    }
+
+
+@contextmanager
+def errors_in_one_line(path: Path) -> Iterator[None]:
+    """Whatever is wrong with the files of a model becomes one CheckpointError that names the folder."""
+    try:
+        yield
+    except (UserError, SafetensorError, OSError, ValueError, KeyError, TypeError) as error:
+        reason = f"no {error}" if isinstance(error, KeyError) else str(error) or type(error).__name__
+        raise CheckpointError(f"{path} cannot be used as a model: {' '.join(reason.split())}") from error
 
 
 def _refuse_what_is_no_run(path: Path) -> None:
@@ -195,7 +262,8 @@ def _looks_like_pickle(path: Path) -> bool:
     return head[:1] == b"\x80" or head == b"PK\x03\x04"
 
 
-def _read_json(path: Path) -> Any:
+def read_json(path: Path) -> Any:
+    """A text of a model's folder. CheckpointError where it is no JSON."""
     if path.stat().st_size > _MAX_JSON_BYTES:
         raise CheckpointError(f"{path.name} is larger than {_MAX_JSON_BYTES} bytes")
     try:
@@ -204,5 +272,6 @@ def _read_json(path: Path) -> Any:
         raise CheckpointError(f"{path.name} is not JSON: {error}") from None
 
 
-def _json(values: Any) -> str:
+def json_text(values: Any) -> str:
+    """As the texts of a model's folder are written."""
     return json.dumps(values, indent=2, ensure_ascii=False, allow_nan=False) + "\n"

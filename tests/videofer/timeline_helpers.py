@@ -14,9 +14,9 @@ from cache.schema import BodyBlock, FaceBlock, PersonRecord, State, VideoRecord
 from cache.shard import ShardWriter
 from cache.store import Store
 from videofer.checkpoint import LoadedModel
+from videofer.evaluation.calibration import Calibration, LogProbWeights
 from videofer.models.model import EmotionModel
 from videofer.recipe import Recipe
-from videofer.training.calibration import Calibration
 
 torch.set_num_threads(1)  # the models are tiny: threads only wait for each other on a busy machine
 
@@ -136,6 +136,6 @@ def make_model(parts: str = "fused", **data: Any) -> LoadedModel:
     temperatures = {"face": 1.3, "body": 0.8, "fused": 1.1}
     return LoadedModel(
         path=Path("tiny"), model=model, recipe=recipe, labels=CLASSES, contract=CONTRACT,
-        calibration=Calibration(temperatures=temperatures, fusion_weights=(0.7, 0.4)),
+        calibration=Calibration(temperatures=temperatures, fusion=LogProbWeights(face=0.7, body=0.4)),
         used={}, device=torch.device("cpu"),
     )  # fmt: skip

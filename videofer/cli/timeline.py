@@ -14,13 +14,13 @@ from videofer.cli.progress import StageProgress
 if TYPE_CHECKING:
     from cache.reader import StoreReader
     from preprocessing.spec import PreprocessSpec
-    from videofer.checkpoint import LoadedModel
+    from videofer.checkpoint import TrainedModel
 
 
 def timeline(
     inputs: Annotated[list[Path], typer.Argument(metavar="INPUT...", help="Videos or folders.")],
     out: Annotated[Path, typer.Option(help="Folder for tables and pictures.")],
-    model: Annotated[Path, typer.Option(help="Folder of a run.")],
+    model: Annotated[Path, typer.Option(help="Folder of a run or of an export.")],
     formats: Annotated[str, typer.Option(help="csv, jsonl, parquet and png, or all.")] = "all",
     pose: Annotated[
         str | None, typer.Option(help="none, sidecar or onnx:POSE[,PERSON]; as the model needs.")
@@ -35,15 +35,15 @@ def timeline(
     from cache.errors import UserError
     from cache.reader import StoreReader
     from preprocessing.stage.run import preprocess
-    from videofer.checkpoint import load_checkpoint
     from videofer.cli.preprocess import SHOWN_FAILURES
+    from videofer.export import load_model
     from videofer.timeline.export import check_formats
 
     try:
         wanted = check_formats(formats.split(","))
     except ValueError as error:
         raise UserError(str(error)) from None
-    loaded = load_checkpoint(model)
+    loaded = load_model(model)
     spec = spec_for(loaded, faces, pose)
     store = out / "store"
     with StageProgress() as progress:
@@ -61,7 +61,7 @@ def timeline(
     return SOME_FAILED if report.failures else DONE
 
 
-def spec_for(model: LoadedModel, faces: str = "auto", pose: str | None = None) -> PreprocessSpec:
+def spec_for(model: TrainedModel, faces: str = "auto", pose: str | None = None) -> PreprocessSpec:
     """How videos must be preprocessed for a model: by its input contract."""
     from preprocessing.config_file import validate
     from preprocessing.spec import PreprocessSpec
@@ -75,11 +75,13 @@ def spec_for(model: LoadedModel, faces: str = "auto", pose: str | None = None) -
         "crop_size": contract["crop_size"],
         "max_fps": contract["max_fps"],
     }
+    if contract["skeleton"] != "none":
+        values["skeleton"] = contract["skeleton"]
     return validate(values, PreprocessSpec, source="the command line")
 
 
 def write_timelines(
-    model: LoadedModel, reader: StoreReader, keys: Sequence[str], out: Path, formats: Sequence[str]
+    model: TrainedModel, reader: StoreReader, keys: Sequence[str], out: Path, formats: Sequence[str]
 ) -> list[Path]:
     """Timelines of videos of a store; returns the files written."""
     from videofer.timeline.export import safe_stems, write_timeline

@@ -21,14 +21,14 @@ from videofer.timeline.windows import predict_windows
 
 if TYPE_CHECKING:
     from cache.reader import StoreReader
-    from videofer.checkpoint import LoadedModel
+    from videofer.checkpoint import TrainedModel
 
 Modality = Literal["face", "body", "fused"]
 SAME_END_SECONDS = 1e-3  # a video that ends this soon after its last frame was decoded to its end
 
 
 def make_timeline(
-    model: LoadedModel,
+    model: TrainedModel,
     reader: StoreReader,
     key: str,
     *,
@@ -48,7 +48,7 @@ def make_timeline(
     """
     video = reader.video(key)
     model.check_contract(reader.store.contract, f"store {reader.path}")
-    heads = model.model.config.heads
+    heads = model.heads
     chosen = heads[-1] if modality is None else modality
     if chosen not in heads:
         raise ValueError(f"modality is {chosen!r}, but the model {model.path} has {', '.join(heads)}")

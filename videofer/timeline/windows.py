@@ -30,7 +30,7 @@ from videofer.data.sampling import (
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from videofer.checkpoint import LoadedModel
+    from videofer.checkpoint import TrainedModel
 
 CLIPS_PER_BATCH = 32
 WINDOWS_PER_BATCH = 128
@@ -73,7 +73,7 @@ def plan_windows(
 
 
 def predict_windows(
-    model: LoadedModel,
+    model: TrainedModel,
     reader: CropReader,
     track: Track,
     *,
@@ -102,7 +102,7 @@ def predict_windows(
         features = clip_features(model, reader, track, rows, report)  # (U + 1, F), the last one is zero
         clip_of[~clip_mask] = len(rows)
 
-    outputs: dict[str, list[np.ndarray]] = {head: [] for head in model.model.config.heads}
+    outputs: dict[str, list[np.ndarray]] = {head: [] for head in model.heads}
     for first in range(0, len(plans), WINDOWS_PER_BATCH):
         part = slice(first, first + WINDOWS_PER_BATCH)
         batch: dict[str, Tensor] = {}
@@ -113,7 +113,7 @@ def predict_windows(
             keypoints = np.stack([read_keypoints(track, one.body_rows, spec) for one in plans[part]])
             batch["keypoints"] = torch.from_numpy(keypoints)  # (B, L, J, 3)
             batch["body_mask"] = torch.from_numpy(has_body[part])
-        calibrated = log_probs_of(model, batch)
+        calibrated = model.window_log_probs(batch)
         for head, parts in outputs.items():
             parts.append(calibrated[head].double().cpu().numpy())
     report(1.0)
@@ -129,7 +129,7 @@ def predict_windows(
 
 
 def clip_features(
-    model: LoadedModel,
+    model: TrainedModel,
     reader: CropReader,
     track: Track,
     rows: np.ndarray,
@@ -138,24 +138,9 @@ def clip_features(
     """rows (U, K) of the track -> features (U + 1, F) on the model's device; the last row is zero."""
     import torch
 
-    face = model.model.face
-    assert face is not None
     parts = []
     for first in range(0, len(rows), CLIPS_PER_BATCH):
-        crops = read_clips(
-            reader, track, rows[first : first + CLIPS_PER_BATCH], model.spec
-        )  # (N, K, S, S, 3)
-        frames = torch.from_numpy(np.ascontiguousarray(crops.transpose(0, 4, 1, 2, 3))).to(model.device)
-        with torch.inference_mode():
-            parts.append(face.clip_features(frames))
+        crops = read_clips(reader, track, rows[first : first + CLIPS_PER_BATCH], model.spec)
+        parts.append(model.clip_features(torch.from_numpy(crops)))  # (N, K, S, S, 3) -> (N, F)
         report(0.95 * min(1.0, (first + CLIPS_PER_BATCH) / len(rows)))
-    return torch.cat([*parts, torch.zeros(1, face.num_features, device=model.device)])
-
-
-def log_probs_of(model: LoadedModel, batch: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Calibrated log-probabilities (B, n) of each head, for a batch with clip_features for frames."""
-    import torch
-
-    with torch.inference_mode():
-        inputs = {name: value.to(model.device) for name, value in batch.items()}
-        return model.calibration.apply(model.model(inputs))
+    return torch.cat([*parts, torch.zeros(1, model.num_features, device=model.device)])
