@@ -134,8 +134,8 @@ class TrainingRecipe(_Section):
     val_fraction: float = Field(default=0.2, gt=0, lt=1)
     monitor: Literal["val_uar", "val_loss"] = "val_uar"  # chooses the best epoch
     patience: int | None = Field(default=None, ge=1)  # epochs without a better one before stopping
-    inner_folds: int = Field(default=0, ge=0)  # calibration and fusion weights are fitted on predictions
-    # for training subjects by this many further models, each without a fold of them; 0: on the validation subjects
+    inner_folds: int = Field(default=0, ge=0)  # calibration and fusion weights are fitted on what so many
+    # further models predict, each for a fold of the subjects that it has not seen; 0: on validation subjects
     checkpoint_minutes: float = Field(default=5.0, ge=0)  # between states saved within an epoch
     seed: int = Field(default=0, ge=0, lt=2**31)
     loader_workers: int = Field(default=0, ge=0)  # processes that prepare samples; 0: a thread

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from videofer.training.progress import Event, append, follow, line, print_progress
+from videofer.training.progress import Event, append, follow, line, parse, print_progress
 
 WITHIN = Event(
     epoch=2,
@@ -27,6 +27,7 @@ def test_lines() -> None:
     ending = "epoch  3/30  loss 1.234  val loss 0.900 acc 0.750 uar 0.700*  180 samples/s  1:15 left"
     assert line(END) == ending
     assert line(replace(WITHIN, eta_seconds=3725)).endswith("1:02:05 left")
+    assert line(replace(END, part="inner fold 2 of 5")) == "inner fold 2 of 5  " + ending
 
 
 def test_only_whole_epochs_are_printed_to_a_file(capsys: pytest.CaptureFixture[str]) -> None:
@@ -36,14 +37,14 @@ def test_only_whole_epochs_are_printed_to_a_file(capsys: pytest.CaptureFixture[s
 
 
 def test_events_are_followed_in_order_and_to_the_last_one(tmp_path: Path) -> None:
-    seen: list[Event] = []
+    seen: list[str] = []
     path = tmp_path / "events.jsonl"
-    path.write_text("left over from an earlier run\n")
+    path.write_text("of an earlier start of the run\n")
     sent = [replace(END, epoch=i) for i in range(50)]
     with follow(path, seen.append):
         for event in sent:
             append(path, event)
-    assert seen == sent
+    assert [parse(text) for text in seen] == sent
 
 
 def test_follow_ends_where_nothing_is_ever_written(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -51,14 +52,16 @@ def make_training_store(
     num_test: int = 1,
     takes: int = 2,
     shuffled: bool = False,
-    faceless: bool = False,
+    faceless: Collection[int] = (),
+    bodyless: bool = False,
 ) -> Store:
     """Subjects s0, s1, ...: the last `num_test` are the split "test", the others "train".
 
     The colour of the face and the height of the arms tell the class. shuffled: the labels tell nothing.
-    faceless: no video has a face.
+    faceless: numbers of the takes, of each subject and class, that show no face. bodyless: none shows a body.
     """
-    store = Store.create(path, spec={}, contract=CONTRACT, codec="plain")
+    contract = {**CONTRACT, "skeleton": "none"} if bodyless else CONTRACT
+    store = Store.create(path, spec={}, contract=contract, codec="plain")
     writer = ShardWriter(path, codec="plain", crop_size=SIZE)
     rng = np.random.default_rng(0)
     rows, records = [], []
@@ -66,7 +69,8 @@ def make_training_store(
         for place, label in enumerate(CLASSES):
             for take in range(takes):
                 name = f"s{subject}/{label}_{take}.mp4"
-                records.append(_add_video(writer, name, f"{len(rows):032x}", place, rng, faceless))
+                key, shows = f"{len(rows):032x}", (take not in faceless, not bodyless)
+                records.append(_add_video(writer, name, key, place, rng, *shows))
                 split = "test" if subject >= num_subjects - num_test else "train"
                 rows.append({"name": name, "label": label, "subject": f"s{subject}", "split": split})
     writer.seal()
@@ -80,7 +84,13 @@ def make_training_store(
 
 
 def _add_video(
-    writer: ShardWriter, name: str, key: str, place: int, rng: np.random.Generator, faceless: bool
+    writer: ShardWriter,
+    name: str,
+    key: str,
+    place: int,
+    rng: np.random.Generator,
+    shows_face: bool,
+    shows_body: bool,
 ) -> VideoRecord:
     segment = writer.begin_segment(key, 0, Fraction(1, FPS))
     segment.append_frames(np.arange(NUM_FRAMES))
@@ -88,7 +98,7 @@ def _add_video(
     ones = np.ones(NUM_FRAMES, dtype=np.float32)
     boxes = np.tile(np.float32([10, 10, 60, 60]), (NUM_FRAMES, 1))
     faces, bodies = [], []
-    if not faceless:
+    if shows_face:
         colours = np.full(3, 90.0)
         colours[place] = 170.0
         crops = colours + rng.normal(0, 25, size=(NUM_FRAMES, SIZE, SIZE, 3))
@@ -106,14 +116,17 @@ def _add_video(
             ),
         )
         faces.append((0, face))
-    keypoints = np.ones((NUM_FRAMES, 17, 3), np.float32)
-    keypoints[..., 0] = np.linspace(50, 200, 17)
-    keypoints[..., 1] = np.linspace(50, 250, 17)
-    keypoints[:, FIRST_ARM_JOINT : FIRST_ARM_JOINT + 4, 1] = 60 + 90 * place
-    keypoints[..., :2] += rng.normal(0, 3, size=(NUM_FRAMES, 17, 2))
-    body = segment.open_track("body", 0, "coco17")
-    segment.append_bodies(body, BodyBlock(boxes_xyxy=boxes, keypoints=keypoints, scores=ones, states=states))
-    bodies.append((0, body))
+    if shows_body:
+        keypoints = np.ones((NUM_FRAMES, 17, 3), np.float32)
+        keypoints[..., 0] = np.linspace(50, 200, 17)
+        keypoints[..., 1] = np.linspace(50, 250, 17)
+        keypoints[:, FIRST_ARM_JOINT : FIRST_ARM_JOINT + 4, 1] = 60 + 90 * place
+        keypoints[..., :2] += rng.normal(0, 3, size=(NUM_FRAMES, 17, 2))
+        body = segment.open_track("body", 0, "coco17")
+        segment.append_bodies(
+            body, BodyBlock(boxes_xyxy=boxes, keypoints=keypoints, scores=ones, states=states)
+        )
+        bodies.append((0, body))
     record = segment.finish(NUM_FRAMES)
     seconds = NUM_FRAMES / FPS
     person = PersonRecord(

@@ -1,4 +1,4 @@
-"""`videofer train` and `videofer evaluate`."""
+"""`videofer train`."""
 
 from __future__ import annotations
 
@@ -14,22 +14,44 @@ def train(
     recipe: Annotated[Path, typer.Argument(metavar="RECIPE", help="One complete YAML file.")],
     store: Annotated[Path, typer.Option(help="The store to train on.")],
     out: Annotated[Path, typer.Option(help="Folder of the run.")],
-    workers: Annotated[int, typer.Option(min=1, help="More than 1: Ray Train, DDP.")] = 1,
+    workers: Annotated[
+        int, typer.Option(min=1, help="Processes that share each batch, through Ray Train.")
+    ] = 1,
     resume: Annotated[bool, typer.Option("--resume", help="Go on where a run was interrupted.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Take one batch through everything, and write nothing.")
+    ] = False,
     manifest: Annotated[Path | None, typer.Option(help="Labels, if not those kept in the store.")] = None,
+    ray_address: Annotated[str | None, typer.Option(help="Of a running Ray cluster.")] = None,
+    wandb: Annotated[
+        str | None, typer.Option(metavar="PROJECT", help="Send the figures to Weights & Biases.")
+    ] = None,
     set_: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Any recipe key.")
     ] = None,
 ) -> int:
     """Train face and body models and their fusion; validation subjects are carved from the training ones."""
     from videofer.recipe import load_recipe
+    from videofer.training.log import log_to_console
     from videofer.training.run import train as run_training
 
-    report = run_training(
-        load_recipe(recipe, set_ or []), store, out, workers=workers, resume=resume, manifest=manifest
-    )
+    with log_to_console():
+        report = run_training(
+            load_recipe(recipe, set_ or []),
+            store,
+            out,
+            workers=workers,
+            resume=resume,
+            manifest=manifest,
+            ray_address=ray_address,
+            dry_run=dry_run,
+            wandb=wandb,
+        )
     for line in report.unused:
         typer.echo(f"not used: {line}", err=True)
+    if dry_run:
+        typer.echo("\n".join([*report.tried, "a dry run: nothing was written"]))
+        return DONE
     figures = ", ".join(
         f"{head} -" if m["war"] is None else f"{head} {m['war']:.3f}"  # no interval shows that modality
         for head, m in report.val_metrics.items()
@@ -38,23 +60,4 @@ def train(
         f"{out}: best epoch {report.best_epoch} of {report.num_epochs}, {report.num_train} intervals, "
         f"{report.seconds:.0f} s; accuracy on the validation subjects: {figures}"
     )
-    return DONE
-
-
-def evaluate(
-    model: Annotated[Path, typer.Option(help="Folder of a run.")],
-    store: Annotated[Path, typer.Option(help="The store to evaluate on.")],
-    out: Annotated[Path, typer.Option(help="Folder for tables and pictures.")],
-    split: Annotated[str | None, typer.Option(help="Rows of the manifest; 'test' if it has any.")] = None,
-    manifest: Annotated[Path | None, typer.Option(help="Labels, if not those kept in the store.")] = None,
-) -> int:
-    """WAR, UAR, macro-F1 and confusion matrix for face, body and fused."""
-    from videofer.evaluation.charts import print_metrics
-    from videofer.evaluation.report import evaluate as run_evaluation
-
-    report = run_evaluation(model, store, out, split=split, manifest=manifest)  # type: ignore[arg-type]
-    for line in report.unused:
-        typer.echo(f"not used: {line}", err=True)
-    print_metrics(report.metrics, f"{model}, split '{report.split}'")
-    typer.echo(f"tables and pictures: {out}")
     return DONE

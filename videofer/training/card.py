@@ -28,14 +28,22 @@ Labelled intervals: {num_train}, subjects: {num_train_subjects}. Epochs: {num_ep
 Input: {contract}.
 
 ## Figures
-Validation intervals: {num_val}, subjects: {num_val_subjects}, none of whom was trained on. The best epoch and
-the calibration were chosen on them, so on new subjects expect less: `videofer evaluate` measures that.
+### Validation subjects
+Intervals: {num_val}, subjects: {num_val_subjects}, none of whom was trained on. {validation_note},
+so on new subjects expect less: `videofer evaluate` measures that.
 
-| | WAR | UAR | macro-F1 | ECE before | ECE after calibration |
+{validation}
+{out_of_fold}
+Guessing evenly would have a UAR of {chance:.3f}.
+
+## Calibration
+Temperatures{fusion} were fitted on {fitted_on}.
+
+| | windows | ECE before | ECE after | NLL before | NLL after |
 |---|---|---|---|---|---|
-{rows}
+{fits}
 
-Guessing evenly would have a UAR of {chance:.3f}. {intervals_note}.
+`reliability.png` shows how often the model is right where it says that it is sure.
 
 ## Limits
 Faces and bodies that differ from the training subjects in age, skin, culture, pose, light or occlusion may be
@@ -43,20 +51,20 @@ read worse; no figure above measures that. A missing face or body is left out, a
 those of the other one.
 """
 
+_OUT_OF_FOLD = """
+### Everybody, by the inner folds
+Figures {note}, so not of this one itself.
+Intervals: {num_samples}, subjects: {num_groups}.
+
+{table}
+"""
+
 
 def model_card(
     recipe: Recipe, contract: Mapping[str, Any], metrics: Mapping[str, Any], calibration: Mapping[str, Any]
 ) -> str:
     """Markdown text, from the contents of recipe.yaml, contract.json, metrics.json and calibration.json."""
-    validation = metrics["validation"]
-    fits = calibration["fit_on_validation"]
-    rows = [
-        f"| {head} | {_figure(values['war'])} | {_figure(values['uar'])} | {_figure(values['macro_f1'])} "
-        f"| {_figure(fit.get('ece_before'))} | {_figure(fit.get('ece_after'))} |"
-        for head, values, fit in ((head, values, fits.get(head, {})) for head, values in validation.items())
-    ]
-    answer = list(validation.values())[-1]
-    subjects = metrics["used"]["subjects"]
+    validation, subjects = metrics["validation"], metrics["used"]["subjects"]
     return _CARD.format(
         name=recipe.name,
         description=recipe.description.strip() or "A model trained by videofer.",
@@ -69,10 +77,60 @@ def model_card(
         contract=", ".join(f"{name} {value}" for name, value in sorted(contract.items())),
         num_val=metrics["num_val"],
         num_val_subjects=len(subjects["val"]),
-        rows="\n".join(rows),
-        chance=answer["chance"],
-        intervals_note=answer["intervals_note"][:1].upper() + answer["intervals_note"][1:],
+        validation_note=_sentence(metrics["validation_note"]),
+        validation=_table(validation),
+        out_of_fold=_out_of_fold(metrics),
+        chance=_answer(validation)["chance"],
+        fusion="" if calibration["fusion"] is None else " and the fusion of face and body",
+        fitted_on=calibration["fitted_on"]["note"],
+        fits="\n".join(_fit_row(head, fit) for head, fit in calibration["figures"].items()),
     )
+
+
+def _out_of_fold(metrics: Mapping[str, Any]) -> str:
+    if "out_of_fold" not in metrics:
+        return ""
+    figures = metrics["out_of_fold"]
+    answer = _answer(figures)
+    return _OUT_OF_FOLD.format(
+        note=metrics["out_of_fold_note"],
+        num_samples=answer["num_samples"],
+        num_groups=answer["num_groups"],
+        table=_table(figures),
+    )
+
+
+def _table(figures: Mapping[str, Any]) -> str:
+    """A row per head, with its intervals where there are any."""
+    rows = [
+        f"| {head} | {' | '.join(_with_interval(values, name) for name in ('war', 'uar', 'macro_f1'))} "
+        f"| {_figure(values['ece'])} |"
+        for head, values in figures.items()
+    ]
+    head = "| | WAR | UAR | macro-F1 | ECE |\n|---|---|---|---|---|\n"
+    return head + "\n".join(rows) + f"\n\n{_sentence(_answer(figures)['intervals_note'])}."
+
+
+def _answer(figures: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Of the last head: it is the model's answer."""
+    last: Mapping[str, Any] = list(figures.values())[-1]
+    return last
+
+
+def _fit_row(head: str, fit: Mapping[str, Any]) -> str:
+    names = ("ece_before", "ece_after", "nll_before", "nll_after")
+    return f"| {head} | {fit['num_windows']} | {' | '.join(_figure(fit[name]) for name in names)} |"
+
+
+def _with_interval(values: Mapping[str, Any], name: str) -> str:
+    if not values["intervals"]:
+        return _figure(values[name])
+    low, high = values["intervals"][name]
+    return f"{_figure(values[name])} [{low:.3f}, {high:.3f}]"
+
+
+def _sentence(text: str) -> str:
+    return text[:1].upper() + text[1:]
 
 
 def _figure(value: float | None) -> str:

@@ -1,46 +1,128 @@
-"""The end of a training run: calibrates the best weights and writes the run folder. In one process only."""
+"""The end of a training run: calibrates the best weights and writes the run folder.
+
+All processes come here, because the inner folds train in all of them; the first one writes.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
 import torch
 
+from cache.atomic import atomic_write
 from videofer.checkpoint import save_checkpoint
-from videofer.evaluation.predict import measure_heads, targets
-from videofer.training.calibration import fit_calibration
+from videofer.data.examples import Example
+from videofer.evaluation.calibration import IDENTITY
+from videofer.evaluation.predict import Intervals, WindowOutputs, measure_heads, targets
+from videofer.evaluation.reliability import save_reliability
+from videofer.training.calibration import CalibrationReport, fit_calibration
 from videofer.training.card import model_card
-from videofer.training.loop import Fitted, Job
+from videofer.training.inner import OutOfFold, out_of_fold
+from videofer.training.job import Fitted, Job
+from videofer.training.place import Place
+from videofer.training.progress import Progress
 
 
-def finish(job: Job, fitted: Fitted) -> None:
-    """Calibrates the best weights and writes the run folder. In rank 0 only."""
-    recipe, split = job.recipe, job.prepared.split
-    truth = torch.from_numpy(targets(split.val)[fitted.val.example])
-    refit = recipe.model.fusion is not None and recipe.model.fusion.kind == "log_prob"
-    calibration = fit_calibration(fitted.val.outputs, truth, refit_fusion=refit)
-    intervals = fitted.val.intervals(calibration.calibration, len(split.val))
-    heads = fitted.model.config.heads
-    validation = {
-        head: metrics.to_json()
-        for head, metrics in measure_heads(intervals, split.val, recipe.data.classes, heads).items()
-    }
-    metrics = {
-        "validation": validation,
-        "validation_note": "the best epoch and the calibration were chosen on these subjects",
-        "num_epochs": len(fitted.history),
-        "best_epoch": fitted.best_epoch + 1,
-        "num_train": len(split.train),
-        "num_val": len(split.val),
-        "seconds": round(fitted.seconds, 1),
-        "threads": fitted.threads,
-        "used": split.used(),
-        "history": fitted.history,
-    }
+def finish(job: Job, place: Place, fitted: Fitted, progress: Progress) -> None:
+    """Trains the inner folds, if the recipe has any, calibrates, and writes the run folder.
+
+    A collective call. Temperatures and fusion are fitted on the inner folds' predictions; without inner folds
+    on those for the validation subjects, and then every file says so.
+    """
+    inner = None
+    if job.recipe.training.inner_folds:  # with as many threads, for equal sums on a resume
+        inner = out_of_fold(replace(job, threads=fitted.threads), place, progress)
+    if not place.is_first:
+        return
+    recipe, split = job.recipe, job.split
+    fusion = None if recipe.model.fusion is None else recipe.model.fusion.kind
+    windows, examples = (fitted.val, split.val) if inner is None else (inner.windows, inner.examples)
+    report = fit_calibration(
+        windows.outputs,
+        torch.from_numpy(targets(examples)[windows.example]),
+        fusion=fusion,
+        fold=None if inner is None else inner.fold,
+        heads=fitted.model.config.heads,
+    )
+    calibration = {**report.to_json(), "fitted_on": _fitted_on(examples, inner, recipe.training.inner_folds)}
+    metrics = {**_figures(job, fitted, report, inner), **_course(job, fitted)}
     save_checkpoint(
         job.out,
         weights=fitted.model.state_dict(),
         recipe=recipe,
         contract=job.prepared.contract,
-        calibration=calibration.to_json(),
+        calibration=calibration,
         metrics=metrics,
-        card=model_card(recipe, job.prepared.contract, metrics, calibration.to_json()),
+        card=model_card(recipe, job.prepared.contract, metrics, calibration),
     )
+    with atomic_write(job.out / "reliability.png") as file:
+        curves = {head: (fit.before, fit.after) for head, fit in report.heads.items()}
+        how = "cross-fitted" if report.cross_fitted else "on the windows of the fit"
+        save_reliability(curves, file, f"{recipe.name}: calibration, {how}")
+
+
+def _fitted_on(examples: Sequence[Example], inner: OutOfFold | None, num_folds: int) -> dict[str, Any]:
+    num_subjects = len({example.subject for example in examples})
+    people = f"{num_subjects} subject{'s' if num_subjects > 1 else ''}"
+    if inner is None:
+        note = (
+            f"{len(examples)} validation intervals of {people}, on whom the best epoch was chosen as well; "
+            "the figures after calibration are of the same intervals, so they are optimistic"
+        )
+    else:
+        note = (
+            f"out-of-fold predictions for {len(examples)} training and validation intervals of "
+            f"{people}, each by one of {num_folds} further models that had not seen the "
+            "subject; the figures after calibration are cross-fitted: each fold under a fit on the others"
+        )
+    return {
+        "source": "validation" if inner is None else "out_of_fold",
+        "inner_folds": num_folds,
+        "num_intervals": len(examples),
+        "num_subjects": num_subjects,
+        "note": note,
+    }
+
+
+def _figures(job: Job, fitted: Fitted, report: CalibrationReport, inner: OutOfFold | None) -> dict[str, Any]:
+    """Figures of the model on the validation subjects; of the further models on everybody."""
+    chosen = "the best epoch was" if inner is not None else "the best epoch and the calibration were"
+    val = fitted.val.intervals(report.calibration, len(job.split.val))
+    figures: dict[str, Any] = {
+        "validation": _measure(job, fitted, val, job.split.val),
+        "validation_note": f"{chosen} chosen on these subjects",
+    }
+    if inner is not None:
+        windows = WindowOutputs(report.after, inner.windows.example)
+        intervals = windows.intervals(IDENTITY, len(inner.examples))
+        num_folds = job.recipe.training.inner_folds
+        figures["out_of_fold"] = _measure(job, fitted, intervals, inner.examples)
+        figures["out_of_fold_note"] = (
+            f"of {num_folds} further models, each trained without the subjects that it is measured on; "
+            "calibrated by the other folds"
+        )
+    return figures
+
+
+def _measure(
+    job: Job, fitted: Fitted, intervals: Intervals, examples: Sequence[Example]
+) -> Mapping[str, Any]:
+    heads, classes = fitted.model.config.heads, job.recipe.data.classes
+    measured = measure_heads(intervals, examples, classes, heads)
+    return {head: metrics.to_json() for head, metrics in measured.items()}
+
+
+def _course(job: Job, fitted: Fitted) -> dict[str, Any]:
+    """How training went, and with whom."""
+    return {
+        "num_epochs": len(fitted.history),
+        "best_epoch": fitted.best_epoch + 1,
+        "num_train": len(job.split.train),
+        "num_val": len(job.split.val),
+        "seconds": round(fitted.seconds, 1),
+        "threads": fitted.threads,
+        "used": job.split.used(),
+        "history": fitted.history,
+    }

@@ -1,127 +1,153 @@
 """The training loop of one process: epochs, validation, the best weights, the state for a resume.
 
-Alone it trains by itself; among several processes (see `ray_train`) gradients are averaged by DDP, each
-process validates its share, all see the same figures and so decide the same, and rank 0 writes.
+Alone it trains by itself; among several processes (see `ray_train`) all compute parts of one batch, each
+validates its share, all see the same figures and so decide the same, and the first one writes.
 """
 
 from __future__ import annotations
 
-import math
 import time
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
-import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from cache.reader import StoreReader
-from videofer.data.crops import CropCache
-from videofer.data.dataset import SampleDataset
 from videofer.data.examples import Example
 from videofer.evaluation.calibration import IDENTITY
 from videofer.evaluation.metrics import measure
 from videofer.evaluation.predict import WindowOutputs, run_windows, targets
-from videofer.models.model import EmotionModel
-from videofer.recipe import Recipe, TrainingRecipe
-from videofer.training.progress import Progress
-from videofer.training.runner import Place, Runner
-from videofer.training.split import Prepared, Split
+from videofer.recipe import TrainingRecipe
+from videofer.training.curves import save_curves, save_history
+from videofer.training.environment import device_name, record_environment
+from videofer.training.job import Fitted, Job
+from videofer.training.log import LOGGER, log_to_file
+from videofer.training.place import Place
+from videofer.training.progress import Progress, line
+from videofer.training.runner import Runner
+from videofer.training.samples import Samples, make_samples
 from videofer.training.state import State, load_state, save_state
 from videofer.training.threads import use_threads
+from videofer.training.trackers import Trackers
 
-
-@dataclass(frozen=True, kw_only=True)
-class Job:
-    """What is to be trained, the same for every process. Picklable."""
-
-    recipe: Recipe
-    store: Path
-    out: Path
-    prepared: Prepared
-    resume: bool
-
-    @property
-    def split(self) -> Split:
-        """The labelled intervals."""
-        return self.prepared.split
-
-
-@dataclass(frozen=True, kw_only=True)
-class Fitted:
-    """What training leaves in every process."""
-
-    model: EmotionModel  # with the weights of the best epoch, in eval mode
-    history: list[dict[str, float]]  # figures of each epoch
-    best_epoch: int  # counts from 0
-    seconds: float
-    threads: int  # of each process
-    val: WindowOutputs  # the best epoch's outputs on the validation windows
+_CURVES_SECONDS = 60.0  # at least, between drawings of the curves
+_MUCH_WAITING = 0.3
 
 
 def fit(job: Job, place: Place, progress: Progress) -> Fitted:
     """Trains to the end of the recipe, or until the figure that the recipe watches has stopped improving.
 
-    `progress` is called in rank 0 only. TrainingError where the loss is no number any more.
+    A collective call. `progress` is called in the first process only. TrainingError where the loss is no
+    number any more.
     """
-    identity: dict[str, Any] = {
-        "recipe": job.recipe,
-        "fingerprint": job.split.fingerprint(),
-        "num_processes": place.num_processes,
-    }
-    state = load_state(job.out, **identity) if job.resume else None
-    state = state or State()
-    train_set, val_set = _make_datasets(job, place)
-    runner = Runner(job.recipe, job.split, place, train_set, state)
-    with use_threads(state.threads):
-        return _fit(job, place, progress, runner, val_set, identity)
+    with log_to_file(job.out, place):
+        identity = {"recipe": job.recipe, "fingerprint": job.split.fingerprint()}
+        state = (load_state(job.out, **identity) if job.resume else None) or State()  # type: ignore[arg-type]
+        before = state.num_processes
+        samples = make_samples(job, place)
+        runner = Runner(job, place, samples, state)
+        if state.has_begun:
+            LOGGER.info(f"going on after {state.epoch} epochs and {state.batch} batches")
+            if before != place.num_processes:
+                LOGGER.info(f"begun with {before} processes, now {place.num_processes}: equal up to rounding")
+        with use_threads(state.threads):
+            return _Fit(job, place, progress, samples, runner).run()
 
 
-def _fit(
-    job: Job,
-    place: Place,
-    progress: Progress,
-    runner: Runner,
-    val_set: SampleDataset,
-    identity: dict[str, Any],
-) -> Fitted:
-    recipe, settings, state = job.recipe, job.recipe.training, runner.state
-    writer = _make_writer(job.out, state.epoch) if place.rank == 0 else None  # of TensorBoard
+class _Fit:
+    """A run in progress."""
 
-    while state.epoch < settings.epochs and not _is_over(state.history, settings):
-        began = time.monotonic()
-        figures = runner.train_epoch(progress)
-        runner.share_buffers()
-        windows = _validate(runner.model, val_set, place, settings.loader_workers)
-        figures |= val_figures(windows, job.split.val, recipe.data.classes)
-        is_best = not state.history or _rank_of(figures, settings) > max(
-            _rank_of(past, settings) for past in state.history
+    def __init__(self, job: Job, place: Place, progress: Progress, samples: Samples, runner: Runner) -> None:
+        self.job, self.place, self.progress = job, place, progress
+        self.samples, self.runner, self.state = samples, runner, runner.state
+        self.settings = job.recipe.training
+        self.curves_at = time.monotonic()  # when they were drawn last
+
+    def run(self) -> Fitted:
+        state, answer = self.state, self.runner.learner.answer
+        trackers = None
+        if self.place.is_first:
+            self._say_what_begins()
+            record_environment(self.job.out, self.place, self.job.command, state.threads)
+            trackers = Trackers(self.job.out, self.job.recipe, state.epoch, self.job.wandb)
+        try:
+            while state.epoch < self.settings.epochs and not is_over(state.history, self.settings):
+                self._run_epoch(trackers)
+        finally:
+            if trackers is not None:
+                trackers.close()
+        best = best_epoch(state.history, self.settings)
+        if self.place.is_first:
+            self._draw_curves(best)
+            LOGGER.info(f"epoch {best + 1} of {len(state.history)} is the best by {self.settings.monitor}")
+        answer.load_state_dict(state.best)
+        return Fitted(
+            model=answer.eval(),
+            history=state.history,
+            best_epoch=best,
+            seconds=state.seconds,
+            threads=state.threads,
+            val=self._validate(),
         )
+
+    def _run_epoch(self, trackers: Trackers | None) -> None:
+        state, runner = self.state, self.runner
+        figures = runner.train_epoch(self.progress, self._save)
+        began = time.monotonic()
+        figures |= val_figures(self._validate(), self.job.split.val, self.job.recipe.data.classes)
+        is_best = all(
+            rank_of(figures, self.settings) > rank_of(past, self.settings) for past in state.history
+        )
+        if is_best:
+            state.best = _copy(runner.learner.answer)
         state.history.append(figures)
-        state.epoch += 1
-        state.seconds += time.monotonic() - began
-        if writer is not None:
-            runner.export(state, is_best)
-            save_state(job.out, state, **identity)
-            for name, value in figures.items():
-                writer.add_scalar(name, value, state.epoch)
-            writer.flush()
-            progress(runner.event(state, figures, is_best))
-    if writer is not None:
-        writer.close()
-    if place.num_processes > 1:  # only rank 0 has kept the best weights
-        runner.model.load_state_dict(_broadcast(state.best if place.rank == 0 else None))
-    else:
-        runner.model.load_state_dict(state.best)
-    windows = _validate(runner.model, val_set, place, settings.loader_workers)
-    return Fitted(
-        model=runner.model.eval(),
-        history=state.history,
-        best_epoch=_best_epoch(state.history, settings),
-        seconds=state.seconds,
-        threads=state.threads,
-        val=windows,
-    )
+        runner.end_epoch(state.epoch_seconds + time.monotonic() - began)
+        if trackers is None:
+            return
+        self._save()
+        trackers.log(figures, state.epoch)
+        event = runner.event(figures, is_best)
+        LOGGER.debug(line(event))
+        self.progress(event)
+        save_history(self.job.out, state.history)
+        if time.monotonic() - self.curves_at > _CURVES_SECONDS:
+            self._draw_curves(best_epoch(state.history, self.settings))
+        if len(state.history) == 1 and figures["train/waiting_share"] > _MUCH_WAITING:
+            LOGGER.info(
+                f"the steps waited {figures['train/waiting_share']:.0%} of the time for their samples: "
+                "more training.loader_workers may help, or data.cache_crops"
+            )
+
+    def _save(self) -> None:
+        self.state.learner = self.runner.learner.state_dict()
+        save_state(self.job.out, self.state, recipe=self.job.recipe, fingerprint=self.job.split.fingerprint())
+
+    def _validate(self) -> WindowOutputs:
+        return run_windows(
+            self.runner.learner.answer,
+            self.samples.val,
+            self.place.device,
+            rank=self.place.rank,
+            num_processes=self.place.num_processes,
+            loader_workers=self.settings.loader_workers,
+        )
+
+    def _draw_curves(self, best: int) -> None:
+        chance = 1 / len(self.job.recipe.data.classes)
+        save_curves(self.job.out, self.state.history, best, title=self.job.recipe.name, chance=chance)
+        self.curves_at = time.monotonic()
+
+    def _say_what_begins(self) -> None:
+        place, learner, split = self.place, self.runner.learner, self.job.split
+        num_parameters = sum(parameter.numel() for parameter in learner.parameters)
+        precision = "float32" if learner.dtype is None else str(learner.dtype).removeprefix("torch.")
+        LOGGER.info(
+            f"{num_parameters:,} parameters, {len(split.train)} training and {len(split.val)} validation "
+            f"intervals; {place.num_processes} x {device_name(place.device)}, {self.state.threads} threads, "
+            f"{precision}"
+        )
+        if self.settings.balanced_sampling:
+            classes = self.job.recipe.data.classes
+            times = self.samples.sampler.repeats()
+            shown = ", ".join(f"{classes[place]} {count:.2g}" for place, count in times.items())
+            LOGGER.info(f"balanced sampling: an epoch shows each interval of a class so often: {shown}")
 
 
 def val_figures(windows: WindowOutputs, val: list[Example], classes: list[str]) -> dict[str, float]:
@@ -131,71 +157,24 @@ def val_figures(windows: WindowOutputs, val: list[Example], classes: list[str]) 
     return {"val/loss": metrics.nll, "val/war": metrics.war, "val/uar": metrics.uar}
 
 
-def _make_datasets(job: Job, place: Place) -> tuple[SampleDataset, SampleDataset]:
-    recipe, split = job.recipe, job.split
-    spec, settings = recipe.sample_spec(), recipe.training
-    reader = StoreReader(job.store)
-    cache = None
-    if recipe.data.cache_crops and spec.use_face:
-        max_bytes = int(recipe.data.max_cache_gib * 2**30 / place.num_processes)
-        cache = CropCache(reader, spec.input_size, max_bytes=max_bytes)
-        cache.fill([*split.val, *split.train])
-    # Where an epoch has more samples than there are intervals, each of them is another random window.
-    windows = math.ceil((settings.samples_per_epoch or 1) / len(split.train))
-    train_set = SampleDataset(
-        reader,
-        split.train,
-        spec,
-        training=True,
-        windows=windows,
-        augment=settings.augment,
-        seed=settings.seed,
-        cache=cache,
-    )
-    val_set = SampleDataset(
-        reader, split.val, spec, training=False, windows=recipe.data.eval_windows, cache=cache
-    )
-    return train_set, val_set
-
-
-def _validate(
-    model: EmotionModel, val_set: SampleDataset, place: Place, loader_workers: int
-) -> WindowOutputs:
-    return run_windows(
-        model,
-        val_set,
-        place.device,
-        rank=place.rank,
-        num_processes=place.num_processes,
-        loader_workers=loader_workers,
-    )
-
-
-def _make_writer(out: Path, epoch: int) -> Any:
-    from torch.utils.tensorboard import SummaryWriter
-
-    return SummaryWriter(str(out / "tensorboard"), purge_step=epoch + 1 if epoch else None)  # type: ignore[no-untyped-call]
-
-
-def _rank_of(figures: dict[str, float], settings: TrainingRecipe) -> tuple[float, float]:
+def rank_of(figures: dict[str, float], settings: TrainingRecipe) -> tuple[float, float]:
     """Larger is better. On a few dozen validation intervals equal recalls are common: the loss decides."""
     if settings.monitor == "val_loss":
         return -figures["val/loss"], figures["val/uar"]
     return figures["val/uar"], -figures["val/loss"]
 
 
-def _best_epoch(history: list[dict[str, float]], settings: TrainingRecipe) -> int:
-    return max(range(len(history)), key=lambda epoch: (_rank_of(history[epoch], settings), -epoch))
+def best_epoch(history: list[dict[str, float]], settings: TrainingRecipe) -> int:
+    """Counts from 0; the first of equal ones."""
+    return max(range(len(history)), key=lambda epoch: (rank_of(history[epoch], settings), -epoch))
 
 
-def _is_over(history: list[dict[str, float]], settings: TrainingRecipe) -> bool:
+def is_over(history: list[dict[str, float]], settings: TrainingRecipe) -> bool:
+    """Whether the last `training.patience` epochs brought no better one."""
     if settings.patience is None or not history:
         return False
-    return len(history) - 1 - _best_epoch(history, settings) >= settings.patience
+    return len(history) - 1 - best_epoch(history, settings) >= settings.patience
 
 
-def _broadcast(weights: dict[str, Tensor] | None) -> dict[str, Tensor]:
-    box: list[Any] = [weights]
-    torch.distributed.broadcast_object_list(box, src=0)
-    received: dict[str, Tensor] = box[0]
-    return received
+def _copy(model: nn.Module) -> dict[str, Tensor]:
+    return {name: tensor.detach().cpu().clone() for name, tensor in model.state_dict().items()}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from contextlib import AbstractContextManager, nullcontext
+from typing import Any
 
 import torch
 from torch import nn
@@ -11,19 +12,27 @@ from torch import nn
 from videofer.recipe import TrainingRecipe
 from videofer.training.split import TrainingError
 
+_FUSED_DEVICES = ("cpu", "cuda")
+
 
 def make_optimizer(model: nn.Module, recipe: TrainingRecipe) -> torch.optim.Optimizer:
-    """Weights decay; biases, normalisations and single numbers do not."""
-    decaying = [p for p in model.parameters() if p.requires_grad and p.ndim > 1]
-    others = [p for p in model.parameters() if p.requires_grad and p.ndim <= 1]
-    groups = [
-        {"params": decaying, "weight_decay": recipe.weight_decay},
-        {"params": others, "weight_decay": 0.0},
-    ]
+    """Weights decay; biases, normalisations and single numbers do so with `decay_all` only.
+
+    The optimisers of torch as they are: adam adds the decay to the gradient, adamw takes it off the weight.
+    """
+    parameters = [p for p in model.parameters() if p.requires_grad]
+    decaying = [p for p in parameters if recipe.decay_all or p.ndim > 1]
+    others = [p for p in parameters if not (recipe.decay_all or p.ndim > 1)]
+    groups: list[dict[str, Any]] = [{"params": decaying, "weight_decay": recipe.weight_decay}]
+    if others:
+        groups.append({"params": others, "weight_decay": 0.0})
+    fused = all(p.device.type in _FUSED_DEVICES for p in parameters)
     if recipe.optimizer == "adamw":
-        return torch.optim.AdamW(groups, lr=recipe.lr, fused=True)
+        return torch.optim.AdamW(groups, lr=recipe.lr, fused=fused)
+    if recipe.optimizer == "adam":
+        return torch.optim.Adam(groups, lr=recipe.lr, fused=fused)
     return torch.optim.SGD(
-        groups, lr=recipe.lr, momentum=recipe.momentum, nesterov=recipe.momentum > 0, fused=True
+        groups, lr=recipe.lr, momentum=recipe.momentum, nesterov=recipe.nesterov, fused=fused
     )
 
 

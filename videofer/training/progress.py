@@ -32,6 +32,7 @@ class Event:
     val_war: float | None = None
     val_uar: float | None = None
     is_best: bool = False
+    part: str = ""  # of a longer work: "inner fold 2 of 5"
 
     @property
     def ends_epoch(self) -> bool:
@@ -44,7 +45,8 @@ Progress = Callable[[Event], None]
 def line(event: Event) -> str:
     """One line without a newline: epoch, loss, validation figures, speed, time left."""
     width = len(str(event.num_epochs))
-    parts = [f"epoch {event.epoch + 1:{width}d}/{event.num_epochs}"]
+    parts = [event.part] if event.part else []
+    parts.append(f"epoch {event.epoch + 1:{width}d}/{event.num_epochs}")
     if not event.ends_epoch:
         parts.append(f"{event.samples_done / max(event.samples_in_epoch, 1):4.0%}")
     parts.append(f"loss {event.train_loss:.3f}")
@@ -82,13 +84,13 @@ def parse(text: str) -> Event:
 
 
 @contextmanager
-def follow(path: Path, progress: Progress) -> Iterator[None]:
-    """While the block runs, passes each event appended to `path` to `progress`, from a thread of its own."""
-    path.unlink(missing_ok=True)
+def follow(path: Path, take: Callable[[str], None]) -> Iterator[None]:
+    """While the block runs, passes each line appended to `path` to `take`, from a thread of its own."""
+    position = path.stat().st_size if path.exists() else 0
     stop = threading.Event()
 
     def tail() -> None:
-        position = 0
+        nonlocal position
         while True:
             last_look = stop.is_set()  # looked at before reading, so that what came before the stop is read
             if path.exists():
@@ -97,12 +99,12 @@ def follow(path: Path, progress: Progress) -> Iterator[None]:
                     complete, newline, _ = file.read().rpartition(b"\n")
                 position += len(complete) + len(newline)
                 for text in complete.decode("utf-8").splitlines():
-                    progress(parse(text))
+                    take(text)
             if last_look:
                 return
             stop.wait(_POLL_SECONDS)
 
-    thread = threading.Thread(target=tail, name="training-progress", daemon=True)
+    thread = threading.Thread(target=tail, name=f"follow-{path.name}", daemon=True)
     thread.start()
     try:
         yield

@@ -1,58 +1,84 @@
-"""Training in several processes through Ray Train: DDP, by gloo on CPUs and NCCL on GPUs.
+"""Training in several processes through Ray Train: gloo on CPUs, NCCL on GPUs.
 
 Each worker reads the store itself. Rank 0 writes the run folder, which must be on a file system that driver
-and workers share; the driver follows the progress there.
+and workers share; the driver follows progress and log there. When a worker dies all of them are started again
+and go on from the last state.
 """
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import shutil
+import socket
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
-from videofer.training.loop import Job, fit
-from videofer.training.progress import Event, Progress, append, follow, silent
-from videofer.training.runner import Place
+from cache.errors import UserError
+from videofer.training.environment import usable_cores
+from videofer.training.job import Job
+from videofer.training.log import LOGGER, log_path, repeat
+from videofer.training.loop import fit
+from videofer.training.place import Place
+from videofer.training.progress import Event, Progress, append, follow, parse, silent
 from videofer.training.split import TrainingError
 from videofer.training.state import STATE_DIR
 
 _EVENTS = "events.jsonl"
+_REFUSAL = "refusal.json"
+_KNOCK_SECONDS = 10.0
+_MAX_FAILURES = 3  # of workers, after each of which all go on from the last state
 
 
-def fit_with_ray(job: Job, workers: int, progress: Progress) -> None:
-    """Trains in `workers` processes and leaves the finished run folder."""
+def fit_with_ray(job: Job, workers: int, progress: Progress, address: str | None) -> None:
+    """Trains in `workers` processes and leaves the finished run folder. address: see `train`."""
     os.environ.setdefault("RAY_TRAIN_V2_ENABLED", "1")  # read when ray.train is imported
-    import torch
-    from ray.train import RunConfig, ScalingConfig
+    from ray.train import FailureConfig, RunConfig, ScalingConfig
     from ray.train.torch import TorchConfig, TorchTrainer
 
-    use_gpu = torch.cuda.device_count() >= workers
-    cores = _usable_cores()
     state_dir = job.out / STATE_DIR
     state_dir.mkdir(parents=True, exist_ok=True)
-    storage = state_dir / "ray"
-    with _ray(), follow(state_dir / _EVENTS, progress):
+    storage, events = state_dir / "ray", state_dir / _EVENTS
+    for left_over in (events, state_dir / _REFUSAL):
+        left_over.unlink(missing_ok=True)
+    # Restarted workers find the state of those before; the caller has seen to it that no other one is there.
+    job = replace(job, resume=True)
+
+    def tell(text: str) -> None:
+        progress(parse(text))
+
+    with _ray(address), follow(events, tell), follow(log_path(job.out, 0), repeat):
+        use_gpu = _num_gpus() >= workers
         trainer = TorchTrainer(
             _worker,
-            train_loop_config={"job": job, "threads": max(cores // workers, 1), "use_gpu": use_gpu},
+            train_loop_config={"job": job, "use_gpu": use_gpu},
             scaling_config=ScalingConfig(num_workers=workers, use_gpu=use_gpu),
-            run_config=RunConfig(name="run", storage_path=str(storage)),
+            run_config=RunConfig(
+                name="run",
+                storage_path=str(storage),
+                failure_config=FailureConfig(max_failures=_MAX_FAILURES),
+            ),
             torch_config=TorchConfig(backend="nccl" if use_gpu else "gloo"),
         )
         try:
             trainer.fit()
         except Exception as error:
-            raise _first_cause(error) from error
+            raise _refusal(state_dir) or _failure(error) from error
         finally:
             shutil.rmtree(storage, ignore_errors=True)
-    (state_dir / _EVENTS).unlink(missing_ok=True)
+    refusal = _refusal(state_dir)
+    if refusal is not None:
+        raise refusal
+    events.unlink(missing_ok=True)
 
 
 def _worker(config: dict[str, Any]) -> None:
-    """What each process runs."""
+    """What each process runs. It may be run again after a failure of any of them."""
     import ray.train
     import ray.train.torch
     import torch
@@ -60,26 +86,59 @@ def _worker(config: dict[str, Any]) -> None:
     from videofer.training.finish import finish
 
     job: Job = config["job"]
+    state_dir = job.out / STATE_DIR
+    if (state_dir / _REFUSAL).exists():  # the error was no accident: another try would end with it as well
+        return
     context = ray.train.get_context()
-    torch.set_num_threads(config["threads"])
     place = Place(
         rank=context.get_world_rank(),
         num_processes=context.get_world_size(),
         device=ray.train.torch.get_device() if config["use_gpu"] else torch.device("cpu"),
     )
-    events = job.out / STATE_DIR / _EVENTS
+    # The workers of a machine share its cores.
+    torch.set_num_threads(job.threads or max(usable_cores() // context.get_local_world_size(), 1))
 
     def tell(event: Event) -> None:
-        append(events, event)
+        append(state_dir / _EVENTS, event)
 
-    fitted = fit(job, place, tell if place.rank == 0 else silent)
-    if place.rank == 0:
-        finish(job, fitted)
+    progress = tell if place.is_first else silent
+    try:
+        finish(job, place, fit(job, place, progress), progress)
+    except TrainingError as error:  # in all processes at once: none waits for this one
+        _refuse(state_dir, error)
+    except (UserError, ValueError) as error:
+        _refuse(state_dir, error)
+        raise
+
+
+def _refuse(state_dir: Path, error: Exception) -> None:
+    """Notes an error that is the user's to mend, so that the workers are not started again for it."""
+    LOGGER.debug(traceback.format_exc())
+    (state_dir / _REFUSAL).write_text(json.dumps(str(error)), encoding="utf-8")
+
+
+def _refusal(state_dir: Path) -> TrainingError | None:
+    path = state_dir / _REFUSAL
+    if not path.exists():
+        return None
+    message = json.loads(path.read_text(encoding="utf-8"))
+    path.unlink()
+    return TrainingError(message)
+
+
+def _failure(error: Exception) -> TrainingError:
+    """Of workers that died again and again."""
+    failures = getattr(error, "worker_failures", None) or {}
+    causes = [failures[rank] for rank in sorted(failures)] or [error]
+    text = " ".join(str(causes[0]).split())[-300:]
+    return TrainingError(
+        f"training in several processes failed {_MAX_FAILURES + 1} times (go on with it by --resume): {text}"
+    )
 
 
 @contextmanager
-def _ray() -> Iterator[None]:
-    """A Ray of our own, unless the caller has one."""
+def _ray(address: str | None) -> Iterator[None]:
+    """A Ray of our own, or the cluster at `address`, unless the caller is connected to one."""
     import ray
 
     if ray.is_initialized():
@@ -87,31 +146,33 @@ def _ray() -> Iterator[None]:
         return
     # Threads that wait must sleep: where several processes share the cores, those that spin for each other
     # made a step of 0.03 s take 10 s.
-    environment = {"env_vars": {"OMP_WAIT_POLICY": "PASSIVE"}}
-    ray.init(
-        include_dashboard=False,
-        log_to_driver=False,
-        logging_level=logging.ERROR,
-        runtime_env=environment,
-    )
+    options: dict[str, Any] = {"runtime_env": {"env_vars": {"OMP_WAIT_POLICY": "PASSIVE"}}}
+    if address is None:
+        options["include_dashboard"] = False
+    else:
+        _knock(address)
+    try:
+        ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR, **options)
+    except (ConnectionError, ValueError, RuntimeError) as error:
+        raise TrainingError(f"no Ray cluster at {address}: {' '.join(str(error).split())[:200]}") from error
     try:
         yield
     finally:
         ray.shutdown()
 
 
-def _first_cause(error: Exception) -> Exception:
-    """The worker's own error where Ray wraps one."""
-    failures = getattr(error, "worker_failures", None) or {}
-    causes: list[BaseException] = [failures[rank] for rank in sorted(failures)] or [error]
-    for cause in causes:
-        inner: BaseException | None = cause
-        while inner is not None:
-            if isinstance(inner, ValueError):
-                return TrainingError(str(inner))
-            inner = getattr(inner, "cause", None) or inner.__cause__
-    return TrainingError(f"training in several processes failed: {' '.join(str(causes[0]).split())[-300:]}")
+def _knock(address: str) -> None:
+    """TrainingError where nobody answers at host:port. Ray itself would try for five minutes."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if not port.isdigit():  # "auto"
+        return
+    try:
+        socket.create_connection((host, int(port)), timeout=_KNOCK_SECONDS).close()
+    except (OSError, OverflowError) as error:
+        raise TrainingError(f"no Ray cluster at {address}: {error}") from None
 
 
-def _usable_cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+def _num_gpus() -> int:
+    import ray
+
+    return int(ray.cluster_resources().get("GPU", 0))  # type: ignore[no-untyped-call]

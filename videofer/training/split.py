@@ -15,8 +15,10 @@ from cache.errors import UserError
 from cache.store import Store
 from preprocessing.config_file import nearest
 from videofer.data.examples import Example, make_examples
+from videofer.datasets.manifest import soft_columns
 from videofer.evaluation.labels import load_labels
 from videofer.recipe import Recipe, TrainingRecipe
+from videofer.training.groups import linked_groups
 
 _NUM_DRAWS = 64
 
@@ -56,6 +58,7 @@ class Prepared:
     split: Split
     contract: Mapping[str, Any]  # of the store
     unused: list[str]  # a line for each row of the manifest that gives no example: its name and why
+    modalities: frozenset[str]  # of "face" and "body": the store has them of somebody who is trained on
 
 
 def prepare(recipe: Recipe, store: Path, manifest: Path | None) -> Prepared:
@@ -68,20 +71,42 @@ def prepare(recipe: Recipe, store: Path, manifest: Path | None) -> Prepared:
     opened = Store.open(store)
     table, unused = load_labels(opened, manifest, recipe.data.classes)
     refuse_leaks(table)
-    examples, skipped = make_examples(table, opened.videos(), recipe.data.classes)
+    videos = opened.videos()
+    examples, skipped = make_examples(table, videos, recipe.data.classes)
     split_of = table["split"].fillna("train").tolist()
     sides: dict[str, list[Example]] = {"train": [], "val": [], "test": []}
     for example in examples:
         sides[split_of[example.row]].append(example)
     if not sides["train"]:
-        counts = f"{len(table)} rows, {len(sides['test'])} usable ones in the test split"
-        raise TrainingError(f"{store}: no labelled interval to train on ({counts})")
+        why = _why_nothing(table, [*unused, *skipped], len(sides["test"]), recipe.data.classes)
+        raise TrainingError(f"{store}: no labelled interval to train on: {why}")
     if not sides["val"]:
         sides["train"], sides["val"] = carve_validation(sides["train"], recipe.training)
     elif recipe.training.val_subjects is not None:
         raise TrainingError("training.val_subjects is given, but the manifest has a split 'val' already")
     split = Split(train=sides["train"], val=sides["val"])
-    return Prepared(split=split, contract=opened.contract, unused=[*unused, *skipped])
+    persons = {(video.key, person.id): person for video in videos for person in video.persons}
+    trained = [persons[example.key, example.person_id] for example in split.train]
+    modalities = {"face": any(p.faces for p in trained), "body": any(p.bodies for p in trained)}
+    return Prepared(
+        split=split,
+        contract=opened.contract,
+        unused=[*unused, *skipped],
+        modalities=frozenset(name for name, is_there in modalities.items() if is_there),
+    )
+
+
+def _why_nothing(table: pd.DataFrame, unused: Sequence[str], num_test: int, classes: Sequence[str]) -> str:
+    labels = sorted(table["label"].dropna().unique())
+    if table.empty:
+        return f"no name of the manifest is a video of the store ({unused[0]})"
+    if not labels and not soft_columns(table):
+        return "the manifest has no labels; it needs a column 'label', or 'p_<class>' for soft ones"
+    if labels and not soft_columns(table) and not set(labels) & set(classes):
+        return f"the labels are {', '.join(labels[:5])}, but data.classes are {', '.join(classes)}"
+    if num_test:
+        return f"all {num_test} usable rows are in the split 'test'"
+    return f"no row can be used ({unused[0]})"
 
 
 def refuse_leaks(table: pd.DataFrame) -> None:
@@ -131,19 +156,11 @@ def carve_validation(
 
 def _groups(examples: Sequence[Example]) -> list[list[Example]]:
     """Examples that must stay on one side: connected by a common subject or video. Sorted by subject."""
-    from scipy.sparse import coo_array
-    from scipy.sparse.csgraph import connected_components
-
-    subjects = {name: place for place, name in enumerate(sorted({e.subject for e in examples}))}
-    keys = {name: len(subjects) + place for place, name in enumerate(sorted({e.key for e in examples}))}
-    ends = np.array([(subjects[e.subject], keys[e.key]) for e in examples])
-    size = len(subjects) + len(keys)
-    links = coo_array((np.ones(len(ends)), (ends[:, 0], ends[:, 1])), shape=(size, size))
-    _, component = connected_components(links, directed=False)
-    groups: dict[int, list[Example]] = {}
-    for example in sorted(examples, key=lambda e: (e.subject, e.row)):
-        groups.setdefault(int(component[subjects[example.subject]]), []).append(example)
-    return list(groups.values())
+    number = linked_groups([e.subject for e in examples], [e.key for e in examples])
+    groups: list[list[Example]] = [[] for _ in range(int(number.max()) + 1)]
+    for example, place in sorted(zip(examples, number, strict=True), key=lambda x: (x[0].subject, x[0].row)):
+        groups[place].append(example)
+    return groups
 
 
 def _named_groups(names: Sequence[Sequence[str]], wanted: Sequence[str]) -> set[int]:
@@ -162,15 +179,19 @@ def _named_groups(names: Sequence[Sequence[str]], wanted: Sequence[str]) -> set[
 
 
 def _draw_groups(groups: Sequence[Sequence[Example]], fraction: float, seed: int) -> set[int]:
-    """Of some random orders the one whose first groups come nearest to the fraction of every class."""
+    """Of some random orders the one whose first groups come nearest to the fraction of every class.
+
+    Where it can be had, the groups that are left have every class: it cannot be learned from the others.
+    """
     rng = np.random.default_rng(seed)
     counts = np.stack([np.sum([example.target for example in group], axis=0) for group in groups])
-    wanted = fraction * counts.sum(axis=0)  # (n,)
+    total = counts.sum(axis=0)  # (n,)
     best: tuple[float, list[int]] = (float("inf"), [])
     for _ in range(_NUM_DRAWS):
         order = rng.permutation(len(groups))
         held = counts[order].cumsum(axis=0)[:-1]  # at least one group, never all
-        distance = np.abs(held - wanted).sum(axis=1)
+        distance = np.abs(held - fraction * total).sum(axis=1)
+        distance += total.sum() * ((held >= total - 1e-6) & (total > 0)).sum(axis=1)
         if distance.min() < best[0] - 1e-6:
             best = (float(distance.min()), order[: int(distance.argmin()) + 1].tolist())
     return set(best[1])

@@ -1,7 +1,8 @@
 """The training state on disk, from which a killed run goes on as if nothing had happened.
 
-It is written whole after every epoch. There is no random state in it: every epoch seeds its generators from
-(seed, epoch, process), so an epoch does not depend on how the run came to it.
+It is written whole after every epoch, and within long epochs every `training.checkpoint_minutes`. There is no
+random state in it: every step seeds its generators from (seed, epoch, batch, process), and samples have seeds
+of their own, so a step does not depend on how the run came to it.
 """
 
 from __future__ import annotations
@@ -21,39 +22,46 @@ from videofer.recipe import Recipe
 from videofer.training.split import TrainingError
 
 STATE_DIR = "state"
-_VERSION = 1
+_VERSION = 2
 
 
 @dataclass
 class State:
-    """Where a run stands after `epoch` whole epochs."""
+    """Where a run stands: after `epoch` whole epochs and `batch` batches of the next one."""
 
     epoch: int = 0
-    step: int = 0  # optimiser steps so far
-    model: dict[str, torch.Tensor] = field(default_factory=dict)
-    optimizer: dict[str, Any] = field(default_factory=dict)
-    scaler: dict[str, Any] = field(default_factory=dict)
+    batch: int = 0
+    sums: dict[str, float] = field(default_factory=dict)  # of each figure, over the batches of this epoch
+    epoch_seconds: float = 0.0  # spent in this epoch so far ...
+    waiting_seconds: float = 0.0  # ... and of them waiting for batches
+    learner: dict[str, Any] = field(default_factory=dict)  # see `Learner.state_dict`
     best: dict[str, torch.Tensor] = field(default_factory=dict)  # weights of the best epoch
     history: list[dict[str, float]] = field(default_factory=list)  # figures of each epoch
-    threads: int = 0  # of the process, 0: not chosen yet; other sums come out with another number
-    seconds: float = 0.0  # spent in training, over all resumptions
+    num_processes: int = 1
+    threads: int = 0  # of each process, 0: not chosen yet; other sums come out with another number
+    seconds: float = 0.0  # spent in whole epochs, over all resumptions
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether anything has been trained yet."""
+        return self.epoch > 0 or self.batch > 0
 
 
-def save_state(out: Path, state: State, *, recipe: Recipe, fingerprint: str, num_processes: int) -> None:
+def save_state(out: Path, state: State, *, recipe: Recipe, fingerprint: str) -> None:
     """Replaces RUN/state/last.pt."""
     (out / STATE_DIR).mkdir(parents=True, exist_ok=True)
     buffer = io.BytesIO()
-    made_for = {"recipe": dump_yaml(recipe), "fingerprint": fingerprint, "num_processes": num_processes}
+    made_for = {"recipe": dump_yaml(recipe), "fingerprint": fingerprint}
     torch.save({"version": _VERSION, "made_for": made_for, **vars(state)}, buffer)
     with atomic_write(_path(out)) as file:
         file.write(buffer.getbuffer())
 
 
-def load_state(out: Path, *, recipe: Recipe, fingerprint: str, num_processes: int) -> State | None:
-    """The state of a run, None where it has not finished an epoch.
+def load_state(out: Path, *, recipe: Recipe, fingerprint: str) -> State | None:
+    """The state of a run, None where it has not saved any.
 
-    TrainingError where it was made by another recipe, other data, or another number of processes: to go on
-    would give a model that no single recipe describes.
+    TrainingError where it was made by another recipe or other data: to go on would give a model that no
+    single recipe describes.
     """
     path = _path(out)
     if not path.is_file():
@@ -65,7 +73,9 @@ def load_state(out: Path, *, recipe: Recipe, fingerprint: str, num_processes: in
         reason = " ".join(str(error).split())[:200]
         raise TrainingError(f"{path} cannot be read: {reason}") from None
     if version != _VERSION:
-        raise TrainingError(f"{path} is of version {version}, this program writes {_VERSION}")
+        raise TrainingError(
+            f"{path} is of version {version}, this program writes {_VERSION}: begin a new run"
+        )
     if made_for["recipe"] != dump_yaml(recipe):
         pairs = zip(made_for["recipe"].splitlines(), dump_yaml(recipe).splitlines(), strict=False)
         was, now = next(((a, b) for a, b in pairs if a != b), ("shorter or longer", "as given"))
@@ -74,10 +84,6 @@ def load_state(out: Path, *, recipe: Recipe, fingerprint: str, num_processes: in
         )
     if made_for["fingerprint"] != fingerprint:
         raise TrainingError(f"cannot resume {out}: the labelled intervals in store or manifest have changed")
-    if made_for["num_processes"] != num_processes:
-        raise TrainingError(
-            f"cannot resume {out}: it was begun with {made_for['num_processes']} workers, not {num_processes}"
-        )
     return State(**values)
 
 
@@ -86,9 +92,10 @@ def has_state(out: Path) -> bool:
     return _path(out).is_file()
 
 
-def seed_epoch(seed: int, epoch: int, rank: int) -> None:
-    """Seeds torch for one epoch in one process; the data set seeds itself."""
-    torch.manual_seed(int(np.random.SeedSequence([seed, epoch, rank]).generate_state(1, np.uint32)[0]))
+def seed_step(seed: int, epoch: int, batch: int, rank: int) -> None:
+    """Seeds torch for one step of one process; the data set and the samples seed themselves."""
+    seeds = np.random.SeedSequence([seed, epoch, batch, rank]).generate_state(1, np.uint32)
+    torch.manual_seed(int(seeds[0]))
 
 
 def _path(out: Path) -> Path:

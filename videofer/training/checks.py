@@ -1,0 +1,80 @@
+"""What cannot be trained, said in one line before anything is begun."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from preprocessing.skeletons.layouts import LAYOUTS
+from videofer.data.examples import Example
+from videofer.recipe import Recipe
+from videofer.training.inner import check_inner_folds
+from videofer.training.split import Prepared, TrainingError
+
+
+def check_recipe(recipe: Recipe, workers: int) -> None:
+    """TrainingError where the recipe contradicts itself or the number of processes."""
+    settings = recipe.training
+    if workers < 0:
+        raise TrainingError(f"workers must be at least 0, not {workers}")
+    if settings.batch_size < workers:
+        raise TrainingError(
+            f"training.batch_size is {settings.batch_size}, of all processes together: {workers} workers "
+            f"need at least {workers}"
+        )
+    if settings.pretrained_trunk is not None and recipe.model.face is None:
+        raise TrainingError("training.pretrained_trunk is given, but the recipe has no model.face")
+    if settings.nesterov and (settings.optimizer != "sgd" or settings.momentum == 0):
+        raise TrainingError("training.nesterov needs the optimizer sgd and a momentum above 0")
+
+
+def check_data(prepared: Prepared, recipe: Recipe, where: str) -> None:
+    """TrainingError where the labelled intervals cannot teach what the recipe wants. where: the store."""
+    _check_modalities(prepared, recipe, where)
+    _check_classes(prepared.split.train, prepared.split.val, recipe.data.classes)
+    check_inner_folds(prepared.split, recipe)
+
+
+def _check_modalities(prepared: Prepared, recipe: Recipe, where: str) -> None:
+    skeleton = prepared.contract["skeleton"]
+    if recipe.model.face is not None and "face" not in prepared.modalities:
+        raise TrainingError(
+            f"the recipe has model.face, but {where} has no face of anybody who is trained on: preprocess "
+            "with a face detector, or set model.face and model.fusion to null"
+        )
+    body = recipe.model.body
+    if body is None:
+        return
+    if skeleton == "none" or "body" not in prepared.modalities:
+        raise TrainingError(
+            f"the recipe has model.body, but {where} has no skeleton of anybody who is trained on: "
+            "preprocess with --pose, or set model.body and model.fusion to null"
+        )
+    num_joints = LAYOUTS[skeleton].num_joints if skeleton in LAYOUTS else body.num_joints
+    if num_joints != body.num_joints:
+        raise TrainingError(
+            f"model.body.num_joints is {body.num_joints}, but the skeletons of {where} ({skeleton}) have "
+            f"{num_joints} joints"
+        )
+    if skeleton not in LAYOUTS and recipe.training.augment.flip > 0:
+        raise TrainingError(
+            f"training.augment.flip is {recipe.training.augment.flip:g}, but how skeletons {skeleton!r} are "
+            "mirrored is not known: set it to 0"
+        )
+
+
+def _check_classes(train: Sequence[Example], val: Sequence[Example], classes: Sequence[str]) -> None:
+    mass = np.sum([example.target for example in train], axis=0)
+    for name, shown, place in zip(classes, mass, range(len(classes)), strict=True):
+        if shown > 0:
+            continue
+        num_val = sum(example.label == place for example in val)
+        if num_val:
+            raise TrainingError(
+                f"all {num_val} intervals of the class {name!r} are of validation subjects: choose others by "
+                "training.val_subjects or the manifest's split, or remove the class from data.classes"
+            )
+        raise TrainingError(
+            f"the class {name!r} has no training sample: remove it from data.classes, or label some"
+        )
