@@ -2,6 +2,7 @@
 # make test    all tests
 # make lint    ruff and mypy
 # make bench   speed, side by side in one run
+# make bench-train   speed of training and timelines, on a GPU where there is one
 # make lock    requirements.lock anew from pyproject.toml
 # make setup   only make .venv; the others do it by themselves when it is missing or stale
 
@@ -12,7 +13,7 @@ STAMP  := $(VENV)/.installed
 DEMO_OUT  ?= demo
 DEMO_ARGS ?=
 
-.PHONY: setup demo test lint bench lock clean
+.PHONY: setup demo test lint bench bench-train lock clean
 .DELETE_ON_ERROR:
 
 setup: $(STAMP)
@@ -39,6 +40,9 @@ lint: $(STAMP)
 bench: $(STAMP)
 	$(BIN)/python tools/bench.py
 	$(BIN)/python tools/bench_store.py
+
+bench-train: $(STAMP)
+	$(BIN)/python tools/bench_train.py
 
 lock:
 	tools/lock.sh $(PYTHON)

@@ -16,6 +16,7 @@ from preprocessing.decode import AnyDecoder, decoder_for
 from preprocessing.decode.limits import Limits
 from preprocessing.engines import Engines
 from preprocessing.probe import probe
+from preprocessing.skeletons.layouts import LAYOUTS
 from preprocessing.spec import PreprocessSpec
 from preprocessing.tracking.bodies import BodyFollower, BodyRows
 from preprocessing.tracking.faces import FaceFollower, FaceRows
@@ -139,9 +140,13 @@ class _Run:
         self.source, self.spec, self.engines, self.segment, self.facts = source, spec, engines, segment, facts
         self.decoder, self.beat = decoder, beat
         detector = engines.faces_for(source)
-        self.joiner = PersonJoiner(detector.sure_score if detector else 0.0)
-        self.faces = FaceFollower(spec, detector, facts.width, facts.height) if detector else None
         skeletons = engines.skeletons_for(source)
+        if skeletons and skeletons.layout != spec.skeleton:
+            raise InputError(
+                "skeletons", f"its joints are {skeletons.layout}, those of this store are {spec.skeleton}"
+            )
+        self.joiner = PersonJoiner(detector.sure_score if detector else 0.0, LAYOUTS[spec.skeleton].head)
+        self.faces = FaceFollower(spec, detector, facts.width, facts.height) if detector else None
         self.bodies = BodyFollower(spec, skeletons) if skeletons else None
         self.layout = skeletons.layout if skeletons else ""
         self.pts: list[int] = []

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from preprocessing.skeletons.layouts import COCO17, LAYOUTS
 
 ALIGNMENT = "eyes-nose-similarity/1"  # name and version of the crop template; see preprocessing.align
 
@@ -17,6 +19,7 @@ class PreprocessSpec(BaseModel):
     decoder: Literal["pyav", "decord"] = "pyav"
     faces: Literal["auto", "yunet", "mtcnn", "precropped"] = "auto"
     pose: str = "none"  # none | sidecar | onnx:POSE[,PERSON]
+    skeleton: str = COCO17.name  # joint layout of all skeletons in the store
 
     max_fps: float = Field(30.0, gt=0)  # a faster video is thinned out to at most this rate
     crop_size: int = Field(112, ge=32, le=512)  # pixels
@@ -47,12 +50,27 @@ class PreprocessSpec(BaseModel):
             return value
         raise ValueError(f"'{value}' is not one of none, sidecar, onnx:POSE[,PERSON]")
 
+    @field_validator("skeleton")
+    @classmethod
+    def _known_skeleton(cls, value: str) -> str:
+        if value in LAYOUTS:
+            return value
+        raise ValueError(f"'{value}' is not one of {', '.join(LAYOUTS)}")
+
+    @model_validator(mode="after")
+    def _skeleton_can_be_had(self) -> PreprocessSpec:
+        if self.skeleton != COCO17.name and self.pose != "sidecar":
+            raise ValueError(
+                f"skeleton {self.skeleton} comes from keypoint files: it needs pose sidecar, not {self.pose}"
+            )
+        return self
+
     def contract(self) -> dict[str, Any]:
         """The part that a model and its input must agree on."""
         return {
             "crop_size": self.crop_size,
             "alignment": ALIGNMENT if self.faces != "precropped" else "precropped",
             "colour": "rgb",
-            "skeleton": "none" if self.pose == "none" else "coco17",
+            "skeleton": "none" if self.pose == "none" else self.skeleton,
             "max_fps": self.max_fps,
         }

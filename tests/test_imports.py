@@ -13,8 +13,9 @@ ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = ("cache", "preprocessing", "videofer")
 TIERS = [
     {"emotions", "models", "resources", "synthetic"},
-    {"datasets", "data", "evaluation", "recipe", "checkpoint"},
+    {"datasets", "data", "evaluation", "recipe", "checkpoint", "export"},
     {"training"},
+    {"experiments"},
     {"timeline"},
     {"cli", "demo"},
 ]

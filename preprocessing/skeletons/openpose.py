@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from preprocessing.skeletons.layouts import COCO17_FROM_BODY25, COCO17_FROM_OPENPOSE18, NUM_JOINTS
+from preprocessing.skeletons.layouts import COCO17, COCO17_FROM_BODY25, COCO17_FROM_OPENPOSE18
 from preprocessing.types import InputError
 
 SUFFIX = "_keypoints.json"
@@ -38,7 +38,7 @@ def load_openpose(folder: Path, *, gaps: bool = True) -> np.ndarray:
         )
     frames = {number: _read(path) for number, path in files.items()}
     num_slots = max(len(people) for people in frames.values())
-    keypoints = np.zeros((num_rows, num_slots, NUM_JOINTS, 3), np.float32)
+    keypoints = np.zeros((num_rows, num_slots, COCO17.num_joints, 3), np.float32)
     for number, people in frames.items():
         keypoints[number, : len(people)] = people
     return keypoints
@@ -61,7 +61,7 @@ def _read(path: Path) -> np.ndarray:
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         reason = f"no {error}" if isinstance(error, KeyError) else str(error)
         raise InputError("skeletons", f"{path.name} is not OpenPose output: {reason}") from error
-    bodies = np.zeros((len(people), NUM_JOINTS, 3), np.float32)
+    bodies = np.zeros((len(people), COCO17.num_joints, 3), np.float32)
     for row, numbers in enumerate(people):
         if numbers.ndim != 1 or len(numbers) not in ORDER_BY_LENGTH:
             raise InputError(

@@ -1,8 +1,9 @@
 """Keypoints beside a video: an .npz file or a folder of OpenPose JSON, and the engine that serves them.
 
-The .npz holds `keypoints` (T, P, 17, 3) float (x and y in upright source pixels, score in [0, 1]; NaN or
+The .npz holds `keypoints` (T, P, J, 3) float (x and y in upright source pixels, score in [0, 1]; NaN or
 score 0 where nothing is seen), and may hold `t_seconds` (T,) media time (absent: row i is decoded frame i),
-`layout`, `size_wh` (2,) of the picture the coordinates refer to, and `fps`.
+`layout` (absent: coco17), `joints` (J,) names to be checked against the layout's, `size_wh` (2,) of the
+picture the coordinates refer to, and `fps`.
 """
 
 from __future__ import annotations
@@ -14,7 +15,14 @@ from typing import Any
 
 import numpy as np
 
-from preprocessing.skeletons.layouts import LAYOUTS, NUM_JOINTS, SEEN_SCORE, body_scores, boxes_of_keypoints
+from preprocessing.skeletons.layouts import (
+    COCO17,
+    LAYOUTS,
+    SEEN_SCORE,
+    Layout,
+    body_scores,
+    boxes_of_keypoints,
+)
 from preprocessing.skeletons.openpose import load_openpose
 from preprocessing.types import Bodies, Frame, InputError
 
@@ -25,11 +33,11 @@ MAX_BYTES = 2 << 30
 class SidecarKeypoints:
     """Keypoints of a whole video. T rows in time, P person slots without meaning from row to row."""
 
-    keypoints: np.ndarray  # (T, P, 17, 3) float32, finite; score 0 where unseen
+    keypoints: np.ndarray  # (T, P, J, 3) float32, finite; score 0 where unseen
     t_seconds: np.ndarray | None  # (T,) float64, strictly increasing media time
     fps: float | None
     size_wh: tuple[int, int] | None
-    layout: str = "coco17"
+    layout: Layout = COCO17
 
     def times(self) -> np.ndarray:
         """(T,) float64 media time of each row, for keypoints without a video."""
@@ -67,16 +75,23 @@ def _checked(path: Path, content: dict[str, np.ndarray]) -> SidecarKeypoints:
 
     if "keypoints" not in content:
         raise refuse(f"no array 'keypoints', found {', '.join(sorted(content)) or 'nothing'}")
+    name = str(content.get("layout", COCO17.name))
+    if name not in LAYOUTS:
+        raise refuse(f"unknown joint layout {name!r}; known: {', '.join(LAYOUTS)}")
+    layout = LAYOUTS[name]
     keypoints = content["keypoints"]
     if keypoints.ndim == 3:
         keypoints = keypoints[:, None]  # one person
-    if keypoints.dtype.kind != "f" or keypoints.ndim != 4 or keypoints.shape[2:] != (NUM_JOINTS, 3):
+    if keypoints.dtype.kind != "f" or keypoints.ndim != 4 or keypoints.shape[2:] != (layout.num_joints, 3):
         raise refuse(
-            f"keypoints are {keypoints.dtype} {keypoints.shape}, expected float (T, P, {NUM_JOINTS}, 3)"
+            f"keypoints are {keypoints.dtype} {keypoints.shape}, "
+            f"expected float (T, P, {layout.num_joints}, 3) of layout {name}"
         )
-    layout = str(content.get("layout", "coco17"))
-    if layout not in LAYOUTS:
-        raise refuse(f"unknown joint layout {layout!r}; known: {', '.join(LAYOUTS)}")
+    joints = tuple(str(joint) for joint in np.ravel(content.get("joints", layout.joints)))
+    if joints != layout.joints:
+        wrong = [f"{a} for {b}" for a, b in zip(joints, layout.joints, strict=False) if a != b]
+        what = f"joint {wrong[0]}" if wrong else f"{len(joints)} names for {layout.num_joints} joints"
+        raise refuse(f"its joints are not those of layout {name}: {what}")
     keypoints = keypoints.astype(np.float32)  # a copy: what follows is in place
     keypoints[~np.isfinite(keypoints).all(axis=-1)] = 0
     keypoints[keypoints[..., 2] <= 0] = 0
@@ -109,13 +124,14 @@ class Sidecar:
     needs_pixels = False
 
     def __init__(self, keypoints: SidecarKeypoints) -> None:
-        self.layout = keypoints.layout
+        self.layout = keypoints.layout.name
         self.provenance: dict[str, Any] = {
             "name": self.name,
             "weights": {},
             "reason": "file beside the video",
         }
         self._data = keypoints
+        self._nobody = np.zeros((0, keypoints.layout.num_joints, 3), np.float32)
         times = keypoints.t_seconds
         # A row serves a frame at most half a typical step away; further off there is none for it.
         self._tolerance = (
@@ -127,9 +143,7 @@ class Sidecar:
     ) -> Bodies:
         """The bodies that the file has for this frame; `known_boxes_xyxy` does not matter."""
         row = self._row(frame_index, t)
-        if row is None:
-            return NO_BODIES
-        bodies = self._data.keypoints[row]
+        bodies = self._data.keypoints[row] if row is not None else self._nobody
         bodies = bodies[(bodies[..., 2] > 0).any(axis=1)].copy()
         if frame is not None and self._data.size_wh is not None:
             bodies[..., 0] *= frame.width / self._data.size_wh[0]
@@ -151,8 +165,3 @@ class Sidecar:
         candidates = [row for row in (right - 1, right) if 0 <= row < len(times)]
         nearest = min(candidates, key=lambda row: abs(times[row] - t))
         return nearest if abs(times[nearest] - t) <= self._tolerance + 1e-6 else None
-
-
-NO_BODIES = Bodies(
-    np.zeros((0, 4), np.float32), np.zeros((0, NUM_JOINTS, 3), np.float32), np.zeros(0, np.float32)
-)

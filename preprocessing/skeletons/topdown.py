@@ -12,7 +12,7 @@ import numpy as np
 
 from preprocessing.align import apply_warp, invert_warp, source_bounds, warp_patch
 from preprocessing.onnx_session import open_session
-from preprocessing.skeletons.layouts import NUM_JOINTS, body_boxes, body_scores
+from preprocessing.skeletons.layouts import COCO17, body_boxes, body_scores
 from preprocessing.skeletons.persons import PersonDetector
 from preprocessing.types import Bodies, Frame
 from preprocessing.weights import EngineChoice, WeightsError
@@ -26,7 +26,7 @@ class TopDown:
     """Skeletons of one frame. With known boxes the person detector does not run."""
 
     name = "onnx"
-    layout = "coco17"
+    layout = COCO17.name
     needs_pixels = True
 
     def __init__(self, choice: EngineChoice) -> None:
@@ -90,12 +90,12 @@ class _PoseModel:
                 "expected heatmaps (N, 17, h, w), or two of SimCC (N, 17, bins)"
             )
         for joints in (shape[1] for shape in dims):
-            if isinstance(joints, int) and joints != NUM_JOINTS:
-                raise WeightsError(f"{path} has {joints} joints, COCO-17 has {NUM_JOINTS}")
+            if isinstance(joints, int) and joints != COCO17.num_joints:
+                raise WeightsError(f"{path} has {joints} joints, COCO-17 has {COCO17.num_joints}")
 
     def read(self, frame: Frame, boxes_xyxy: np.ndarray) -> np.ndarray:
         """Keypoints (N, 17, 3) float32 in source pixels, of the person in each box (N, 4)."""
-        keypoints = np.zeros((len(boxes_xyxy), NUM_JOINTS, 3), np.float32)
+        keypoints = np.zeros((len(boxes_xyxy), COCO17.num_joints, 3), np.float32)
         for row, box in enumerate(boxes_xyxy):  # one by one: no neighbour can change a result
             warp = _box_warp(box, self._size_wh)
             blob = _pixels(frame, warp, self._size_wh)

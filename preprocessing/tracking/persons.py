@@ -6,13 +6,14 @@ Every frame in which a body's head keypoints lie in a face's box is a vote that 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from cache.schema import SEEN_STATES, STATE_NAMES, BodyBlock, FaceBlock, PersonRecord, State
+from preprocessing.skeletons.layouts import COCO17
 
-HEAD_JOINTS = slice(0, 5)  # COCO-17: nose, eyes, ears
 HEAD_SCORE = 0.3
 HEAD_REACH = 0.6  # of the face's side: how far the middle of the head joints may be from the face's centre
 KEEP_FRAMES = 512  # face and body rows of a frame arrive this close together
@@ -35,9 +36,10 @@ class _Fragment:
 class PersonJoiner:
     """Sees all rows as they are stored, remembers summaries only, and names the persons at the end."""
 
-    def __init__(self, sure_face_score: float = 0.0) -> None:
-        """sure_face_score: face tracks that never reach it belong to nobody."""
+    def __init__(self, sure_face_score: float = 0.0, head_joints: Sequence[int] = COCO17.head) -> None:
+        """sure_face_score: face tracks that never reach it belong to nobody. head_joints: of the bodies."""
         self._sure_face_score = sure_face_score
+        self._head_joints = list(head_joints)
         self._faces: dict[int, _Fragment] = {}
         self._bodies: dict[int, _Fragment] = {}
         self._votes: Counter[tuple[int, int]] = Counter()
@@ -56,7 +58,7 @@ class PersonJoiner:
     def see_bodies(self, local_id: int, first_frame: int, block: BodyBlock) -> None:
         self._summarise(self._bodies, local_id, first_frame, block)
         for n in np.flatnonzero(block.states == State.OK):
-            joints = block.keypoints[n, HEAD_JOINTS]
+            joints = block.keypoints[n, self._head_joints]
             seen = joints[joints[:, 2] >= HEAD_SCORE]
             if len(seen) == 0:
                 continue

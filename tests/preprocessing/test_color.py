@@ -131,7 +131,9 @@ def test_region_is_a_part_of_the_whole(pix_fmt: str, width: int, height: int, da
     region = color.region_to_rgb(planes, layout, x0, y0, x1, y1)
     assert region.shape == (y1 - y0, x1 - x0, 3)
     assert region.dtype == np.uint8
-    np.testing.assert_array_equal(region, whole_rgb(frame)[y0:y1, x0:x1])
+    # OpenCV's vector and scalar paths may round a 16-bit sum differently where it lies between two levels.
+    difference = np.abs(region.astype(int) - whole_rgb(frame)[y0:y1, x0:x1])
+    assert difference.max() <= (0 if layout.dtype is np.uint8 else 1)
 
 
 @pytest.mark.parametrize("pix_fmt", ["yuv420p", "yuv422p", "yuv444p", "yuv420p10le", "gray"])

@@ -11,15 +11,16 @@ import pytest
 
 from preprocessing.skeletons import Sidecar, SidecarKeypoints, load_sidecar
 from preprocessing.skeletons.layouts import (
-    BONES,
+    BANDAI22,
+    COCO17,
     COCO17_FROM_BODY25,
     COCO17_FROM_OPENPOSE18,
-    COCO17_NAMES,
-    FLIPPED_ORDER,
-    LEFT_RIGHT_PAIRS,
+    LAYOUTS,
+    Layout,
     body_boxes,
     body_scores,
     boxes_of_keypoints,
+    mirror_order,
 )
 from preprocessing.types import InputError
 
@@ -31,9 +32,9 @@ right_hip right_knee right_ankle left_hip left_knee left_ankle right_eye left_ey
 BODY25_NAMES, OPENPOSE18_NAMES = BODY25.split(), OPENPOSE18.split()
 
 
-def some_keypoints(num_rows: int, num_people: int = 1) -> np.ndarray:
+def some_keypoints(num_rows: int, num_people: int = 1, num_joints: int = 17) -> np.ndarray:
     rng = np.random.default_rng(num_rows)
-    keypoints = rng.uniform(50, 300, (num_rows, num_people, 17, 3)).astype(np.float32)
+    keypoints = rng.uniform(50, 300, (num_rows, num_people, num_joints, 3)).astype(np.float32)
     keypoints[..., 2] = 0.9
     return keypoints
 
@@ -52,20 +53,62 @@ def row_of(engine: Sidecar, frame_index: int, t: float) -> float | None:
 # --- layouts -----------------------------------------------------------------------------------------
 
 
-def test_layout_is_consistent() -> None:
-    assert len(COCO17_NAMES) == 17
-    for left, right in LEFT_RIGHT_PAIRS:
-        assert COCO17_NAMES[left].replace("left", "right") == COCO17_NAMES[right]
-        assert (FLIPPED_ORDER[left], FLIPPED_ORDER[right]) == (right, left)
-    assert sorted(FLIPPED_ORDER) == list(range(17))
-    for a, b in BONES:
-        sides = {COCO17_NAMES[j].split("_")[0] for j in (a, b)} - {"nose"}
-        assert len(sides) == 1 or COCO17_NAMES[a].split("_")[1] == COCO17_NAMES[b].split("_")[1]
+def side(joint: str) -> tuple[str, str]:
+    """ "left", "right" or "", and the joint's name without it."""
+    for name in ("left", "right"):
+        if joint.startswith(f"{name}_"):
+            return name, joint.removeprefix(f"{name}_")
+        if joint.endswith(f"_{name[0].upper()}"):
+            return name, joint[:-2]
+    return "", joint
+
+
+@pytest.mark.parametrize("layout", LAYOUTS.values(), ids=lambda layout: layout.name)
+def test_layout_is_consistent(layout: Layout) -> None:
+    joints = layout.joints
+    assert len(set(joints)) == layout.num_joints == int(layout.name[-2:])
+    assert {side(joint)[0] for joint in joints} == {"left", "right", ""}
+    pairs = {
+        (a, b)
+        for a, left in enumerate(joints)
+        for b, right in enumerate(joints)
+        if side(left)[1] == side(right)[1] and (side(left)[0], side(right)[0]) == ("left", "right")
+    }
+    assert set(layout.left_right_pairs) == pairs
+    for a, b in layout.bones:
+        names = {side(joints[a])[0], side(joints[b])[0]}
+        assert names != {"left", "right"} or (a, b) in pairs  # across the body: to the same joint only
+    mirrored = {tuple(sorted((layout.mirrored[a], layout.mirrored[b]))) for a, b in layout.bones}
+    assert mirrored == {tuple(sorted(bone)) for bone in layout.bones}
+    assert LAYOUTS[layout.name] is layout
+
+
+def test_mirror_exchanges_left_and_right() -> None:
+    for layout in LAYOUTS.values():
+        order = mirror_order(layout.name)
+        assert order is not None
+        for joint, twin in zip(layout.joints, (layout.joints[j] for j in order), strict=True):
+            expected = {"left": "right", "right": "left", "": ""}[side(joint)[0]]
+            assert side(twin) == (expected, side(joint)[1])
+    coco17 = (0, 2, 1, 4, 3, 6, 5, 8, 7, 10, 9, 12, 11, 14, 13, 16, 15)
+    assert mirror_order("coco17") == coco17
+    assert mirror_order("bandai22") == (*range(6), 10, 11, 12, 13, 6, 7, 8, 9, 18, 19, 20, 21, 14, 15, 16, 17)
+    assert mirror_order("none") is None
+
+
+def test_bandai22_is_the_data_set_s_own_skeleton(shared_data: Path) -> None:
+    path = shared_data / "skeleton" / "bandai_namco1_joints3d.npz"
+    if not path.is_file():
+        pytest.skip(f"no {path.name} among the shared data")
+    with np.load(path, allow_pickle=False) as motion:
+        assert tuple(motion["joint"].tolist()) == BANDAI22.joints
+        of_body = {(int(a), joint) for joint, a in enumerate(motion["parent"]) if a > 0}
+    assert set(BANDAI22.bones) == of_body
 
 
 def test_openpose_joints_map_by_name() -> None:
-    assert [BODY25_NAMES[j] for j in COCO17_FROM_BODY25] == list(COCO17_NAMES)
-    assert [OPENPOSE18_NAMES[j] for j in COCO17_FROM_OPENPOSE18] == list(COCO17_NAMES)
+    assert [BODY25_NAMES[j] for j in COCO17_FROM_BODY25] == list(COCO17.joints)
+    assert [OPENPOSE18_NAMES[j] for j in COCO17_FROM_OPENPOSE18] == list(COCO17.joints)
 
 
 def test_boxes_hold_the_seen_joints_only() -> None:
@@ -154,6 +197,23 @@ def test_one_person_without_a_person_axis_and_declared_facts(tmp_path: Path) -> 
     np.testing.assert_allclose(data.times(), [0, 0.04, 0.08])
 
 
+def test_a_file_names_its_layout_and_joints(tmp_path: Path) -> None:
+    path = save(
+        tmp_path / "x.npz",
+        keypoints=some_keypoints(3, num_people=2, num_joints=22),
+        layout="bandai22",
+        joints=np.array(BANDAI22.joints),
+    )
+    data = load_sidecar(path)
+    assert data.layout is BANDAI22
+    engine = Sidecar(data)
+    assert engine.layout == "bandai22"
+    bodies = engine.detect(None, 1, 0.0, None)
+    assert bodies.keypoints.shape == (2, 22, 3)
+    np.testing.assert_allclose(bodies.scores, 0.9, atol=1e-6)
+    assert engine.detect(None, 3, 0.0, None).keypoints.shape == (0, 22, 3)
+
+
 def test_keypoints_without_times_or_rate_have_no_times(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="need t_seconds or fps"):
         load_sidecar(save(tmp_path / "x.npz", keypoints=some_keypoints(3))).times()
@@ -165,7 +225,19 @@ def test_keypoints_without_times_or_rate_have_no_times(tmp_path: Path) -> None:
         ({"poses": np.zeros(3)}, "no array 'keypoints', found poses"),
         ({"keypoints": np.zeros((4, 2, 18, 3))}, r"keypoints are float64 \(4, 2, 18, 3\), expected"),
         ({"keypoints": np.zeros((4, 2, 17, 3), int)}, r"keypoints are int64"),
-        ({"keypoints": some_keypoints(3), "layout": "h36m"}, "unknown joint layout 'h36m'; known: coco17"),
+        (
+            {"keypoints": some_keypoints(3), "layout": "h36m"},
+            "unknown joint layout 'h36m'; known: coco17, bandai22",
+        ),
+        ({"keypoints": some_keypoints(3), "layout": "bandai22"}, r"\(T, P, 22, 3\) of layout bandai22"),
+        (
+            {"keypoints": some_keypoints(3), "joints": ["nose", "neck", *COCO17.joints[2:]]},
+            "its joints are not those of layout coco17: joint neck for left_eye",
+        ),
+        (
+            {"keypoints": some_keypoints(3), "joints": COCO17.joints[:16]},
+            "its joints are not those of layout coco17: 16 names for 17 joints",
+        ),
         ({"keypoints": some_keypoints(3), "t_seconds": np.zeros(2)}, r"t_seconds has shape \(2,\)"),
         ({"keypoints": some_keypoints(3), "t_seconds": np.zeros(3)}, "t_seconds is not strictly increasing"),
         ({"keypoints": some_keypoints(3), "t_seconds": np.array(["a", "b", "c"])}, "could not convert"),
@@ -214,7 +286,7 @@ def openpose_person(names: list[str], shift: float = 0.0) -> dict[str, list[floa
     """Joint j of COCO-17 at (100 + 10 j + shift, 200 + j), whatever its place in OpenPose's order."""
     numbers: list[float] = []
     for name in names:
-        j = COCO17_NAMES.index(name) if name in COCO17_NAMES else 50
+        j = COCO17.joints.index(name) if name in COCO17.joints else 50
         numbers += [100 + 10 * j + shift, 200 + j, 0.8]
     return {"pose_keypoints_2d": numbers}
 

@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 
 from preprocessing.skeletons import build_skeletons, resolve_skeletons
-from preprocessing.skeletons.layouts import COCO17_NAMES
+from preprocessing.skeletons.layouts import COCO17
 from preprocessing.types import SkeletonEngine
 from preprocessing.weights import WeightFile, WeightsError
 from tests.onnx_models import node, save_model
 
-JOINT = {name: index for index, name in enumerate(COCO17_NAMES)}
+JOINT = {name: index for index, name in enumerate(COCO17.joints)}
 
 
 class ArrayFrame:

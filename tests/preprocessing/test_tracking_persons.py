@@ -3,6 +3,7 @@ from __future__ import annotations
 import numpy as np
 
 from cache.schema import BodyBlock, FaceBlock, State
+from preprocessing.skeletons.layouts import LAYOUTS
 from preprocessing.tracking.persons import PersonJoiner
 
 FPS = 25.0
@@ -47,6 +48,24 @@ def test_two_people_side_by_side() -> None:
     assert (right.faces, right.bodies) == ([(0, 1)], [(0, 0)])
     assert left.face_states == {"ok": 100} and left.body_states == {"ok": 100}
     assert (left.t_start, left.t_end) == (0.0, 4.0)
+
+
+def test_the_head_is_where_the_layout_has_it() -> None:
+    def bandai22(head_x: float) -> BodyBlock:
+        body = bodies(head_x, 100)
+        keypoints = np.ones((100, 22, 3), np.float32)
+        keypoints[..., :2] = (head_x + 300, 150)  # all the rest is far from any face
+        keypoints[:, [LAYOUTS["bandai22"].joints.index(name) for name in ("Neck", "Head")], :2] = (head_x, 40)
+        return BodyBlock(body.boxes_xyxy, keypoints, body.scores, body.states)
+
+    joiner = PersonJoiner(head_joints=LAYOUTS["bandai22"].head)
+    joiner.see_faces(0, 0, faces(100, 100))
+    joiner.see_bodies(0, 0, bandai22(120))
+    assert [(len(p.faces), len(p.bodies)) for p in persons(joiner)] == [(1, 1)]
+    joiner = PersonJoiner()  # of COCO-17
+    joiner.see_faces(0, 0, faces(100, 100))
+    joiner.see_bodies(0, 0, bandai22(120))
+    assert [(len(p.faces), len(p.bodies)) for p in persons(joiner)] == [(1, 0), (0, 1)]
 
 
 def test_a_body_holds_the_pieces_of_its_face_together() -> None:
