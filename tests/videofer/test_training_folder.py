@@ -113,6 +113,9 @@ def test_tensorboard_forgets_what_a_killed_run_wrote_of_later_epochs(tmp_path: P
 class FakeWandb(types.ModuleType):
     """Of Weights & Biases what is used here; it stands for a library that is not installed."""
 
+    class Error(Exception):
+        """Their base class."""
+
     def __init__(self) -> None:
         super().__init__("wandb")
         self.inits: list[dict[str, Any]] = []
@@ -142,6 +145,13 @@ def test_wandb_gets_the_figures_and_a_resumed_run_is_the_same_one(
     first, second = fake.inits
     assert first == second and first["project"] == "faces" and first["mode"] == "offline"
     assert first["config"]["training"]["batch_size"] == 8
+
+    def refuse(**options: Any) -> FakeWandb:
+        raise FakeWandb.Error("No API key\nconfigured.")
+
+    monkeypatch.setattr(fake, "init", refuse)
+    with pytest.raises(TrainingError, match=r"^wandb: No API key configured\. \(or set WANDB_MODE=offline\)$"):
+        Trackers(tmp_path, small_recipe(), 0, "faces")
 
 
 def test_wandb_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -62,12 +62,16 @@ def _open_wandb(out: Path, recipe: Recipe, project: str) -> Any:
     if not id_file.is_file():
         id_file.write_text(uuid4().hex[:8], encoding="utf-8")
     offline = os.environ.get("VIDEOFER_OFFLINE", "0") not in ("", "0")
-    return wandb.init(
-        project=project,
-        name=recipe.name,
-        id=id_file.read_text(encoding="utf-8"),
-        resume="allow",
-        dir=str(out / STATE_DIR),
-        config=recipe.model_dump(mode="json"),
-        mode="offline" if offline else None,
-    )
+    try:
+        return wandb.init(
+            project=project,
+            name=recipe.name,
+            id=id_file.read_text(encoding="utf-8"),
+            resume="allow",
+            dir=str(out / STATE_DIR),
+            config=recipe.model_dump(mode="json"),
+            mode="offline" if offline else None,
+        )
+    except wandb.Error as error:  # not logged in, not reachable
+        reason = " ".join(str(error).split())
+        raise TrainingError(f"wandb: {reason} (or set WANDB_MODE=offline)") from error
