@@ -44,7 +44,7 @@ from tools.sistcm_port import PortFaceModel
 from videofer.data.augmentation import DeviceAugment
 from videofer.recipe import Recipe, load_recipe
 from videofer.resources import config_path
-from videofer.training.learner import Learner
+from videofer.training.learner import Learner, compile_networks
 from videofer.training.place import Place
 
 PARTS = ("step", "recipes", "store", "flops")
@@ -123,6 +123,8 @@ def training_step(recipe: Recipe, device: torch.device, *, augmented: bool) -> S
     """A step by the code that trains, on one batch of noise again and again."""
     learner = learner_of(recipe, device)
     learner.model.train()
+    if recipe.training.compile:
+        compile_networks(learner.model)
     batch = noise_batch(recipe, device)
     augment = DeviceAugment(recipe.training.augment, mirror=mirror_order("coco17"))
 

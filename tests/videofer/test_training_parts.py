@@ -6,6 +6,7 @@ import copy
 import threading
 import time
 from collections.abc import Iterator
+from functools import partial
 
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ from training_store import small_recipe
 
 from videofer.training.ema import Ema
 from videofer.training.feed import Feed
-from videofer.training.learner import Learner
+from videofer.training.learner import Learner, compile_networks
 from videofer.training.optimizer import amp_dtype, learning_rate, make_optimizer
 from videofer.training.place import Place
 from videofer.training.split import TrainingError
@@ -129,6 +130,36 @@ def test_parameters_without_use_get_a_gradient_of_zero() -> None:
     assert float(values["total"]) == 0 and float(values["gradient_norm"]) == 0
     assert all(p.grad is not None and not p.grad.any() for p in learner.model.parameters())
     learner.update(0.1, values["gradient_norm"])
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # torch warns about what it does itself
+def test_compiled_networks_compute_the_same_for_any_number_of_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The body's, by all of torch.compile but its last stage, the C++ or GPU code: the rest takes minutes."""
+    recipe = small_recipe(optimizer="sgd")
+    sections = {"face": None, "fusion": None}
+    recipe = recipe.model_copy(update={"model": recipe.model.model_copy(update=sections)})
+    monkeypatch.setattr(torch, "compile", partial(torch.compile, backend="aot_eager"))
+    plain, compiled = (Learner(recipe, [], Place(device=CPU)) for _ in range(2))
+    names = list(compiled.model.state_dict())
+    compile_networks(compiled.model)
+    generator = torch.Generator().manual_seed(0)
+    for num_rows in (6, 9, 1, 0):
+        batch = {
+            "keypoints": 100 * torch.rand(9, 16, 17, 3, generator=generator),
+            "body_mask": torch.arange(9) < num_rows,
+            "target": torch.full((9, 3), 1 / 3),
+            "weight": torch.ones(9),
+        }
+        found = []
+        for learner in (plain, compiled):
+            learner.model.train()
+            values = learner.backward(batch)
+            learner.update(1e-3, values["gradient_norm"])
+            found.append([float(value) for value in values.values()])
+        np.testing.assert_allclose(found[1], found[0], rtol=1e-3, err_msg=str(num_rows))
+    assert list(compiled.model.state_dict()) == names
+    outputs = [learner.model.eval()(batch)["body"] for learner in (plain, compiled)]
+    torch.testing.assert_close(outputs[1], outputs[0], rtol=1e-3, atol=1e-3)
 
 
 def test_feed_brings_every_batch_in_order_and_makes_the_next_one_meanwhile() -> None:

@@ -51,9 +51,9 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def recipe() -> Recipe:
-    """Epochs of 40 batches, each followed by a state; a rate at which rounding stays rounding."""
+    """Epochs of 25 batches, each followed by a state; a rate at which rounding stays rounding."""
     return small_recipe(
-        epochs=2, samples_per_epoch=197, batch_size=5, optimizer="sgd", lr=2e-5, checkpoint_minutes=0,
+        epochs=2, samples_per_epoch=122, batch_size=5, optimizer="sgd", lr=2e-5, checkpoint_minutes=0,
         ema_decay=0.9,
     )  # fmt: skip
 
@@ -131,7 +131,9 @@ def test_an_error_of_all_workers_is_told_once(store: Path, tmp_path: Path) -> No
     assert not (tmp_path / "bad" / "state" / "refusal.json").exists()
 
 
-def test_a_cluster_that_is_not_there(store: Path, tmp_path: Path) -> None:
+def test_more_workers_than_cores_and_a_cluster_that_is_not_there(store: Path, tmp_path: Path) -> None:
+    with pytest.raises(TrainingError, match=r"^3 workers need a core each, Ray has 2 here$"):
+        train(recipe(), store, tmp_path / "run", workers=3, progress=silent)
     ray.shutdown()
     with pytest.raises(TrainingError, match=r"^no Ray cluster at 127\.0\.0\.1:1: "):
         train(recipe(), store, tmp_path / "run", ray_address="127.0.0.1:1", progress=silent)

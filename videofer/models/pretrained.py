@@ -39,13 +39,14 @@ def resnet18_weights(source: str) -> dict[str, Tensor]:
 
 
 def _imagenet() -> dict[str, Tensor]:
-    from torchvision.models import ResNet18_Weights  # type: ignore[import-untyped]
+    from torchvision.models import ResNet18_Weights
 
     weights = ResNet18_Weights.IMAGENET1K_V1
     cached = Path(torch.hub.get_dir()) / "checkpoints" / Path(urlparse(weights.url).path).name
     if not cached.is_file() and os.environ.get("VIDEOFER_OFFLINE", "0") not in ("", "0"):
         raise UserError(
-            f"pretrained {IMAGENET!r} is not at {cached}, and $VIDEOFER_OFFLINE forbids downloading"
+            f"pretrained {IMAGENET!r} is not at {cached}, and $VIDEOFER_OFFLINE forbids downloading: "
+            "give a file by training.pretrained_trunk, or null for none"
         )
     try:
         content = weights.get_state_dict(

@@ -25,6 +25,11 @@ def check_recipe(recipe: Recipe, workers: int) -> None:
         )
     if settings.pretrained_trunk is not None and recipe.model.face is None:
         raise TrainingError("training.pretrained_trunk is given, but the recipe has no model.face")
+    if settings.compile and workers > 1:
+        raise TrainingError(
+            f"training.compile is for one process, not {workers} workers: their normalisations wait for each "
+            "other, which cannot be compiled"
+        )
     if settings.nesterov and (settings.optimizer != "sgd" or settings.momentum == 0):
         raise TrainingError("training.nesterov needs the optimizer sgd and a momentum above 0")
 

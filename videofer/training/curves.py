@@ -135,9 +135,11 @@ def _name_lines(axes: Axes, ends: list[tuple[float, str, str]]) -> None:
     places = [min((value - low) / (high - low), 1.0) for value, _, _ in ends]
     for place in range(1, len(places)):
         places[place] = max(places[place], places[place - 1] + _NAMED_ENDS)
-    shift = max(0.0, places[-1] - 1)
+    places[-1] = min(places[-1], 1.0)
+    for place in reversed(range(len(places) - 1)):
+        places[place] = min(places[place], places[place + 1] - _NAMED_ENDS)
     for at, (_, label, colour) in zip(places, ends, strict=True):
-        axes.text(1.012, at - shift, label, transform=axes.transAxes, color=colour, va="center", fontsize=11)
+        axes.text(1.012, at, label, transform=axes.transAxes, color=colour, va="center", fontsize=11)
 
 
 def _finish(axes: Axes, num_epochs: int, best: int) -> None:

@@ -21,7 +21,7 @@ from videofer.evaluation.calibration import IDENTITY, complete
 from videofer.models.model import EmotionModel
 from videofer.training.environment import device_name, usable_cores
 from videofer.training.job import Job
-from videofer.training.learner import Learner
+from videofer.training.learner import Learner, compile_networks
 from videofer.training.place import Place
 from videofer.training.samples import Samples, make_sampler, make_samples
 from videofer.training.split import TrainingError
@@ -39,6 +39,8 @@ def try_once(job: Job, place: Place, workers: int) -> Iterator[str]:
     yield from _say_samples(job, samples)
     learner = Learner(job.recipe, job.split.train, place)
     yield from _say_model(learner.model)
+    if job.recipe.training.compile:
+        compile_networks(learner.model)
 
     samples.sampler.set_epoch(0)
     share = Place(rank=0, num_processes=max(workers, 1), device=place.device)

@@ -7,6 +7,7 @@ their statistics over all of it (`sync_norm`), and all random numbers belong to 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -47,8 +48,6 @@ class Learner:
         self.dtype = amp_dtype(settings, place.device)
         self.scaler = GradScaler(place.device.type, enabled=self.dtype == torch.float16)
         self.class_weights = torch.from_numpy(class_weights(train, recipe)).to(place.device)
-        if settings.compile:
-            compile_networks(self.model)
 
     @property
     def answer(self) -> EmotionModel:
@@ -122,14 +121,26 @@ def make_model(recipe: Recipe) -> EmotionModel:
 
 
 def compile_networks(model: EmotionModel) -> None:
-    """torch.compile of trunk and body network in place, so that the names of the weights stay.
+    """torch.compile of trunk and body network, for training. Names of weights stay; copies are not compiled.
 
-    Their first axis changes with every batch, as masked clips and bodies do not enter them.
+    Their first axis changes with every batch, as masked clips and bodies do not enter them. The trunk is
+    compiled with what is before it: there the axis counts clips, and that of frames is a multiple of it.
     """
     if model.face is not None:
-        model.face.trunk.compile(dynamic=True)
+        model.face.clip_features = _compiled(model.face.clip_features, model)  # type: ignore[method-assign]
     if model.body is not None:
-        model.body.network.compile(dynamic=True)
+        model.body.network.forward = _compiled(model.body.network.forward, model)  # type: ignore[method-assign]
+
+
+def _compiled(call: Callable[..., Tensor], model: nn.Module) -> Callable[..., Tensor]:
+    compiled = torch.compile(call, dynamic=True)
+
+    def run(rows: Tensor, *rest: Any) -> Tensor:
+        # A compilation takes half a minute: none for evaluation, and for the rare batch of a single row.
+        chosen = compiled if model.training and rows.shape[0] > 1 else call
+        return chosen(rows, *rest)
+
+    return run
 
 
 def class_weights(train: list[Example], recipe: Recipe) -> np.ndarray:

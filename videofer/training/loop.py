@@ -75,6 +75,7 @@ class _Fit:
                 trackers.close()
         best = best_epoch(state.history, self.settings)
         if self.place.is_first:
+            save_history(self.job.out, state.history)
             self._draw_curves(best)
             LOGGER.info(f"epoch {best + 1} of {len(state.history)} is the best by {self.settings.monitor}")
         answer.load_state_dict(state.best)
@@ -92,9 +93,7 @@ class _Fit:
         figures = runner.train_epoch(self.progress, self._save)
         began = time.monotonic()
         figures |= val_figures(self._validate(), self.job.split.val, self.job.recipe.data.classes)
-        is_best = all(
-            rank_of(figures, self.settings) > rank_of(past, self.settings) for past in state.history
-        )
+        is_best = best_epoch([*state.history, figures], self.settings) == len(state.history)
         if is_best:
             state.best = _copy(runner.learner.answer)
         state.history.append(figures)
@@ -138,10 +137,12 @@ class _Fit:
         place, learner, split = self.place, self.runner.learner, self.job.split
         num_parameters = sum(parameter.numel() for parameter in learner.parameters)
         precision = "float32" if learner.dtype is None else str(learner.dtype).removeprefix("torch.")
+        if self.settings.compile:
+            precision += ", compiled, so that the first steps take minutes"
         LOGGER.info(
             f"{num_parameters:,} parameters, {len(split.train)} training and {len(split.val)} validation "
-            f"intervals; {place.num_processes} x {device_name(place.device)}, {self.state.threads} threads, "
-            f"{precision}"
+            f"intervals; {place.num_processes} process{'es' * (place.num_processes > 1)} on "
+            f"{device_name(place.device)}, {self.state.threads} threads each, {precision}"
         )
         if self.settings.balanced_sampling:
             classes = self.job.recipe.data.classes

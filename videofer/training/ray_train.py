@@ -53,7 +53,9 @@ def fit_with_ray(job: Job, workers: int, progress: Progress, address: str | None
         progress(parse(text))
 
     with _ray(address), follow(events, tell), follow(log_path(job.out, 0), repeat):
-        use_gpu = _num_gpus() >= workers
+        use_gpu = _available("GPU") >= workers
+        if address is None and not use_gpu and _available("CPU") < workers:
+            raise TrainingError(f"{workers} workers need a core each, Ray has {_available('CPU')} here")
         trainer = TorchTrainer(
             _worker,
             train_loop_config={"job": job, "use_gpu": use_gpu},
@@ -172,7 +174,8 @@ def _knock(address: str) -> None:
         raise TrainingError(f"no Ray cluster at {address}: {error}") from None
 
 
-def _num_gpus() -> int:
+def _available(resource: str) -> int:
+    """Of all machines together."""
     import ray
 
-    return int(ray.cluster_resources().get("GPU", 0))  # type: ignore[no-untyped-call]
+    return int(ray.cluster_resources().get(resource, 0))  # type: ignore[no-untyped-call]

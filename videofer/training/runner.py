@@ -14,7 +14,7 @@ from videofer.checkpoint import INPUTS
 from videofer.data.dataset import collate
 from videofer.training.feed import Feed
 from videofer.training.job import Job
-from videofer.training.learner import Learner
+from videofer.training.learner import Learner, compile_networks
 from videofer.training.optimizer import autocast, learning_rate
 from videofer.training.place import Place
 from videofer.training.progress import Event, Progress
@@ -46,6 +46,10 @@ class Runner:
         elif not state.threads or state.num_processes != place.num_processes:
             state.threads = self._choose_threads()
         state.num_processes = place.num_processes
+        if (
+            self.settings.compile
+        ):  # no copy of the model is made any more: it would compute with this one's weights
+            compile_networks(self.learner.model)
 
     def train_epoch(self, progress: Progress, save: Callable[[], None]) -> dict[str, float]:
         """The rest of the present epoch; the means of its figures.
