@@ -133,6 +133,7 @@ class TrainingRecipe(_Section):
     val_subjects: list[str] | None = None  # none: drawn, val_fraction of the training subjects
     val_fraction: float = Field(default=0.2, gt=0, lt=1)
     monitor: Literal["val_uar", "val_loss"] = "val_uar"  # chooses the best epoch
+    keep: Literal["best", "last"] = "best"  # the epoch whose weights are kept
     patience: int | None = Field(default=None, ge=1)  # epochs without a better one before stopping
     inner_folds: int = Field(default=0, ge=0)  # calibration and fusion weights are fitted on what so many
     # further models predict, each for a fold of the subjects that it has not seen; 0: on validation subjects
@@ -145,6 +146,12 @@ class TrainingRecipe(_Section):
     def _inner_folds_are_several(self) -> TrainingRecipe:
         if self.inner_folds == 1:
             raise ValueError("inner_folds must be 0 (none) or at least 2, not 1")
+        return self
+
+    @model_validator(mode="after")
+    def _the_last_epoch_is_reached(self) -> TrainingRecipe:
+        if self.keep == "last" and self.patience is not None:
+            raise ValueError("keep is last, so patience must be null: nothing is stopped early")
         return self
 
 

@@ -6,7 +6,6 @@ import ast
 import json
 import pickle
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -18,15 +17,9 @@ from videofer.checkpoint import CheckpointError, contract_differences, load_chec
 from videofer.evaluation.calibration import IDENTITY
 from videofer.models.model import EmotionModel
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 USED = {"keys": {"train": ["a"], "val": []}, "subjects": {"train": ["s0"], "val": []}}
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -31,19 +30,13 @@ from videofer.evaluation.table import EvaluationError, check_table
 from videofer.training.progress import silent
 from videofer.training.run import train
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 FILES = {
     "report.html", "metrics.json", "predictions.parquet", "per_class.csv", "reliability.png",
     "disagreements.csv",
     *(f"confusion_{head}.{kind}" for head in HEADS for kind in ("png", "csv")),
 }  # fmt: skip
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")

@@ -30,13 +30,7 @@ from videofer.experiments.parallel import run_tasks
 from videofer.experiments.progress import FoldEvent, fold_line, watching
 from videofer.recipe import Recipe
 
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.fixture(scope="module")

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pytest
-import torch
 from training_store import make_training_store, small_recipe
 
 from cache.errors import UserError
@@ -20,13 +18,7 @@ from videofer.training.progress import silent
 from videofer.training.run import train
 from videofer.training.split import TrainingError
 
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.fixture(scope="module")
@@ -163,7 +155,7 @@ def test_the_console_shows_what_people_want_to_know(
     shown = capsys.readouterr()
     lines = shown.err.splitlines()
     assert "18 training and 6 validation intervals" in lines[0]
-    assert lines[1].startswith("epoch 1/1  loss") and "epoch 1 of 1 is the best" in lines[2]
-    assert "best epoch 1 of 1" in shown.out
+    assert lines[1].startswith("epoch 1/1  loss") and "epoch 1 of 1 is kept, the best" in lines[2]
+    assert "epoch 1 of 1" in shown.out
     assert one_line_errors(app, ["train", *arguments, "--wandb", "mine"]) == USAGE
     assert "pip install wandb" in capsys.readouterr().err

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import multiprocessing
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -25,15 +24,9 @@ from videofer.training.progress import Event, silent
 from videofer.training.run import train
 from videofer.training.split import Split, TrainingError, prepare
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 PLACE = Place(device=torch.device("cpu"))
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")

@@ -18,6 +18,7 @@ import torch
 from safetensors.numpy import load_file
 from training_store import make_training_store, small_recipe
 
+from cache.errors import UserError
 from videofer.checkpoint import load_checkpoint
 from videofer.recipe import Recipe
 from videofer.training.progress import Event, silent
@@ -135,5 +136,5 @@ def test_more_workers_than_cores_and_a_cluster_that_is_not_there(store: Path, tm
     with pytest.raises(TrainingError, match=r"^3 workers need a core each, Ray has 2 here$"):
         train(recipe(), store, tmp_path / "run", workers=3, progress=silent)
     ray.shutdown()
-    with pytest.raises(TrainingError, match=r"^no Ray cluster at 127\.0\.0\.1:1: "):
+    with pytest.raises(UserError, match=r"^no Ray cluster answers at 127\.0\.0\.1:1: "):
         train(recipe(), store, tmp_path / "run", ray_address="127.0.0.1:1", progress=silent)

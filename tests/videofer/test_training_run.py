@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from torchvision.models import resnet18
 from training_store import CLASSES, make_training_store, small_recipe
 
@@ -20,14 +19,7 @@ from videofer.training.progress import Event, silent
 from videofer.training.run import train
 from videofer.training.split import TrainingError
 
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    """Networks this small are slowed down by threads, and by an order of magnitude where cores are shared."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.fixture(scope="module")
@@ -135,7 +127,20 @@ def test_early_stopping(store: Path, tmp_path: Path) -> None:
     recipe = small_recipe(epochs=30, patience=2, lr=1e-12, augment={"flip": 0.0})
     report = train(recipe, store, tmp_path / "run", progress=silent)
     assert report.num_epochs < 30
-    assert report.num_epochs - report.best_epoch == 2
+    assert report.num_epochs - report.kept_epoch == 2
+
+
+def test_the_last_epoch_is_kept_where_the_recipe_wants_it(store: Path, tmp_path: Path) -> None:
+    recipe = small_recipe(epochs=4, keep="last", lr=1e-12, augment={"flip": 0.0})
+    report = train(recipe, store, tmp_path / "run", progress=silent)
+    assert report.num_epochs == report.kept_epoch == 4
+    assert "the calibration was chosen" in (tmp_path / "run" / "metrics.json").read_text()
+    last = load_file(tmp_path / "run" / "model.safetensors")
+    state = torch.load(tmp_path / "run" / "state" / "last.pt", weights_only=True)
+    for name, value in last.items():
+        assert torch.equal(value, state["best"][name])
+    with pytest.raises(ValueError, match="patience must be null"):
+        small_recipe(keep="last", patience=2)
 
 
 def test_more_samples_than_intervals_are_other_windows(

@@ -57,7 +57,7 @@ def train(
         for head, m in report.val_metrics.items()
     )
     typer.echo(
-        f"{out}: best epoch {report.best_epoch} of {report.num_epochs}, {report.num_train} intervals, "
+        f"{out}: epoch {report.kept_epoch} of {report.num_epochs}, {report.num_train} intervals, "
         f"{report.seconds:.0f} s; accuracy on the validation subjects: {figures}"
     )
     return DONE

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from videofer.experiments.fold_task import FoldResult, FoldTask
+from videofer.training.progress import clock
 
 _EVERY_SECONDS = 30.0
 
@@ -95,13 +96,6 @@ def _num_rows(path: Path) -> int:
         return max(0, len(path.read_text(encoding="utf-8").splitlines()) - 1)
     except OSError:  # not there yet, or an inner fold that has just been cleared away
         return 0
-
-
-def clock(seconds: float) -> str:
-    """Like 2:05, or 1:02:05."""
-    whole = round(seconds)
-    hours, minutes = whole // 3600, whole // 60 % 60
-    return f"{hours}:{minutes:02d}:{whole % 60:02d}" if hours else f"{minutes}:{whole % 60:02d}"
 
 
 def _figure(value: float | None) -> str:

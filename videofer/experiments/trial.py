@@ -10,8 +10,8 @@ from typing import Any, Literal
 
 import pandas as pd
 
-from videofer.experiments.progress import clock
 from videofer.experiments.search import Values
+from videofer.training.progress import clock
 
 Monitor = Literal["val_uar", "val_loss"]
 FIGURES = ("val_uar", "val_war", "val_loss")

@@ -23,14 +23,14 @@ Not for decisions about people. Inferring emotions at work or in education is fo
 (AI Act, article 5) and restricted elsewhere.
 
 ## Training
-Labelled intervals: {num_train}, subjects: {num_train_subjects}. Epochs: {num_epochs}, the best:
-{best_epoch}. The complete recipe is `recipe.yaml`.
+Labelled intervals: {num_train}, subjects: {num_train_subjects}. Epochs: {num_epochs}, kept:
+{kept_epoch}. The complete recipe is `recipe.yaml`.
 Input: {contract}.
 
 ## Figures
 ### Validation subjects
-Intervals: {num_val}, subjects: {num_val_subjects}, none of whom was trained on. {validation_note},
-so on new subjects expect less: `videofer evaluate` measures that.
+Intervals: {num_val}, subjects: {num_val_subjects}, none of whom was trained on. {validation_note}:
+where something was, expect less on new subjects. `videofer evaluate` measures that.
 
 {validation}
 {out_of_fold}
@@ -73,7 +73,7 @@ def model_card(
         num_train=metrics["num_train"],
         num_train_subjects=len(subjects["train"]),
         num_epochs=metrics["num_epochs"],
-        best_epoch=metrics["best_epoch"],
+        kept_epoch=metrics["kept_epoch"],
         contract=", ".join(f"{name} {value}" for name, value in sorted(contract.items())),
         num_val=metrics["num_val"],
         num_val_subjects=len(subjects["val"]),

@@ -60,7 +60,7 @@ def save_curves(out: Path, history: History, best: int, *, title: str, chance: f
     figure.text(
         0.988,
         0.985,
-        f"best epoch {best + 1}:  UAR {at_best['val/uar']:.3f},  accuracy {at_best['val/war']:.3f}",
+        f"epoch {best + 1} is kept:  UAR {at_best['val/uar']:.3f},  accuracy {at_best['val/war']:.3f}",
         ha="right",
         va="top",
         fontsize=13,

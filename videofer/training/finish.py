@@ -68,7 +68,7 @@ def _fitted_on(examples: Sequence[Example], inner: OutOfFold | None, num_folds: 
     people = f"{num_subjects} subject{'s' if num_subjects > 1 else ''}"
     if inner is None:
         note = (
-            f"{len(examples)} validation intervals of {people}, on whom the best epoch was chosen as well; "
+            f"{len(examples)} validation intervals of {people}, who may have chosen the epoch as well; "
             "the figures after calibration are of the same intervals, so they are optimistic"
         )
     else:
@@ -88,11 +88,12 @@ def _fitted_on(examples: Sequence[Example], inner: OutOfFold | None, num_folds: 
 
 def _figures(job: Job, fitted: Fitted, report: CalibrationReport, inner: OutOfFold | None) -> dict[str, Any]:
     """Figures of the model on the validation subjects; of the further models on everybody."""
-    chosen = "the best epoch was" if inner is not None else "the best epoch and the calibration were"
+    chosen = ["the best epoch"] * (job.recipe.training.keep == "best") + ["the calibration"] * (inner is None)
+    verb = "were" if len(chosen) > 1 else "was"
     val = fitted.val.intervals(report.calibration, len(job.split.val))
     figures: dict[str, Any] = {
         "validation": _measure(job, fitted, val, job.split.val),
-        "validation_note": f"{chosen} chosen on these subjects",
+        "validation_note": f"{' and '.join(chosen) or 'nothing'} {verb} chosen on these subjects",
     }
     if inner is not None:
         windows = WindowOutputs(report.after, inner.windows.example)
@@ -118,7 +119,7 @@ def _course(job: Job, fitted: Fitted) -> dict[str, Any]:
     """How training went, and with whom."""
     return {
         "num_epochs": len(fitted.history),
-        "best_epoch": fitted.best_epoch + 1,
+        "kept_epoch": fitted.kept_epoch + 1,
         "num_train": len(job.split.train),
         "num_val": len(job.split.val),
         "seconds": round(fitted.seconds, 1),

@@ -36,7 +36,7 @@ class Fitted:
 
     model: EmotionModel  # with the weights of the best epoch, in eval mode
     history: list[dict[str, float]]  # figures of each epoch
-    best_epoch: int  # counts from 0
+    kept_epoch: int  # counts from 0
     seconds: float
     threads: int  # of each process
     val: WindowOutputs  # the best epoch's outputs on the validation windows

@@ -73,16 +73,17 @@ class _Fit:
         finally:
             if trackers is not None:
                 trackers.close()
-        best = best_epoch(state.history, self.settings)
+        best = kept_epoch(state.history, self.settings)
         if self.place.is_first:
             save_history(self.job.out, state.history)
             self._draw_curves(best)
-            LOGGER.info(f"epoch {best + 1} of {len(state.history)} is the best by {self.settings.monitor}")
+            why = f"the best by {self.settings.monitor}" if self.settings.keep == "best" else "the last"
+            LOGGER.info(f"epoch {best + 1} of {len(state.history)} is kept, {why}")
         answer.load_state_dict(state.best)
         return Fitted(
             model=answer.eval(),
             history=state.history,
-            best_epoch=best,
+            kept_epoch=best,
             seconds=state.seconds,
             threads=state.threads,
             val=self._validate(),
@@ -93,7 +94,7 @@ class _Fit:
         figures = runner.train_epoch(self.progress, self._save)
         began = time.monotonic()
         figures |= val_figures(self._validate(), self.job.split.val, self.job.recipe.data.classes)
-        is_best = best_epoch([*state.history, figures], self.settings) == len(state.history)
+        is_best = kept_epoch([*state.history, figures], self.settings) == len(state.history)
         if is_best:
             state.best = _copy(runner.learner.answer)
         state.history.append(figures)
@@ -107,7 +108,7 @@ class _Fit:
         self.progress(event)
         save_history(self.job.out, state.history)
         if time.monotonic() - self.curves_at > _CURVES_SECONDS:
-            self._draw_curves(best_epoch(state.history, self.settings))
+            self._draw_curves(kept_epoch(state.history, self.settings))
         if len(state.history) == 1 and figures["train/waiting_share"] > _MUCH_WAITING:
             LOGGER.info(
                 f"the steps waited {figures['train/waiting_share']:.0%} of the time for their samples: "
@@ -165,8 +166,10 @@ def rank_of(figures: dict[str, float], settings: TrainingRecipe) -> tuple[float,
     return figures["val/uar"], -figures["val/loss"]
 
 
-def best_epoch(history: list[dict[str, float]], settings: TrainingRecipe) -> int:
-    """Counts from 0; the first of equal ones."""
+def kept_epoch(history: list[dict[str, float]], settings: TrainingRecipe) -> int:
+    """Counts from 0; of equally good ones the first."""
+    if settings.keep == "last":
+        return len(history) - 1
     return max(range(len(history)), key=lambda epoch: (rank_of(history[epoch], settings), -epoch))
 
 
@@ -174,7 +177,7 @@ def is_over(history: list[dict[str, float]], settings: TrainingRecipe) -> bool:
     """Whether the last `training.patience` epochs brought no better one."""
     if settings.patience is None or not history:
         return False
-    return len(history) - 1 - best_epoch(history, settings) >= settings.patience
+    return len(history) - 1 - kept_epoch(history, settings) >= settings.patience
 
 
 def _copy(model: nn.Module) -> dict[str, Tensor]:

@@ -54,7 +54,7 @@ def line(event: Event) -> str:
         star = "*" if event.is_best else " "
         parts.append(f"val loss {event.val_loss:.3f} acc {event.val_war:.3f} uar {event.val_uar:.3f}{star}")
     parts.append(f"{event.samples_per_second:.0f} samples/s")
-    parts.append(f"{_clock(event.eta_seconds)} left")
+    parts.append(f"{clock(event.eta_seconds)} left")
     return "  ".join(parts)
 
 
@@ -113,7 +113,8 @@ def follow(path: Path, take: Callable[[str], None]) -> Iterator[None]:
         thread.join()
 
 
-def _clock(seconds: float) -> str:
+def clock(seconds: float) -> str:
+    """Like 2:05, or 1:02:05."""
     whole = round(seconds)
     hours, minutes = whole // 3600, whole // 60 % 60
     return f"{hours}:{minutes:02d}:{whole % 60:02d}" if hours else f"{minutes}:{whole % 60:02d}"

@@ -11,7 +11,6 @@ import json
 import logging
 import os
 import shutil
-import socket
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from cache.errors import UserError
+from preprocessing.stage.ray_pool import check_answers
 from videofer.training.environment import usable_cores
 from videofer.training.job import Job
 from videofer.training.log import LOGGER, log_path, repeat
@@ -31,7 +31,6 @@ from videofer.training.state import STATE_DIR
 
 _EVENTS = "events.jsonl"
 _REFUSAL = "refusal.json"
-_KNOCK_SECONDS = 10.0
 _MAX_FAILURES = 3  # of workers, after each of which all go on from the last state
 
 
@@ -152,7 +151,7 @@ def _ray(address: str | None) -> Iterator[None]:
     if address is None:
         options["include_dashboard"] = False
     else:
-        _knock(address)
+        check_answers(address)
     try:
         ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR, **options)
     except (ConnectionError, ValueError, RuntimeError) as error:
@@ -161,17 +160,6 @@ def _ray(address: str | None) -> Iterator[None]:
         yield
     finally:
         ray.shutdown()
-
-
-def _knock(address: str) -> None:
-    """TrainingError where nobody answers at host:port. Ray itself would try for five minutes."""
-    host, _, port = address.removeprefix("ray://").rpartition(":")
-    if not port.isdigit():  # "auto"
-        return
-    try:
-        socket.create_connection((host, int(port)), timeout=_KNOCK_SECONDS).close()
-    except (OSError, OverflowError) as error:
-        raise TrainingError(f"no Ray cluster at {address}: {error}") from None
 
 
 def _available(resource: str) -> int:

@@ -39,7 +39,7 @@ class TrainReport:
     unused: list[str]
     """A line for each row of the manifest that could not be used: its name and why."""
     num_epochs: int = 0
-    best_epoch: int = 0  # counts from 1, as people do
+    kept_epoch: int = 0  # counts from 1, as people do
     val_metrics: Mapping[str, Mapping[str, Any]]  # per head: `Metrics.to_json`, calibrated
     calibration: Mapping[str, Any]  # content of calibration.json
     seconds: float = 0.0
@@ -114,7 +114,7 @@ def read_report(out: Path, unused: list[str]) -> TrainReport:
     return TrainReport(
         path=out,
         num_epochs=metrics["num_epochs"],
-        best_epoch=metrics["best_epoch"],
+        kept_epoch=metrics["kept_epoch"],
         num_train=metrics["num_train"],
         num_val=metrics["num_val"],
         val_metrics=metrics["validation"],
