@@ -63,7 +63,7 @@ class Size:
 
 
 FULL = Size(16, 3, 30, 8, fused_floor=0.8, gain_floor=0.08, order_floor=0.9, time_floor=0.8)
-SHORT = Size(6, 3, 14, 3, fused_floor=0.35, gain_floor=-1.0, order_floor=0.0, time_floor=0.3)
+SHORT = Size(8, 3, 14, 3, fused_floor=0.35, gain_floor=-1.0, order_floor=0.0, time_floor=0.3)
 
 
 @dataclass
