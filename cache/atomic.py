@@ -34,6 +34,12 @@ def atomic_write(path: Path) -> Iterator[BinaryIO]:
         raise
 
 
+def atomic_write_text(path: Path, text: str) -> None:
+    """Write a small text file, whole or not at all."""
+    with atomic_write(path) as file:
+        file.write(text.encode("utf-8"))
+
+
 def atomic_write_all(contents: dict[Path, bytes]) -> None:
     """Write many small files of one folder, each whole or not at all; far fewer waits than one by one."""
     temps = {path: path.with_name(f".{uuid4().hex}{TEMP_SUFFIX}") for path in contents}

@@ -1,6 +1,6 @@
 """The folder that training leaves behind, and loading it: a model that knows what it may be fed.
 
-    RUN/model.safetensors   weights of the best epoch
+    RUN/model.safetensors   weights of the epoch that is kept, the best by default
         recipe.yaml         the complete recipe
         contract.json       input contract of the store it was trained on
         labels.json         names of the classes, in the order of the model's outputs
@@ -26,7 +26,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor
 
-from cache.atomic import atomic_write
+from cache.atomic import atomic_write, atomic_write_text
 from cache.errors import UserError
 from preprocessing.config_file import dump_yaml
 from videofer.data.sampling import SampleSpec
@@ -183,8 +183,7 @@ def save_checkpoint(
         "README.md": card,
     }
     for name, text in texts.items():
-        with atomic_write(path / name) as file:
-            file.write(text.encode("utf-8"))
+        atomic_write_text(path / name, text)
     with atomic_write(path / WEIGHTS) as file:
         file.write(save({name: tensor.cpu().contiguous() for name, tensor in weights.items()}))
 

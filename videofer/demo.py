@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rich.table import Table
 
-from cache.atomic import atomic_write
+from cache.atomic import atomic_write_text
 from cache.errors import UserError
 from videofer.resources import config_path
 from videofer.synthetic.script import ORDER_PAIR
@@ -132,9 +132,8 @@ def run_demo(out: Path, *, short: bool = False) -> int:
     )
     checks = _checks(figures, size)
     _print(console, figures, checks)
-    with atomic_write(out / "demo.json") as file:
-        result: dict[str, Any] = {**vars(figures), "checks": {c.name: c.passed for c in checks}}
-        file.write(json.dumps(result, indent=2).encode())
+    result: dict[str, Any] = {**vars(figures), "checks": {c.name: c.passed for c in checks}}
+    atomic_write_text(out / "demo.json", json.dumps(result, indent=2))
     console.print(f"the timeline: {out / 'timeline' / 'long.png'}", highlight=False)
     return 0 if all(c.passed for c in checks) else 1
 

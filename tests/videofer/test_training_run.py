@@ -132,8 +132,10 @@ def test_early_stopping(store: Path, tmp_path: Path) -> None:
 
 def test_the_last_epoch_is_kept_where_the_recipe_wants_it(store: Path, tmp_path: Path) -> None:
     recipe = small_recipe(epochs=4, keep="last", lr=1e-12, augment={"flip": 0.0})
-    report = train(recipe, store, tmp_path / "run", progress=silent)
+    events: list[Event] = []
+    report = train(recipe, store, tmp_path / "run", progress=events.append)
     assert report.num_epochs == report.kept_epoch == 4
+    assert not any(event.is_best for event in events)  # none was chosen: no star
     assert "the calibration was chosen" in (tmp_path / "run" / "metrics.json").read_text()
     last = load_file(tmp_path / "run" / "model.safetensors")
     state = torch.load(tmp_path / "run" / "state" / "last.pt", weights_only=True)

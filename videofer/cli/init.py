@@ -22,7 +22,7 @@ def init(
     """Write FOLDER/manifest.csv, one row a video, and FOLDER/recipe.yaml."""
     import pandas as pd
 
-    from cache.atomic import atomic_write
+    from cache.atomic import atomic_write_text
     from cache.errors import UserError
     from preprocessing.discover import discover
     from videofer import emotions
@@ -57,8 +57,7 @@ def init(
     classes = emotions.in_order(labels.dropna()) if labels.notna().any() else list(emotions.BASIC)
     if len(classes) < 2:
         classes = list(emotions.BASIC)
-    with atomic_write(manifest) as file:
-        file.write(table.to_csv(index=False).encode())
+    atomic_write_text(manifest, table.to_csv(index=False))
     has_keypoints = any(source.sidecar is not None or source.kind == "keypoints" for source in sources)
     text = config_path("train/start.yaml").read_text(encoding="utf-8")
     text = re.sub(r"classes: \[.*\]", f"classes: [{', '.join(classes)}]", text, count=1)
@@ -66,8 +65,7 @@ def init(
         text = _BODY_SECTIONS.sub(
             "  body: null                # no keypoint files beside the videos\n  fusion: null\n", text
         )
-    with atomic_write(recipe) as file:
-        file.write(text.encode())
+    atomic_write_text(recipe, text)
     labelled = int(labels.notna().sum())
     typer.echo(
         f"{manifest}: {len(sources)} videos, {labelled} with a label from its folder; fill in the rest"

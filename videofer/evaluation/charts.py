@@ -12,7 +12,7 @@ from videofer.evaluation.metrics import Metrics
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from videofer.evaluation.compare import Comparison
+    from videofer.evaluation.comparison import Comparison
 
 
 ROOM_FOR_ONE_LINE = 128

@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
-from cache.atomic import atomic_write
-from videofer.evaluation.paired import Paired, paired
+from cache.atomic import atomic_write_text
+from videofer.evaluation.comparison import Comparison, Evaluation
+from videofer.evaluation.page import compare_page
+from videofer.evaluation.paired import paired
 from videofer.evaluation.table import (
     INTERVAL,
     EvaluationError,
@@ -25,47 +25,6 @@ from videofer.evaluation.table import (
     prob_columns,
     seen_by,
 )
-
-
-@dataclass(frozen=True)
-class Evaluation:
-    """What `report.write_report` left in a folder."""
-
-    path: Path
-    title: str
-    labels: tuple[str, ...]
-    heads: tuple[str, ...]  # the model's answer last
-    table: pd.DataFrame
-
-
-@dataclass(frozen=True, kw_only=True)
-class Comparison:
-    """B against A."""
-
-    a: Evaluation
-    b: Evaluation
-    num_common: int  # labelled intervals that both hold
-    warnings: tuple[str, ...]
-    pairs: dict[str, Paired]
-    """The answers first, as "fused" or "face / fused", then the other heads that both have."""
-    differing: pd.DataFrame
-    """Common labelled intervals on which the answers differ: where only A is right first, then only B."""
-
-    @property
-    def answer(self) -> Paired:
-        return next(iter(self.pairs.values()))
-
-    def to_json(self) -> dict[str, Any]:
-        """The content of compare.json."""
-        return {
-            "a": {"path": str(self.a.path), "title": self.a.title},
-            "b": {"path": str(self.b.path), "title": self.b.title},
-            "labels": list(self.a.labels),
-            "num_common": self.num_common,
-            "warnings": list(self.warnings),
-            "pairs": {name: one.to_json() for name, one in self.pairs.items()},
-            "num_differing": len(self.differing),
-        }
 
 
 def compare(eval_a: Path, eval_b: Path, out: Path | None = None) -> Comparison:
@@ -195,8 +154,6 @@ def _differing(
 
 
 def _save(comparison: Comparison, out: Path) -> None:
-    from videofer.evaluation.page import compare_page
-
     out.mkdir(parents=True, exist_ok=True)
     texts = {
         "differing.csv": comparison.differing.to_csv(index=False),
@@ -205,5 +162,4 @@ def _save(comparison: Comparison, out: Path) -> None:
         "compare.html": compare_page(comparison),
     }
     for name, text in texts.items():
-        with atomic_write(out / name) as file:
-            file.write(text.encode("utf-8"))
+        atomic_write_text(out / name, text)

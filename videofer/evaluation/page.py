@@ -16,7 +16,7 @@ import numpy as np
 
 from videofer import emotions
 from videofer.evaluation.bootstrap import MIN_GROUPS
-from videofer.evaluation.compare import Comparison
+from videofer.evaluation.comparison import Comparison
 from videofer.evaluation.figures import NUM_BINS
 from videofer.evaluation.metrics import Metrics
 from videofer.evaluation.page_charts import confusion_chart, reliability_chart

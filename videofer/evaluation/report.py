@@ -21,7 +21,7 @@ from typing import Any
 
 import pandas as pd
 
-from cache.atomic import atomic_write
+from cache.atomic import atomic_write, atomic_write_text
 from cache.reader import StoreReader
 from videofer.checkpoint import TrainedModel
 from videofer.data.examples import Example, make_examples
@@ -127,19 +127,19 @@ def write_report(
     out.mkdir(parents=True, exist_ok=True)
     with atomic_write(out / "predictions.parquet") as file:
         table.to_parquet(file)
-    _write(out / "per_class.csv", per_class_table(results).to_csv(index=False))
+    atomic_write_text(out / "per_class.csv", per_class_table(results).to_csv(index=False))
     for head, metrics in results.metrics.items():
         confusion = pd.DataFrame(metrics.confusion, index=list(labels), columns=list(labels))
-        _write(out / f"confusion_{head}.csv", confusion.to_csv(index_label="labelled"))
+        atomic_write_text(out / f"confusion_{head}.csv", confusion.to_csv(index_label="labelled"))
         with atomic_write(out / f"confusion_{head}.png") as file:
             save_confusion(metrics, file, f"{title}, {head} ({metrics.num_samples} intervals)")
     with atomic_write(out / "reliability.png") as file:
         save_reliability({head: one.curves for head, one in results.heads.items()}, file, title)
     if results.side is not None:
-        _write(out / "disagreements.csv", results.side.disagreements.to_csv(index=False))
+        atomic_write_text(out / "disagreements.csv", results.side.disagreements.to_csv(index=False))
     values = json.dumps(results.to_json(), indent=2, ensure_ascii=False, allow_nan=False)
-    _write(out / "metrics.json", values + "\n")
-    _write(out / "report.html", report_page(results))
+    atomic_write_text(out / "metrics.json", values + "\n")
+    atomic_write_text(out / "report.html", report_page(results))
     return results.metrics
 
 
@@ -198,8 +198,3 @@ def _refuse_what_was_trained_on(examples: Sequence[Example], loaded: TrainedMode
                 f"the split '{split}' holds {what}, which the model was trained or validated with: give a "
                 "manifest with a column 'split', or ask for the split 'train' or 'val'"
             )
-
-
-def _write(path: Path, text: str) -> None:
-    with atomic_write(path) as file:
-        file.write(text.encode("utf-8"))

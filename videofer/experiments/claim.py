@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from cache.atomic import atomic_write_text
 from cache.errors import UserError
-from videofer.experiments.files import write_text
 
 _ASKED = "crossval.json"
 
@@ -35,7 +35,7 @@ def claim(out: Path, identity: Mapping[str, Any], resume: bool) -> None:
         what = "a file" if out.is_file() else f"not empty: it holds '{min(out.iterdir()).name}'"
         raise CrossvalError(f"{out} is {what}; choose another folder")
     out.mkdir(parents=True, exist_ok=True)
-    write_text(asked, json.dumps(identity, indent=2))
+    atomic_write_text(asked, json.dumps(identity, indent=2))
 
 
 def _difference(name: str, was: Any, now: Any) -> str:

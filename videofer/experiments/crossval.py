@@ -22,13 +22,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from cache.atomic import atomic_write_text
 from cache.store import Store
 from preprocessing.config_file import dump_yaml, nearest
 from videofer.data.examples import Example, make_examples
 from videofer.evaluation.labels import load_labels
 from videofer.evaluation.report import write_report
 from videofer.experiments.claim import CrossvalError, claim
-from videofer.experiments.files import write_text
 from videofer.experiments.fold_task import FoldResult, FoldTask, failed, finished, run_fold
 from videofer.experiments.folds import Plan, Protocol, fold_manifest, group_names, plan_folds
 from videofer.experiments.parallel import run_tasks
@@ -125,9 +125,9 @@ def crossval(
     ]
     for task in tasks:
         task.path.mkdir(parents=True, exist_ok=True)
-        write_text(task.path / "manifest.csv", manifests[task.fold])
+        atomic_write_text(task.path / "manifest.csv", manifests[task.fold])
     results = _run_all(tasks, workers, ray_address, progress)
-    write_text(out / "folds.csv", _csv(_folds_table(plan, results)))
+    atomic_write_text(out / "folds.csv", _csv(_folds_table(plan, results)))
     if all(result.reason is not None for result in results):
         raise CrossvalError(f"no fold finished; fold {results[0].fold}: {results[0].reason}")
     notes = [plan.note, *_failure_notes(results)]

@@ -10,10 +10,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from cache.atomic import atomic_write_text
 from cache.errors import UserError
 from videofer.checkpoint import WEIGHTS
 from videofer.evaluation.report import evaluate
-from videofer.experiments.files import write_text
 from videofer.recipe import Recipe
 from videofer.training.progress import silent
 from videofer.training.run import train
@@ -66,12 +66,12 @@ def run_fold(task: FoldTask, threads: int | None) -> FoldResult:
             num_epochs=trained["num_epochs"],
             seconds=round(time.monotonic() - began, 1),
         )
-        write_text(task.path / _RESULT, json.dumps(asdict(result), indent=2))
+        atomic_write_text(task.path / _RESULT, json.dumps(asdict(result), indent=2))
         return result
     except Exception as error:  # a fold must not take the others with it
         reason = " ".join(str(error).split()) or type(error).__name__
         if not isinstance(error, UserError):
-            write_text(task.path / "error.txt", traceback.format_exc())
+            atomic_write_text(task.path / "error.txt", traceback.format_exc())
             reason = f"{type(error).__name__}: {reason} (see {task.path / 'error.txt'})"
         return failed(task, reason)
 

@@ -18,11 +18,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cache.atomic import atomic_write
+from cache.atomic import atomic_write, atomic_write_text
 from cache.errors import UserError
 from preprocessing.config_file import ConfigError, dump_yaml
 from preprocessing.stage.ray_pool import start_ray
-from videofer.experiments.files import write_text
 from videofer.experiments.parallel import Share, fair_share, usable_cores
 from videofer.experiments.search import check_search, draw_trials, recipe_with, value_of
 from videofer.experiments.trial import (
@@ -116,14 +115,15 @@ def tune(
         _run(work, share, workers, follower)
     finally:  # also after Ctrl-C: what was found out is kept
         shutil.rmtree(scratch, ignore_errors=True)
-        write_text(out / "trials.csv", trials_table(all_trials, list(search), monitor).to_csv(index=False))
+        table = trials_table(all_trials, list(search), monitor)
+        atomic_write_text(out / "trials.csv", table.to_csv(index=False))
         if ours:
             _shutdown()
     best = best_trial(all_trials, monitor)
     if best is None:
         raise TuneError(f"no trial could be trained; trial {all_trials[0].number}: {all_trials[0].reason}")
     found = recipe_with(recipe, best.values, source="best.yaml")
-    write_text(out / "best.yaml", dump_yaml(found))
+    atomic_write_text(out / "best.yaml", dump_yaml(found))
     standing = {key: value_of(recipe, key) for key in search}
     with atomic_write(out / "trials.png") as file:
         save_trials(all_trials, search, standing, monitor, file, f"{recipe.name}: {trials} trials")

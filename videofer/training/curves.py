@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cache.atomic import atomic_write
+from cache.atomic import atomic_write, atomic_write_text
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -30,8 +30,7 @@ def save_history(out: Path, history: History) -> None:
     writer = csv.DictWriter(text, ["epoch", *names], lineterminator="\n")
     writer.writeheader()
     writer.writerows({"epoch": place + 1, **figures} for place, figures in enumerate(history))
-    with atomic_write(out / "history.csv") as file:
-        file.write(text.getvalue().encode())
+    atomic_write_text(out / "history.csv", text.getvalue())
 
 
 def save_curves(out: Path, history: History, best: int, *, title: str, chance: float) -> None:

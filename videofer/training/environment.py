@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 
-from cache.atomic import atomic_write
+from cache.atomic import atomic_write_text
 from videofer.training.place import Place
 
 _PACKAGES = ("videofer", "torchvision", "numpy", "pandas", "h5py", "opencv-python-headless", "ray")
@@ -35,8 +35,8 @@ def record_environment(out: Path, place: Place, command: Sequence[str], threads:
         "processes": place.num_processes,
         "threads": threads,
     }
-    with atomic_write(path) as file:
-        file.write((json.dumps({"starts": [*starts, start]}, indent=2, ensure_ascii=False) + "\n").encode())
+    text = json.dumps({"starts": [*starts, start]}, indent=2, ensure_ascii=False)
+    atomic_write_text(path, text + "\n")
 
 
 def usable_cores() -> int:

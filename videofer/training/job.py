@@ -34,9 +34,9 @@ class Job:
 class Fitted:
     """What training leaves in every process."""
 
-    model: EmotionModel  # with the weights of the best epoch, in eval mode
+    model: EmotionModel  # with the weights of the epoch that is kept, in eval mode
     history: list[dict[str, float]]  # figures of each epoch
     kept_epoch: int  # counts from 0
     seconds: float
     threads: int  # of each process
-    val: WindowOutputs  # the best epoch's outputs on the validation windows
+    val: WindowOutputs  # the kept epoch's outputs on the validation windows

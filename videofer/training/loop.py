@@ -103,7 +103,7 @@ class _Fit:
             return
         self._save()
         trackers.log(figures, state.epoch)
-        event = runner.event(figures, is_best)
+        event = runner.event(figures, is_best and self.settings.keep == "best")
         LOGGER.debug(line(event))
         self.progress(event)
         save_history(self.job.out, state.history)

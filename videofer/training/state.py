@@ -35,7 +35,7 @@ class State:
     epoch_seconds: float = 0.0  # spent in this epoch so far ...
     waiting_seconds: float = 0.0  # ... and of them waiting for batches
     learner: dict[str, Any] = field(default_factory=dict)  # see `Learner.state_dict`
-    best: dict[str, torch.Tensor] = field(default_factory=dict)  # weights of the best epoch
+    best: dict[str, torch.Tensor] = field(default_factory=dict)  # weights of the epoch to be kept, so far
     history: list[dict[str, float]] = field(default_factory=list)  # figures of each epoch
     num_processes: int = 1
     threads: int = 0  # of each process, 0: not chosen yet; other sums come out with another number
