@@ -2,45 +2,14 @@
 
 from __future__ import annotations
 
-import logging
-import os
-import re
-import socket
 from pathlib import Path
 from typing import Any
 
-from cache.errors import UserError
 from preprocessing.engines import EngineChoices
 from preprocessing.spec import PreprocessSpec
+from preprocessing.stage.cluster import start_ray
 from preprocessing.stage.job import Handle, Job, Reply, Vitals, WorkerLostError
 from preprocessing.stage.worker import THREAD_VARIABLES, Worker
-
-
-def start_ray(address: str | None, num_cpus: int | None) -> bool:
-    """Connect to a cluster, or start Ray here. False if it ran already: then it is not ours to stop."""
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
-    import ray
-
-    if ray.is_initialized():
-        return False
-    if address is not None:
-        check_answers(address)
-        ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
-    else:
-        ray.init(num_cpus=num_cpus, include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
-    return True
-
-
-def check_answers(address: str) -> None:
-    """Raises UserError where nobody listens: Ray itself would try for many minutes."""
-    place = re.fullmatch(r"(?:ray://)?([^:/\[\]]+):(\d{1,5})", address)
-    if place is None:
-        return  # "auto", or what Ray alone understands
-    try:
-        socket.create_connection((place[1], int(place[2])), timeout=10).close()
-    except (OSError, OverflowError) as error:
-        raise UserError(f"no Ray cluster answers at {address}: {error}") from None
 
 
 class RayHandle:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +12,7 @@ from cache.store import Store
 from preprocessing.discover import discover
 from preprocessing.engines import EngineChoices, resolve_engines
 from preprocessing.spec import PreprocessSpec
+from preprocessing.stage.cluster import usable_cores
 from preprocessing.stage.driver import Driver, Totals, Watch
 from preprocessing.stage.plan import Plan, make_plan
 from preprocessing.types import Source
@@ -52,11 +52,6 @@ class StageReport:
     @property
     def nothing_to_do(self) -> bool:
         return not self.plan.jobs
-
-
-def default_num_workers() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def preprocess(
@@ -102,7 +97,7 @@ def preprocess(
         failures = lost + plan.failures + plan.failed_before
         totals = Totals(0)
         if plan.jobs:
-            workers = min(num_workers or default_num_workers(), len(plan.jobs))
+            workers = min(num_workers or usable_cores(), len(plan.jobs))
             driver = _driver(store, spec, choices, workers, ray_address, len(plan.jobs), watch, progress)
             failures += driver.run(plan.jobs)
             store.sweep_partials()  # of workers that died

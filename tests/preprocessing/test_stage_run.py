@@ -32,7 +32,7 @@ def ray_here() -> Iterator[None]:
     """One Ray for the module, as a user who already runs one has it."""
     import ray
 
-    from preprocessing.stage.ray_pool import start_ray
+    from preprocessing.stage.cluster import start_ray
 
     assert start_ray(None, 2)
     yield

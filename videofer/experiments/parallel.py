@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from preprocessing.stage.ray_pool import start_ray
+from preprocessing.stage.cluster import SLEEPING_THREADS, running_ray, usable_cores
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
@@ -34,9 +33,7 @@ def run_tasks(
     """
     import ray
 
-    ours = start_ray(address, None if address else max(usable_cores(), workers))
-    running: dict[Any, Task] = {}
-    try:
+    with running_ray(address, max(usable_cores(), workers)):
         share = fair_share(workers)
         remote = ray.remote(function).options(
             num_cpus=share.threads,
@@ -45,21 +42,21 @@ def run_tasks(
             runtime_env={"env_vars": thread_variables(share.threads)},
         )
         waiting = list(reversed(tasks))
-        while waiting or running:
-            while waiting and len(running) < workers:
-                task = waiting.pop()
-                running[remote.remote(task, share.threads)] = task
-            (done,), _ = ray.wait(list(running), num_returns=1)
-            task = running.pop(done)
-            try:
-                yield task, ray.get(done)
-            except ray.exceptions.RayError as error:
-                yield task, _reason(error)
-    finally:
-        for reference in running:
-            ray.cancel(reference, force=True)
-        if ours:
-            ray.shutdown()
+        running: dict[Any, Task] = {}
+        try:
+            while waiting or running:
+                while waiting and len(running) < workers:
+                    task = waiting.pop()
+                    running[remote.remote(task, share.threads)] = task
+                (done,), _ = ray.wait(list(running), num_returns=1)
+                task = running.pop(done)
+                try:
+                    yield task, ray.get(done)
+                except ray.exceptions.RayError as error:
+                    yield task, _reason(error)
+        finally:
+            for reference in running:
+                ray.cancel(reference, force=True)
 
 
 def fair_share(workers: int) -> Share:
@@ -76,12 +73,7 @@ def fair_share(workers: int) -> Share:
 
 def thread_variables(threads: int) -> dict[str, str]:
     """Environment of a task: as many threads as its share, which sleep while they wait for each other."""
-    return {"OMP_NUM_THREADS": str(threads), "OMP_WAIT_POLICY": "PASSIVE"}
-
-
-def usable_cores() -> int:
-    """Of this machine, as far as this process may use them."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return {"OMP_NUM_THREADS": str(threads), **SLEEPING_THREADS}
 
 
 def _reason(error: Exception) -> str:

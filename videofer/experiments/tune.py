@@ -21,8 +21,8 @@ from typing import Any
 from cache.atomic import atomic_write, atomic_write_text
 from cache.errors import UserError
 from preprocessing.config_file import ConfigError, dump_yaml
-from preprocessing.stage.ray_pool import start_ray
-from videofer.experiments.parallel import Share, fair_share, usable_cores
+from preprocessing.stage.cluster import running_ray, usable_cores
+from videofer.experiments.parallel import Share, fair_share
 from videofer.experiments.search import check_search, draw_trials, recipe_with, value_of
 from videofer.experiments.trial import (
     Follower,
@@ -101,8 +101,7 @@ def tune(
     monitor = recipe.training.monitor
     scratch = out.absolute() / _SCRATCH
     follower = Follower(all_trials, monitor, progress)
-    ours = start_ray(ray_address, None if ray_address else max(usable_cores(), workers))
-    try:
+    with running_ray(ray_address, max(usable_cores(), workers)):
         share = fair_share(workers)
         work = _Work(
             recipes=recipes,
@@ -112,13 +111,12 @@ def tune(
             threads=share.threads,
             monitor=monitor,
         )
-        _run(work, share, workers, follower)
-    finally:  # also after Ctrl-C: what was found out is kept
-        shutil.rmtree(scratch, ignore_errors=True)
-        table = trials_table(all_trials, list(search), monitor)
-        atomic_write_text(out / "trials.csv", table.to_csv(index=False))
-        if ours:
-            _shutdown()
+        try:
+            _run(work, share, workers, follower)
+        finally:  # also after Ctrl-C: what was found out is kept
+            shutil.rmtree(scratch, ignore_errors=True)
+            table = trials_table(all_trials, list(search), monitor)
+            atomic_write_text(out / "trials.csv", table.to_csv(index=False))
     best = best_trial(all_trials, monitor)
     if best is None:
         raise TuneError(f"no trial could be trained; trial {all_trials[0].number}: {all_trials[0].reason}")
@@ -235,9 +233,3 @@ def _be_quiet() -> None:
     for name, value in quiet.items():
         os.environ.setdefault(name, value)
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
-
-
-def _shutdown() -> None:
-    import ray
-
-    ray.shutdown()

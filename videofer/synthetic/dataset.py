@@ -9,7 +9,6 @@ Everything is determined by the arguments: the same seed gives the same files, f
 from __future__ import annotations
 
 import multiprocessing
-import os
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
@@ -22,6 +21,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from preprocessing.stage.cluster import usable_cores
 from videofer.synthetic.acting import body_poses, face_actions
 from videofer.synthetic.body import NUM_JOINTS, Joints
 from videofer.synthetic.face import FaceRenderer
@@ -87,9 +87,7 @@ def make_dataset(
         readme=out / "README.txt",
     )
     # The long video first: it takes the longest.
-    _render_all(
-        out, [long_take, *takes], os.cpu_count() or 1 if num_workers is None else num_workers, progress
-    )
+    _render_all(out, [long_take, *takes], usable_cores() if num_workers is None else num_workers, progress)
     Truth.of_script(long_take.script).save(dataset.long_truth)
     table = takes_table(takes)
     manifest_columns = ["path", "label", "subject", "start", "end", "split"]

@@ -15,11 +15,12 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import Subset
 
+from preprocessing.stage.cluster import usable_cores
 from videofer.checkpoint import INPUTS
 from videofer.data.dataset import SampleDataset, collate
 from videofer.evaluation.calibration import IDENTITY, complete
 from videofer.models.model import EmotionModel
-from videofer.training.environment import device_name, usable_cores
+from videofer.training.environment import device_name
 from videofer.training.job import Job
 from videofer.training.learner import Learner, compile_networks
 from videofer.training.place import Place

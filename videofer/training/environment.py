@@ -15,6 +15,7 @@ from typing import Any
 import torch
 
 from cache.atomic import atomic_write_text
+from preprocessing.stage.cluster import usable_cores
 from videofer.training.place import Place
 
 _PACKAGES = ("videofer", "torchvision", "numpy", "pandas", "h5py", "opencv-python-headless", "ray")
@@ -37,11 +38,6 @@ def record_environment(out: Path, place: Place, command: Sequence[str], threads:
     }
     text = json.dumps({"starts": [*starts, start]}, indent=2, ensure_ascii=False)
     atomic_write_text(path, text + "\n")
-
-
-def usable_cores() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def device_name(device: torch.device) -> str:

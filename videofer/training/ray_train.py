@@ -8,19 +8,15 @@ and go on from the last state.
 from __future__ import annotations
 
 import json
-import logging
 import os
 import shutil
 import traceback
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from cache.errors import UserError
-from preprocessing.stage.ray_pool import check_answers
-from videofer.training.environment import usable_cores
+from preprocessing.stage.cluster import running_ray, usable_cores
 from videofer.training.job import Job
 from videofer.training.log import LOGGER, log_path, repeat
 from videofer.training.loop import fit
@@ -51,7 +47,7 @@ def fit_with_ray(job: Job, workers: int, progress: Progress, address: str | None
     def tell(text: str) -> None:
         progress(parse(text))
 
-    with _ray(address), follow(events, tell), follow(log_path(job.out, 0), repeat):
+    with running_ray(address), follow(events, tell), follow(log_path(job.out, 0), repeat):
         use_gpu = _available("GPU") >= workers
         if address is None and not use_gpu and _available("CPU") < workers:
             raise TrainingError(f"{workers} workers need a core each, Ray has {_available('CPU')} here")
@@ -135,31 +131,6 @@ def _failure(error: Exception) -> TrainingError:
     return TrainingError(
         f"training in several processes failed {_MAX_FAILURES + 1} times (go on with it by --resume): {text}"
     )
-
-
-@contextmanager
-def _ray(address: str | None) -> Iterator[None]:
-    """A Ray of our own, or the cluster at `address`, unless the caller is connected to one."""
-    import ray
-
-    if ray.is_initialized():
-        yield
-        return
-    # Threads that wait must sleep: where several processes share the cores, those that spin for each other
-    # made a step of 0.03 s take 10 s.
-    options: dict[str, Any] = {"runtime_env": {"env_vars": {"OMP_WAIT_POLICY": "PASSIVE"}}}
-    if address is None:
-        options["include_dashboard"] = False
-    else:
-        check_answers(address)
-    try:
-        ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR, **options)
-    except (ConnectionError, ValueError, RuntimeError) as error:
-        raise TrainingError(f"no Ray cluster at {address}: {' '.join(str(error).split())[:200]}") from error
-    try:
-        yield
-    finally:
-        ray.shutdown()
 
 
 def _available(resource: str) -> int:

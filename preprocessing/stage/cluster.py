@@ -1,0 +1,75 @@
+"""Where work runs side by side: the cores of this machine, and Ray, started here or found at an address."""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from cache.errors import UserError
+
+SLEEPING_THREADS = {"OMP_WAIT_POLICY": "PASSIVE"}
+"""Environment of workers: threads that wait must sleep. Where several processes share the cores, those that
+spin for each other made a training step of 0.03 s take 10 s."""
+
+_QUIET = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0"}
+
+
+def usable_cores() -> int:
+    """Cores that this process may use: fewer than the machine has where it is bound to some."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def start_ray(address: str | None, num_cpus: int | None = None) -> bool:
+    """Connect to a cluster, or start Ray here. False if it ran already: then it is not ours to stop.
+
+    num_cpus: what a Ray started here hands out; by default what Ray itself counts. UserError where there is
+    no cluster at `address`.
+    """
+    for name, value in _QUIET.items():
+        os.environ.setdefault(name, value)
+    import ray
+
+    if ray.is_initialized():
+        return False
+    options: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
+    if address is None:
+        for name, value in SLEEPING_THREADS.items():  # workers inherit it
+            os.environ.setdefault(name, value)
+        # "local": without it Ray looks for a cluster all the same, and fails where it finds one.
+        ray.init(address="local", num_cpus=num_cpus, include_dashboard=False, **options)
+        return True
+    _check_answers(address)
+    try:
+        ray.init(address=address, runtime_env={"env_vars": SLEEPING_THREADS}, **options)
+    except (ConnectionError, ValueError, RuntimeError) as error:
+        raise UserError(f"no Ray cluster at {address}: {' '.join(str(error).split())[:200]}") from error
+    return True
+
+
+@contextmanager
+def running_ray(address: str | None, num_cpus: int | None = None) -> Iterator[None]:
+    """`start_ray` for the length of a block, after which only a Ray of our own is stopped."""
+    ours = start_ray(address, num_cpus)
+    try:
+        yield
+    finally:
+        if ours:
+            import ray
+
+            ray.shutdown()
+
+
+def _check_answers(address: str) -> None:
+    """UserError where nobody listens: Ray itself would try for many minutes."""
+    place = re.fullmatch(r"(?:ray://)?([^:/\[\]]+):(\d{1,5})", address)
+    if place is None:
+        return  # "auto", or what Ray alone understands
+    try:
+        socket.create_connection((place[1], int(place[2])), timeout=10).close()
+    except (OSError, OverflowError) as error:
+        raise UserError(f"no Ray cluster answers at {address}: {error}") from None
