@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from videofer.cli.errors import DONE, SOME_FAILED
+from videofer.cli.options import By, Labels, RayAddress, RecipeFile, RecipeKeys
 
 if TYPE_CHECKING:
     from videofer.experiments.crossval import CrossvalReport
 
 
 def crossval(
-    recipe: Annotated[Path, typer.Argument(metavar="RECIPE", help="One complete YAML file.")],
+    recipe: RecipeFile,
     store: Annotated[Path, typer.Option(help="The store to train and test on.")],
     out: Annotated[Path, typer.Option(help="Folder for runs, predictions and the report.")],
     protocol: Annotated[
@@ -26,16 +27,11 @@ def crossval(
     ] = None,
     seeds: Annotated[str, typer.Option(help="Every fold is trained with each, like 0,1,2.")] = "0",
     workers: Annotated[int, typer.Option(min=1, help="Folds at once, each with its share of cores.")] = 1,
-    ray_address: Annotated[str | None, typer.Option(help="A running Ray cluster.")] = None,
-    manifest: Annotated[Path | None, typer.Option(help="Labels, if not those kept in the store.")] = None,
+    ray_address: RayAddress = None,
+    manifest: Labels = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on; finished folds are kept.")] = False,
-    by: Annotated[
-        list[str] | None,
-        typer.Option(metavar="COLUMN", help="Figures per value of this manifest column; repeatable."),
-    ] = None,
-    set_: Annotated[
-        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Any recipe key.")
-    ] = None,
+    by: By = None,
+    set_: RecipeKeys = None,
 ) -> int:
     """Train and test on folds in which nobody is on both sides, and pool what the models predict."""
     from videofer.experiments.crossval import crossval as run_crossval

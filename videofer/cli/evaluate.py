@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from videofer.cli.errors import DONE
+from videofer.cli.options import By, Labels
 
 
 def evaluate(
@@ -17,11 +18,8 @@ def evaluate(
     split: Annotated[
         str | None, typer.Option(help="train, val, test or all; by default test if the manifest has it.")
     ] = None,
-    manifest: Annotated[Path | None, typer.Option(help="Labels, if not those kept in the store.")] = None,
-    by: Annotated[
-        list[str] | None,
-        typer.Option(metavar="COLUMN", help="Figures per value of this manifest column; repeatable."),
-    ] = None,
+    manifest: Labels = None,
+    by: By = None,
     device: Annotated[str | None, typer.Option(help="cpu or cuda; by default a GPU if there is one.")] = None,
 ) -> int:
     """Measure a model: WAR, UAR, F1, calibration, with intervals over subjects; OUT/report.html shows it."""

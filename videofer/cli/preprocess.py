@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from videofer.cli.errors import DONE, SOME_FAILED
+from videofer.cli.options import RayAddress, WeightsDir
 from videofer.cli.progress import StageProgress
 
 if TYPE_CHECKING:
@@ -32,11 +33,9 @@ def preprocess(
     decoder: Annotated[str | None, typer.Option(help="pyav or decord")] = None,
     faces: Annotated[str | None, typer.Option(help="auto, yunet, mtcnn or precropped")] = None,
     pose: Annotated[str | None, typer.Option(help="none, sidecar or onnx:POSE[,PERSON]")] = None,
-    weights_dir: Annotated[
-        Path | None, typer.Option(help="Folder of weights; else $VIDEOFER_WEIGHTS.")
-    ] = None,
+    weights_dir: WeightsDir = None,
     workers: Annotated[int | None, typer.Option(min=1, help="Processes; by default one a core.")] = None,
-    ray_address: Annotated[str | None, typer.Option(help="A running Ray cluster.")] = None,
+    ray_address: RayAddress = None,
     retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Try failed inputs again.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done, do nothing.")] = False,
     set_: Annotated[

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from videofer.cli.errors import DONE, SOME_FAILED
+from videofer.cli.options import WeightsDir
 from videofer.cli.progress import StageProgress
 
 if TYPE_CHECKING:
@@ -26,9 +27,7 @@ def timeline(
         str | None, typer.Option(help="none, sidecar or onnx:POSE[,PERSON]; as the model needs.")
     ] = None,
     faces: Annotated[str, typer.Option(help="auto, yunet, mtcnn or precropped")] = "auto",
-    weights_dir: Annotated[
-        Path | None, typer.Option(help="Folder of weights; else $VIDEOFER_WEIGHTS.")
-    ] = None,
+    weights_dir: WeightsDir = None,
     workers: Annotated[int | None, typer.Option(min=1, help="Processes for several videos.")] = None,
 ) -> int:
     """One table and one picture for each video; OUT/store keeps what was preprocessed."""

@@ -8,11 +8,12 @@ from typing import Annotated
 import typer
 
 from videofer.cli.errors import DONE
+from videofer.cli.options import Labels, RayAddress, RecipeFile, RecipeKeys, TrainingStore
 
 
 def train(
-    recipe: Annotated[Path, typer.Argument(metavar="RECIPE", help="One complete YAML file.")],
-    store: Annotated[Path, typer.Option(help="The store to train on.")],
+    recipe: RecipeFile,
+    store: TrainingStore,
     out: Annotated[Path, typer.Option(help="Folder of the run.")],
     workers: Annotated[
         int, typer.Option(min=1, help="Processes that share each batch, through Ray Train.")
@@ -21,14 +22,12 @@ def train(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Take one batch through everything, and write nothing.")
     ] = False,
-    manifest: Annotated[Path | None, typer.Option(help="Labels, if not those kept in the store.")] = None,
-    ray_address: Annotated[str | None, typer.Option(help="Of a running Ray cluster.")] = None,
+    manifest: Labels = None,
+    ray_address: RayAddress = None,
     wandb: Annotated[
         str | None, typer.Option(metavar="PROJECT", help="Send the figures to Weights & Biases.")
     ] = None,
-    set_: Annotated[
-        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Any recipe key.")
-    ] = None,
+    set_: RecipeKeys = None,
 ) -> int:
     """Train face and body models and their fusion; validation subjects are carved from the training ones."""
     from videofer.recipe import load_recipe

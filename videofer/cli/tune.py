@@ -8,19 +8,18 @@ from typing import Annotated
 import typer
 
 from videofer.cli.errors import DONE, SOME_FAILED
+from videofer.cli.options import Labels, RayAddress, RecipeKeys, TrainingStore
 
 
 def tune(
     recipe: Annotated[Path, typer.Argument(metavar="RECIPE", help="A recipe with a section 'search'.")],
-    store: Annotated[Path, typer.Option(help="The store to train on.")],
+    store: TrainingStore,
     out: Annotated[Path, typer.Option(help="Folder for trials.csv, best.yaml and trials.png.")],
     trials: Annotated[int, typer.Option(min=2, help="The first is the recipe as it stands.")],
     workers: Annotated[int, typer.Option(min=1, help="Trials at once, each with its share of cores.")] = 1,
-    ray_address: Annotated[str | None, typer.Option(help="A running Ray cluster.")] = None,
-    manifest: Annotated[Path | None, typer.Option(help="Labels, if not those kept in the store.")] = None,
-    set_: Annotated[
-        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Any recipe key.")
-    ] = None,
+    ray_address: RayAddress = None,
+    manifest: Labels = None,
+    set_: RecipeKeys = None,
 ) -> int:
     """Search for better values of the recipe's keys, judged by the validation subjects; never by the test."""
     from videofer.experiments.tune import tune as run_tune

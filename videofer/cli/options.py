@@ -1,0 +1,24 @@
+"""Options that mean the same in several commands, so that they read the same in each `--help`.
+
+Imported when the program runs, not for type checkers only: typer reads the annotations.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+RecipeFile = Annotated[Path, typer.Argument(metavar="RECIPE", help="One complete YAML file.")]
+RecipeKeys = Annotated[
+    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Any recipe key; repeatable.")
+]
+TrainingStore = Annotated[Path, typer.Option(help="The store to train on.")]
+Labels = Annotated[Path | None, typer.Option(help="Labels, if not those kept in the store.")]
+By = Annotated[
+    list[str] | None,
+    typer.Option(metavar="COLUMN", help="Figures per value of this manifest column; repeatable."),
+]
+RayAddress = Annotated[str | None, typer.Option(help="Address of a running Ray cluster; else this machine.")]
+WeightsDir = Annotated[Path | None, typer.Option(help="Folder of weights; else $VIDEOFER_WEIGHTS.")]
