@@ -1,4 +1,4 @@
-"""The training loop of one process: epochs, validation, the best weights, the state for a resume.
+"""The training loop of one process: epochs, validation, the weights to keep, the state for a resume.
 
 Alone it trains by itself; among several processes (see `ray_train`) all compute parts of one batch, each
 validates its share, all see the same figures and so decide the same, and the first one writes.
@@ -73,17 +73,17 @@ class _Fit:
         finally:
             if trackers is not None:
                 trackers.close()
-        best = kept_epoch(state.history, self.settings)
+        kept = kept_epoch(state.history, self.settings)
         if self.place.is_first:
             save_history(self.job.out, state.history)
-            self._draw_curves(best)
+            self._draw_curves(kept)
             why = f"the best by {self.settings.monitor}" if self.settings.keep == "best" else "the last"
-            LOGGER.info(f"epoch {best + 1} of {len(state.history)} is kept, {why}")
+            LOGGER.info(f"epoch {kept + 1} of {len(state.history)} is kept, {why}")
         answer.load_state_dict(state.best)
         return Fitted(
             model=answer.eval(),
             history=state.history,
-            kept_epoch=best,
+            kept_epoch=kept,
             seconds=state.seconds,
             threads=state.threads,
             val=self._validate(),
@@ -94,8 +94,8 @@ class _Fit:
         figures = runner.train_epoch(self.progress, self._save)
         began = time.monotonic()
         figures |= val_figures(self._validate(), self.job.split.val, self.job.recipe.data.classes)
-        is_best = kept_epoch([*state.history, figures], self.settings) == len(state.history)
-        if is_best:
+        is_kept = kept_epoch([*state.history, figures], self.settings) == len(state.history)
+        if is_kept:
             state.best = _copy(runner.learner.answer)
         state.history.append(figures)
         runner.end_epoch(state.epoch_seconds + time.monotonic() - began)
@@ -103,7 +103,7 @@ class _Fit:
             return
         self._save()
         trackers.log(figures, state.epoch)
-        event = runner.event(figures, is_best and self.settings.keep == "best")
+        event = runner.event(figures, is_best=is_kept and self.settings.keep == "best")
         LOGGER.debug(line(event))
         self.progress(event)
         save_history(self.job.out, state.history)
@@ -129,9 +129,9 @@ class _Fit:
             loader_workers=self.settings.loader_workers,
         )
 
-    def _draw_curves(self, best: int) -> None:
+    def _draw_curves(self, kept: int) -> None:
         chance = 1 / len(self.job.recipe.data.classes)
-        save_curves(self.job.out, self.state.history, best, title=self.job.recipe.name, chance=chance)
+        save_curves(self.job.out, self.state.history, kept, title=self.job.recipe.name, chance=chance)
         self.curves_at = time.monotonic()
 
     def _say_what_begins(self) -> None:
