@@ -15,12 +15,14 @@ from cache.schema import PersonRecord, SegmentRecord, VideoRecord
 from preprocessing.decode import AnyDecoder, decoder_for
 from preprocessing.decode.limits import Limits
 from preprocessing.engines import Engines
+from preprocessing.meter import Meter
 from preprocessing.probe import probe
 from preprocessing.skeletons.layouts import LAYOUTS
 from preprocessing.spec import PreprocessSpec
 from preprocessing.tracking.bodies import BodyFollower, BodyRows
+from preprocessing.tracking.collector import EvidenceCollector
 from preprocessing.tracking.faces import FaceFollower, FaceRows
-from preprocessing.tracking.persons import PersonJoiner
+from preprocessing.tracking.persons import join_persons
 from preprocessing.tracking.scene import CutDetector
 from preprocessing.types import Frame, InputError, Probe, Source
 
@@ -145,9 +147,10 @@ class _Run:
             raise InputError(
                 "skeletons", f"its joints are {skeletons.layout}, those of this store are {spec.skeleton}"
             )
-        self.joiner = PersonJoiner(detector.sure_score if detector else 0.0, LAYOUTS[spec.skeleton].head)
-        self.faces = FaceFollower(spec, detector, facts.width, facts.height) if detector else None
-        self.bodies = BodyFollower(spec, skeletons) if skeletons else None
+        self.seen = EvidenceCollector(detector.sure_score if detector else 0.0, LAYOUTS[spec.skeleton].head)
+        self.meter = Meter()
+        self.faces = FaceFollower(spec, detector, facts.width, facts.height, self.meter) if detector else None
+        self.bodies = BodyFollower(spec, skeletons, self.meter) if skeletons else None
         self.layout = skeletons.layout if skeletons else ""
         self.pts: list[int] = []
         # media_time = (pts * scale - offset) / unit in whole numbers: exact until the one division
@@ -198,14 +201,14 @@ class _Run:
             if r.track.local_id is None:
                 r.track.local_id = self.segment.open_track("face", r.first_frame)
             self.segment.append_faces(r.track.local_id, r.block)
-            self.joiner.see_faces(r.track.local_id, r.first_frame, r.block)
+            self.seen.see_faces(r.track.local_id, r.first_frame, r.block)
 
     def store_bodies(self, rows: list[BodyRows]) -> None:
         for r in rows:
             if r.track.local_id is None:
                 r.track.local_id = self.segment.open_track("body", r.first_frame, self.layout)
             self.segment.append_bodies(r.track.local_id, r.block)
-            self.joiner.see_bodies(r.track.local_id, r.first_frame, r.block)
+            self.seen.see_bodies(r.track.local_id, r.first_frame, r.block)
 
     def outcome(self, last_duration_pts: int, damage: str | None) -> SegmentOutcome:
         pts = self.pts
@@ -215,7 +218,7 @@ class _Run:
         starts = np.array([self.media_seconds(p) for p in pts])
         ends = np.append(starts[1:], self.media_seconds(end_pts))
         record = self.segment.finish(end_pts)
-        persons = self.joiner.persons(record.index, starts, ends, self.spec.min_track_seconds)
+        persons = join_persons([self.seen.evidence(record.index, starts, ends)], self.spec)
         provenance = {**self.engines.provenance(self.source), "decoder": self.decoder.name}
         return SegmentOutcome(
             record=record,

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from cache.schema import BodyBlock, State
+from preprocessing.meter import Meter
 from preprocessing.spec import PreprocessSpec
 from preprocessing.tracking.association import associate, box_iou
 from preprocessing.types import Bodies, Frame, SkeletonEngine
@@ -45,9 +46,10 @@ class BodyRows:
 class BodyFollower:
     """Takes frames in order and gives back finished rows."""
 
-    def __init__(self, spec: PreprocessSpec, engine: SkeletonEngine) -> None:
+    def __init__(self, spec: PreprocessSpec, engine: SkeletonEngine, meter: Meter) -> None:
         self._spec = spec
         self._engine = engine
+        self._meter = meter
         self._active: list[BodyTrack] = []
         self._lost: list[BodyTrack] = []
         self._looked = -1
@@ -61,6 +63,17 @@ class BodyFollower:
         self, index: int, source_index: int, seconds: float, frame: Frame | None, cut: bool
     ) -> list[BodyRows]:
         """Next frame; returns the rows that are finished by now. source_index counts decoded frames."""
+        with self._meter.stage("track"):
+            self._push(index, source_index, seconds, frame, cut)
+        return self._take_finished()
+
+    def finish(self) -> list[BodyRows]:
+        """End of the video: all rows that are left."""
+        with self._meter.stage("track"):
+            self._end_scene()
+        return self._take_finished()
+
+    def _push(self, index: int, source_index: int, seconds: float, frame: Frame | None, cut: bool) -> None:
         if cut:
             self._end_scene()
         self._newest = (index, source_index, seconds, frame)
@@ -73,12 +86,6 @@ class BodyFollower:
         )
         if due:
             self._look()
-        return self._take_finished()
-
-    def finish(self) -> list[BodyRows]:
-        """End of the video: all rows that are left."""
-        self._end_scene()
-        return self._take_finished()
 
     def _take_finished(self) -> list[BodyRows]:
         finished, self._finished = self._finished, []
@@ -98,7 +105,9 @@ class BodyFollower:
         known = None if search else np.stack([track.box for track in self._active])
         if search:
             self._searched_seconds = seconds
-        bodies = _distinct(self._engine.detect(frame, source_index, seconds, known))
+        with self._meter.stage("pose"):
+            found = self._engine.detect(frame, source_index, seconds, known)
+        bodies = _distinct(found)
         self._advance(index, seconds, bodies)
         self._looked, self._looked_seconds = index, seconds
         self._seconds = [seconds]

@@ -7,16 +7,17 @@ Seconds are media time, boxes are upright source pixels, frames count those samp
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 Box = tuple[float, float, float, float]
+TrackKind = Literal["face", "body"]
 
 
 @dataclass(frozen=True)
 class TrackEvidence:
     """Summary of one local track as its shard holds it."""
 
-    kind: Literal["face", "body"]
+    kind: TrackKind
     local_id: int
     first_frame: int  # of the segment
     num_frames: int
@@ -37,7 +38,7 @@ class SeamBox:
     """One track in one frame near the start or the end of a segment; the neighbour sees the same frames."""
 
     pts: int
-    kind: Literal["face", "body"]
+    kind: TrackKind
     local_id: int
     box_xyxy: Box
 
@@ -50,7 +51,31 @@ class SegmentEvidence:
     num_frames: int
     t_start: float
     t_end: float
+    sure_face_score: float = 0.0  # of the detector: a face track that never reaches it belongs to nobody
     tracks: list[TrackEvidence] = field(default_factory=list)
     votes: list[tuple[int, int, int]] = field(default_factory=list)  # face id, body id, frames as one person
     head: list[SeamBox] = field(default_factory=list)  # around the first frame, the lead-in included
     tail: list[SeamBox] = field(default_factory=list)  # around the end, the lead-out included
+
+
+def evidence_from_dict(data: dict[str, Any]) -> SegmentEvidence:
+    """The inverse of `dataclasses.asdict`, after JSON made lists of the tuples and texts of the states."""
+    tracks = [
+        TrackEvidence(
+            **{
+                **track,
+                "states": {int(state): count for state, count in track["states"].items()},
+                "first_box_xyxy": tuple(track["first_box_xyxy"]),
+                "last_box_xyxy": tuple(track["last_box_xyxy"]),
+                "clothing": tuple(track["clothing"]),
+                "face": tuple(track["face"]),
+            }
+        )
+        for track in data["tracks"]
+    ]
+    seams = {
+        side: [SeamBox(**{**seen, "box_xyxy": tuple(seen["box_xyxy"])}) for seen in data[side]]
+        for side in ("head", "tail")
+    }
+    votes = [(face_id, body_id, count) for face_id, body_id, count in data["votes"]]
+    return SegmentEvidence(**{**data, **seams, "tracks": tracks, "votes": votes})

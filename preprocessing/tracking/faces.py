@@ -13,6 +13,7 @@ import numpy as np
 
 from cache.schema import FaceBlock, State
 from preprocessing.align import quality, similarity_from_landmarks, source_bounds, warp_face
+from preprocessing.meter import Meter
 from preprocessing.spec import PreprocessSpec
 from preprocessing.tracking.association import associate
 from preprocessing.tracking.smoothing import smooth_at
@@ -65,9 +66,12 @@ def _row(faces: Faces, n: int) -> np.ndarray:
 class FaceFollower:
     """Takes frames in order and gives back finished rows."""
 
-    def __init__(self, spec: PreprocessSpec, detector: FaceDetector, width: int, height: int) -> None:
+    def __init__(
+        self, spec: PreprocessSpec, detector: FaceDetector, width: int, height: int, meter: Meter
+    ) -> None:
         self._spec = spec
         self._detector = detector
+        self._meter = meter
         self._every_frame = detector.name == "precropped"
         self._width, self._height = width, height
         long_side = max(width, height)
@@ -86,6 +90,17 @@ class FaceFollower:
 
     def push(self, index: int, seconds: float, frame: Frame, cut: bool) -> list[FaceRows]:
         """Next frame; returns the rows that are finished by now. cut: the frame begins a new scene."""
+        with self._meter.stage("track"):
+            self._push(index, seconds, frame, cut)
+        return self._take_finished()
+
+    def finish(self) -> list[FaceRows]:
+        """End of the video: all rows that are left."""
+        with self._meter.stage("track"):
+            self._end_scene()
+        return self._take_finished()
+
+    def _push(self, index: int, seconds: float, frame: Frame, cut: bool) -> None:
         if cut:
             self._end_scene()
         self._frames[index] = (seconds, frame)
@@ -99,12 +114,6 @@ class FaceFollower:
         if due:
             self._look(index)
             self._hand_on()
-        return self._take_finished()
-
-    def finish(self) -> list[FaceRows]:
-        """End of the video: all rows that are left."""
-        self._end_scene()
-        return self._take_finished()
 
     def _take_finished(self) -> list[FaceRows]:
         finished, self._finished = self._finished, []
@@ -127,12 +136,12 @@ class FaceFollower:
         """Search frames in pictures reduced to this share of the full size for searching."""
         scale = self._search_scale * share
         size_wh = (max(1, round(self._width * scale)), max(1, round(self._height * scale)))
-        images = [self._frames[index][1].reduced_rgb(size_wh) for index in indices]
+        with self._meter.stage("convert"):
+            images = [self._frames[index][1].reduced_rgb(size_wh) for index in indices]
+        with self._meter.stage("detect"):
+            found = self._detector.detect(images)
         factor = np.array([self._width / size_wh[0], self._height / size_wh[1]], np.float32)
-        return [
-            Faces(f.boxes_xyxy * np.tile(factor, 2), f.landmarks_xy * factor, f.scores)
-            for f in self._detector.detect(images)
-        ]
+        return [Faces(f.boxes_xyxy * np.tile(factor, 2), f.landmarks_xy * factor, f.scores) for f in found]
 
     def _picture_share(self) -> float:
         """The smallest picture in which all known faces are large; now and then the full one, for others."""
@@ -304,8 +313,11 @@ class FaceFollower:
         for n, r in enumerate(rows):
             frame = self._frames[track.indices[r]][1]
             x0, y0, x1, y1 = source_bounds(warps[n], (size, size))
-            crops[n] = warp_face(frame.rgb_patch(x0, y0, x1, y1), warps[n], size, (x0, y0))
-            qualities[n] = quality(crops[n], warps[n])
+            with self._meter.stage("convert"):
+                patch = frame.rgb_patch(x0, y0, x1, y1)
+            with self._meter.stage("align"):
+                crops[n] = warp_face(patch, warps[n], size, (x0, y0))
+                qualities[n] = quality(crops[n], warps[n])
         raw = values[rows]
         return FaceBlock(
             boxes_xyxy=raw[:, :4],

@@ -1,161 +1,228 @@
-"""Joins face tracks and body tracks of one segment into persons.
+"""Names the persons of a video from what was seen in its segments.
 
-Every frame in which a body's head keypoints lie in a face's box is a vote that both are one person.
+First tracks are joined at the seams between segments, then faces with the bodies that carry them, then
+fragments of one person. Pure: the same evidence always gives the same persons.
 """
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import numpy as np
 
-from cache.schema import SEEN_STATES, STATE_NAMES, BodyBlock, FaceBlock, PersonRecord, State
-from preprocessing.skeletons.layouts import COCO17
+from cache.schema import SEEN_STATES, STATE_NAMES, PersonRecord, State
+from preprocessing.spec import PreprocessSpec
+from preprocessing.tracking.evidence import SegmentEvidence, TrackEvidence, TrackKind
+from preprocessing.tracking.seams import Key, seam_pairs
 
-HEAD_SCORE = 0.3
-HEAD_REACH = 0.6  # of the face's side: how far the middle of the head joints may be from the face's centre
-KEEP_FRAMES = 512  # face and body rows of a frame arrive this close together
-
-
-@dataclass
-class _Fragment:
-    """Summary of one local track."""
-
-    first: int
-    stop: int
-    states: Counter[int] = field(default_factory=Counter)
-    x: float = 0.0  # where it was first seen, to number persons from left to right
-    best_score: float = 0.0
-
-    def num_in(self, *states: State) -> int:
-        return sum(self.states[state] for state in states)
+SURE_STATES = (State.OK, State.INTERPOLATED)
+MIN_VOTE_SHARE = 0.2  # of the frames in which a face and a body could have been seen as one
 
 
-class PersonJoiner:
-    """Sees all rows as they are stored, remembers summaries only, and names the persons at the end."""
+@dataclass(eq=False)
+class Strand:
+    """One face or one body through all segments in which it was followed without a break."""
 
-    def __init__(self, sure_face_score: float = 0.0, head_joints: Sequence[int] = COCO17.head) -> None:
-        """sure_face_score: face tracks that never reach it belong to nobody. head_joints: of the bodies."""
-        self._sure_face_score = sure_face_score
-        self._head_joints = list(head_joints)
-        self._faces: dict[int, _Fragment] = {}
-        self._bodies: dict[int, _Fragment] = {}
-        self._votes: Counter[tuple[int, int]] = Counter()
-        self._face_boxes: dict[int, list[tuple[int, np.ndarray]]] = defaultdict(list)  # by frame
-        self._heads: dict[int, list[tuple[int, np.ndarray]]] = defaultdict(list)  # by frame
+    tracks: dict[Key, TrackEvidence]
+    spans: list[tuple[int, int]]  # frames of the video, half-open, one a track, in order
 
-    def see_faces(self, local_id: int, first_frame: int, block: FaceBlock) -> None:
-        self._summarise(self._faces, local_id, first_frame, block)
-        for n in np.flatnonzero(block.states != State.ABSENT):
-            index, box = first_frame + int(n), block.boxes_xyxy[n]
-            for body_id, head in self._heads.get(index, []):
-                self._vote(local_id, body_id, box, head)
-            self._face_boxes[index].append((local_id, box))
-        _trim(self._face_boxes, first_frame)
+    @property
+    def kind(self) -> TrackKind:
+        return next(iter(self.tracks))[1]
 
-    def see_bodies(self, local_id: int, first_frame: int, block: BodyBlock) -> None:
-        self._summarise(self._bodies, local_id, first_frame, block)
-        for n in np.flatnonzero(block.states == State.OK):
-            joints = block.keypoints[n, self._head_joints]
-            seen = joints[joints[:, 2] >= HEAD_SCORE]
-            if len(seen) == 0:
-                continue
-            index, head = first_frame + int(n), seen[:, :2].mean(axis=0)
-            for face_id, box in self._face_boxes.get(index, []):
-                self._vote(face_id, local_id, box, head)
-            self._heads[index].append((local_id, head))
-        _trim(self._heads, first_frame)
+    @property
+    def first(self) -> int:
+        return self.spans[0][0]
 
-    def _vote(self, face_id: int, body_id: int, box: np.ndarray, head: np.ndarray) -> None:
-        side = float(np.sqrt(max(1.0, float((box[2] - box[0]) * (box[3] - box[1])))))
-        centre = (box[:2] + box[2:]) / 2
-        if float(np.linalg.norm(head - centre)) < HEAD_REACH * side:
-            self._votes[(face_id, body_id)] += 1
+    @property
+    def stop(self) -> int:
+        return self.spans[-1][1]
 
-    @staticmethod
-    def _summarise(
-        fragments: dict[int, _Fragment], local_id: int, first: int, block: FaceBlock | BodyBlock
-    ) -> None:
-        stop = first + len(block.states)
-        fragment = fragments.get(local_id)
-        if fragment is None:
-            fragment = fragments[local_id] = _Fragment(first, stop, x=float(np.nanmean(block.boxes_xyxy[0])))
-        fragment.stop = stop
-        fragment.best_score = max(fragment.best_score, float(block.scores.max()))
-        fragment.states.update(int(state) for state in block.states)
-
-    def persons(
-        self, segment: int, t_start: np.ndarray, t_end: np.ndarray, min_seconds: float
-    ) -> list[PersonRecord]:
-        """Persons in the order of their first frame, then from left to right.
-
-        t_start, t_end: (T,) media seconds of the segment's frames. Tracks shorter than `min_seconds`,
-        or than six tenths of a shorter video, belong to nobody; nor do faces that were never sure.
-        """
-        if len(t_start) == 0:
-            return []
-        needed = min(min_seconds, 0.6 * float(t_end[-1] - t_start[0]))
-
-        def seconds_in(fragment: _Fragment, *states: State) -> float:
-            seconds = float(t_end[fragment.stop - 1] - t_start[fragment.first])
-            return seconds * fragment.num_in(*states) / (fragment.stop - fragment.first) + 1e-9
-
-        # A small or dark face is a face; a skeleton of low scores may be a chair.
-        faces = {
-            i: f
-            for i, f in self._faces.items()
-            if seconds_in(f, *SEEN_STATES) >= needed and f.best_score >= self._sure_face_score
-        }
-        sure = (State.OK, State.INTERPOLATED)
-        bodies = {i: b for i, b in self._bodies.items() if seconds_in(b, *sure) >= needed}
-        groups: list[tuple[list[int], list[int]]] = [([], [i]) for i in bodies]
-        group_of_body = dict(zip(bodies, groups, strict=True))
-        joined: set[int] = set()
-        for (face_id, body_id), _ in self._votes.most_common():
-            if face_id in faces and face_id not in joined and body_id in bodies:
-                group = group_of_body[body_id]
-                if not any(_overlap(faces[face_id], faces[other]) for other in group[0]):
-                    group[0].append(face_id)
-                    joined.add(face_id)
-        groups += [([i], []) for i in faces if i not in joined]
-
-        persons = []
-        for face_ids, body_ids in groups:
-            fragments = [faces[i] for i in face_ids] + [bodies[i] for i in body_ids]
-            first, stop = min(f.first for f in fragments), max(f.stop for f in fragments)
-            x = min(fragments, key=lambda f: f.first).x
-            persons.append((first, x, stop, sorted(face_ids), sorted(body_ids)))
-        persons.sort(key=lambda p: (p[0], p[1]))
-        return [
-            PersonRecord(
-                id=number,
-                faces=[(segment, i) for i in face_ids],
-                bodies=[(segment, i) for i in body_ids],
-                num_frames=stop - first,
-                t_start=float(t_start[first]),
-                t_end=float(t_end[stop - 1]),
-                face_states=_count([faces[i] for i in face_ids], stop - first),
-                body_states=_count([bodies[i] for i in body_ids], stop - first),
-            )
-            for number, (first, _, stop, face_ids, body_ids) in enumerate(persons)
-        ]
+    def seconds_in(self, states: Iterable[State]) -> float:
+        """Time in these states, taking all frames of a track for equally long."""
+        return sum(
+            (t.t_end - t.t_start) * sum(t.states.get(state, 0) for state in states) / t.num_frames
+            for t in self.tracks.values()
+        )
 
 
-def _overlap(a: _Fragment, b: _Fragment) -> bool:
-    return a.first < b.stop and b.first < a.stop
+@dataclass(eq=False)
+class Group:
+    """Strands that are one person."""
+
+    faces: list[Strand] = field(default_factory=list)
+    bodies: list[Strand] = field(default_factory=list)
 
 
-def _count(fragments: list[_Fragment], num_frames: int) -> dict[str, int]:
-    """Frames in each state over the person's whole span; frames outside the fragments are absent."""
+def join_persons(segments: Sequence[SegmentEvidence], spec: PreprocessSpec) -> list[PersonRecord]:
+    """Persons in the order of their first frame, then from left to right.
+
+    segments: those of one video that are stored; frames count through them in the order of their index.
+    Tracks shorter than `min_track_seconds`, or than six tenths of a shorter video, belong to nobody; nor
+    do faces that the detector was never sure of.
+    """
+    ordered = sorted((s for s in segments if s.num_frames), key=lambda s: s.index)
+    if not ordered:
+        return []
+    needed = min(spec.min_track_seconds, 0.6 * (ordered[-1].t_end - ordered[0].t_start)) - 1e-9
+    sure_score = max(s.sure_face_score for s in ordered)
+    strands = _strands(ordered)
+    # A small or dark face is a face; a skeleton of low scores may be a chair.
+    faces = [
+        strand
+        for strand in strands
+        if strand.kind == "face"
+        and strand.seconds_in(SEEN_STATES) >= needed
+        and max(track.best_score for track in strand.tracks.values()) >= sure_score
+    ]
+    bodies = [s for s in strands if s.kind == "body" and s.seconds_in(SURE_STATES) >= needed]
+    groups = _join_by_votes(faces, bodies, _votes(ordered))
+    groups.sort(key=_place)
+    return [_record(number, group) for number, group in enumerate(groups)]
+
+
+def _strands(ordered: list[SegmentEvidence]) -> list[Strand]:
+    """All tracks, those that continue across a seam as one, in the order of their keys."""
+    tracks: dict[Key, TrackEvidence] = {}
+    first_frames: dict[int, int] = {}
+    num_frames = 0
+    for segment in ordered:
+        first_frames[segment.index] = num_frames
+        num_frames += segment.num_frames
+        tracks |= {(segment.index, track.kind, track.local_id): track for track in segment.tracks}
+    pairs = [pair for before, after in pairwise(ordered) for pair in seam_pairs(before, after)]
+    successor = {before: after for before, after in pairs if before in tracks and after in tracks}
+    strands = []
+    for key in sorted(tracks.keys() - set(successor.values())):
+        chain = [key]
+        while chain[-1] in successor:
+            chain.append(successor[chain[-1]])
+        firsts = [first_frames[k[0]] + tracks[k].first_frame for k in chain]
+        spans = [(first, first + tracks[k].num_frames) for first, k in zip(firsts, chain, strict=True)]
+        strands.append(Strand({k: tracks[k] for k in chain}, spans))
+    return strands
+
+
+# --- faces and bodies ----------------------------------------------------------------------------
+
+
+def _votes(ordered: list[SegmentEvidence]) -> Counter[tuple[Key, Key]]:
+    votes: Counter[tuple[Key, Key]] = Counter()
+    for segment in ordered:
+        for face_id, body_id, count in segment.votes:
+            votes[(segment.index, "face", face_id), (segment.index, "body", body_id)] += count
+    return votes
+
+
+def _join_by_votes(faces: list[Strand], bodies: list[Strand], votes: Counter[tuple[Key, Key]]) -> list[Group]:
+    """Bodies with the faces they carry: the assignment with most votes, then what is left over to these.
+
+    A body holds the pieces of its face together, a face those of its body, as long as no two of a kind
+    are there at once.
+    """
+    groups = [Group(bodies=[body]) for body in bodies]
+    free_faces = _assign(faces, groups, votes)
+    joined = [group for group in groups if group.faces]
+    lonely = [group for group in groups if not group.faces]
+    while free_faces and len(left := _assign(free_faces, joined, votes)) < len(free_faces):
+        free_faces = left
+    while lonely:
+        left = _assign([group.bodies[0] for group in lonely], joined, votes)
+        if len(left) == len(lonely):
+            break
+        lonely = [group for group in lonely if group.bodies[0] in left]
+    return joined + lonely + [Group(faces=[face]) for face in free_faces]
+
+
+def _assign(strands: list[Strand], groups: list[Group], votes: Counter[tuple[Key, Key]]) -> list[Strand]:
+    """Adds to every group at most one strand, by the largest sum of votes; returns those left over."""
+    if not strands or not groups:
+        return strands
+    from scipy.optimize import linear_sum_assignment
+
+    gain = np.array([[_fit(strand, group, votes) for group in groups] for strand in strands])
+    taken = set()
+    for m, n in zip(*linear_sum_assignment(gain, maximize=True), strict=True):
+        if gain[m, n] > 0:
+            _own_kind(strands[m], groups[n]).append(strands[m])
+            taken.add(m)
+    return [strand for m, strand in enumerate(strands) if m not in taken]
+
+
+def _fit(strand: Strand, group: Group, votes: Counter[tuple[Key, Key]]) -> float:
+    """Votes for a strand to be of a group; 0 where too few or where it would be there twice."""
+    if any(_meet(strand, other) for other in _own_kind(strand, group)):
+        return 0.0
+    is_face = strand.kind == "face"
+    total = 0.0
+    for other in group.bodies if is_face else group.faces:
+        face, body = (strand, other) if is_face else (other, strand)
+        count = sum(votes[f, b] for f in face.tracks for b in body.tracks)
+        if count >= max(1.0, MIN_VOTE_SHARE * _possible_votes(face, body)):
+            total += count
+    return total
+
+
+def _possible_votes(face: Strand, body: Strand) -> float:
+    """Frames in which both were surely seen, were their states spread evenly."""
+    total = 0.0
+    for face_key, f in face.tracks.items():
+        for body_key, b in body.tracks.items():
+            if face_key[0] == body_key[0]:
+                stop = min(f.first_frame + f.num_frames, b.first_frame + b.num_frames)
+                common = max(0, stop - max(f.first_frame, b.first_frame))
+                seen = sum(f.states.get(state, 0) for state in SEEN_STATES) / f.num_frames
+                total += common * seen * b.states.get(State.OK, 0) / b.num_frames
+    return total
+
+
+def _own_kind(strand: Strand, group: Group) -> list[Strand]:
+    return group.faces if strand.kind == "face" else group.bodies
+
+
+def _meet(a: Strand, b: Strand) -> bool:
+    """Whether both are there in one frame."""
+    return any(p < t and s < q for p, q in a.spans for s, t in b.spans)
+
+
+# --- records -------------------------------------------------------------------------------------
+
+
+def _place(group: Group) -> tuple[int, float]:
+    """First frame, and how far right the person is there."""
+    earliest = min(group.faces + group.bodies, key=lambda strand: strand.first)
+    box = next(iter(earliest.tracks.values())).first_box_xyxy
+    return earliest.first, (box[0] + box[2]) / 2
+
+
+def _record(number: int, group: Group) -> PersonRecord:
+    strands = group.faces + group.bodies
+    tracks = [track for strand in strands for track in strand.tracks.values()]
+    first, stop = min(s.first for s in strands), max(s.stop for s in strands)
+    return PersonRecord(
+        id=number,
+        faces=_local_ids(group.faces),
+        bodies=_local_ids(group.bodies),
+        num_frames=stop - first,
+        t_start=min(t.t_start for t in tracks),
+        t_end=max(t.t_end for t in tracks),
+        face_states=_count(group.faces, stop - first),
+        body_states=_count(group.bodies, stop - first),
+    )
+
+
+def _local_ids(strands: list[Strand]) -> list[tuple[int, int]]:
+    return sorted((segment, local_id) for strand in strands for segment, _, local_id in strand.tracks)
+
+
+def _count(strands: list[Strand], num_frames: int) -> dict[str, int]:
+    """Frames in each state over the person's whole span; frames outside the strands are absent."""
     total: Counter[int] = Counter()
-    for fragment in fragments:
-        total.update(fragment.states)
+    for strand in strands:
+        for track in strand.tracks.values():
+            total.update(track.states)
     total[State.ABSENT] = num_frames - sum(n for state, n in total.items() if state != State.ABSENT)
     return {STATE_NAMES[state]: total[state] for state in State if total[state]}
-
-
-def _trim(by_frame: dict[int, list[tuple[int, np.ndarray]]], newest: int) -> None:
-    for index in [i for i in by_frame if i < newest - KEEP_FRAMES]:
-        del by_frame[index]

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from cache.schema import State
+from preprocessing.meter import Meter
 from preprocessing.spec import PreprocessSpec
 from preprocessing.tracking.bodies import BodyFollower, BodyRows
 from preprocessing.types import Bodies, Frame
@@ -56,7 +57,7 @@ def bodies(boxes: np.ndarray, scores: np.ndarray) -> Bodies:
 
 def follow(scene: Scene, num_frames: int, cuts: tuple[int, ...] = (), needs_pixels: bool = True) -> Any:
     oracle = Oracle(scene, needs_pixels)
-    follower = BodyFollower(PreprocessSpec(), oracle)
+    follower = BodyFollower(PreprocessSpec(), oracle, Meter())
     rows: list[BodyRows] = []
     for n in range(num_frames):
         rows += follower.push(n, n, n / FPS, None, n in cuts)

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from cache.schema import State
+from preprocessing.meter import Meter
 from preprocessing.spec import PreprocessSpec
 from preprocessing.tracking.faces import FaceFollower, FaceRows
 from preprocessing.types import Faces
@@ -72,7 +73,7 @@ def follow(
     scene: Scene, num_frames: int, cuts: Sequence[int] = (), **spec: Any
 ) -> tuple[list[FaceRows], Oracle, FaceFollower]:
     oracle = Oracle(scene)
-    follower = FaceFollower(PreprocessSpec(**spec), oracle, WIDTH, HEIGHT)
+    follower = FaceFollower(PreprocessSpec(**spec), oracle, WIDTH, HEIGHT, Meter())
     rows: list[FaceRows] = []
     for index in range(num_frames):
         rows += follower.push(index, index / FPS, FakeFrame(index), index in cuts)
@@ -169,7 +170,7 @@ def test_tiny_faces_are_low_quality() -> None:
 
 def test_a_slow_video_is_searched_at_every_frame() -> None:
     oracle = Oracle(lambda n: [(100, 80, 90)])
-    follower = FaceFollower(PreprocessSpec(), oracle, WIDTH, HEIGHT)
+    follower = FaceFollower(PreprocessSpec(), oracle, WIDTH, HEIGHT, Meter())
     rows = [r for n in range(6) for r in follower.push(n, n * 0.5, FakeFrame(n), False)] + follower.finish()
     assert sorted(set(oracle.searched)) == [0, 1, 2, 3, 4, 5]
     assert sum(len(r.block.states) for r in rows) == 6
@@ -189,7 +190,9 @@ def test_no_face_is_lost_because_the_picture_was_small() -> None:
             none = Faces(np.empty((0, 4)), np.empty((0, 5, 2)), np.empty(0))
             return [f if i.shape[1] >= 512 else none for i, f in zip(images_rgb, found, strict=True)]
 
-    follower = FaceFollower(PreprocessSpec(), Shortsighted(lambda n: [(100, 80, 200)]), WIDTH, HEIGHT)
+    follower = FaceFollower(
+        PreprocessSpec(), Shortsighted(lambda n: [(100, 80, 200)]), WIDTH, HEIGHT, Meter()
+    )
     rows = [r for n in range(60) for r in follower.push(n, n / FPS, FakeFrame(n), False)] + follower.finish()
     assert [len(states) for _, states, _, _ in by_track(rows)] == [60]
 
