@@ -57,6 +57,15 @@ class Probe:
     average_fps: float | None = None  # as the container says; single frames may be closer or further
 
 
+@dataclass(frozen=True)
+class Span:
+    """A part of a video that one worker processes: frames with start_pts <= pts < stop_pts are its own."""
+
+    index: int
+    start_pts: int | None = None  # None: from the first frame
+    stop_pts: int | None = None  # None: to the last frame
+
+
 class Frame(Protocol):
     """One decoded picture with its time. Pixels are converted only where they are asked for."""
 
