@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import numpy as np
@@ -16,11 +17,20 @@ MAX_PENDING_BYTES = 32 << 20  # of all open chunks together: a crowd must not fi
 class CropLog:
     """Gathers the crops of each track into chunks of 16 and writes the chunks one behind the other."""
 
-    def __init__(self, group: Any, codec: Codec, crop_size: int, jpeg_quality: int) -> None:
+    def __init__(
+        self,
+        group: Any,
+        codec: Codec,
+        crop_size: int,
+        jpeg_quality: int,
+        encoding: AbstractContextManager[None] | None = None,
+    ) -> None:
+        """encoding: entered around each batch of JPEG encodings, so that a caller may time them."""
         self.log = LogWriter(group, "crops", with_crc=False)  # the chunks have their own
         self._codec = codec
         self._crop_bytes = crop_size * crop_size * 3
         self._jpeg_quality = jpeg_quality
+        self._encoding = encoding or nullcontext()
         self._open: dict[int, _OpenChunk] = {}  # by local id of the track
         self._pending_bytes = 0
         self._table: dict[int, tuple[int, int, int, int, int, int]] = {}  # CHUNK_ROW by chunk
@@ -40,7 +50,8 @@ class CropLog:
             if self._codec == "plain":
                 encoded, sizes = [part.copy()], np.full(num, self._crop_bytes)
             else:
-                encoded = [encode_jpeg(crop, self._jpeg_quality) for crop in part]
+                with self._encoding:
+                    encoded = [encode_jpeg(crop, self._jpeg_quality) for crop in part]
                 sizes = np.array([len(data) for data in encoded])
             places[0, done : done + num] = chunk.number
             places[1, done : done + num] = chunk.num_bytes + np.cumsum(sizes) - sizes
