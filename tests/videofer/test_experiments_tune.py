@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -100,8 +101,10 @@ def test_the_follower_keeps_each_epoch_once_and_knows_who_is_best() -> None:
     follower.end(3)
     assert [trial.status for trial in trials] == ["finished", "stopped", "failed"]
     assert [len(trial.history) for trial in trials] == [3, 1, 0]
-    assert trials[0].best_epoch("val_uar") == 1 and best_trial(trials, "val_uar") is trials[0]
+    assert trials[0].kept_epoch("val_uar") == 1 and best_trial(trials, "val_uar") is trials[0]
     assert best_trial(trials[2:], "val_uar") is None
+    last = replace(trials[0], keep="last")
+    assert last.kept_epoch("val_uar") == 2 and last.kept("val_uar")["val_uar"] == 0.5
     lines = [trial_line(event).split("  ")[:3] for event in events]
     assert lines[0] == ["1/3", "trial 1", "val_uar 0.600"]
     assert lines[2] == ["3/3", "trial 3", "FAILED: the loss is nan"]
@@ -169,7 +172,7 @@ def test_trials_side_by_side(
     train(recipe, store.path, alone, manifest=tmp_path / "no_test.csv", threads=1, progress=silent)
     history = json.loads((alone / "metrics.json").read_text())["history"]
     first = trials.iloc[0]
-    figures = history[int(first["best_epoch"]) - 1]
+    figures = history[int(first["kept_epoch"]) - 1]
     assert first["val_loss"] == pytest.approx(figures["val/loss"], rel=1e-4)
     assert first["val_uar"] == pytest.approx(figures["val/uar"])
 

@@ -99,7 +99,7 @@ def evaluate(
             "date": date.today().isoformat(),
             "unused": unused,
         },
-        notes=_NOTES.get(chosen, ()),
+        notes=_VAL_NOTES[loaded.recipe.training.keep] if chosen == "val" else _NOTES.get(chosen, ()),
         by=by,
     )
     return EvalReport(path=Path(out), split=chosen, metrics=metrics, predictions=predictions, unused=unused)
@@ -172,7 +172,10 @@ _SPLIT_NAMES = {
 }
 _NOTES = {
     "train": ("The model was trained on these videos: the figures say nothing of new subjects.",),
-    "val": ("The best epoch was chosen on these subjects: on new ones expect less.",),
+}
+_VAL_NOTES = {
+    "best": ("The best epoch was chosen on these subjects: on new ones expect less.",),
+    "last": ("The confidence was calibrated on these subjects: on new ones expect less.",),
 }
 
 

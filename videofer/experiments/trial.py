@@ -25,19 +25,22 @@ class Trial:
 
     number: int  # counts from 1
     values: Values  # {}: the recipe as it stands
+    keep: Literal["best", "last"] = "best"  # the epoch that the run keeps, as its recipe says
     history: list[Figures] = field(default_factory=list)  # of each epoch
     status: Literal["waiting", "finished", "stopped", "failed"] = "waiting"  # stopped: it fell behind
     completed: bool = False  # its training came to an end by itself
     seconds: float = 0.0
     reason: str | None = None  # why it failed
 
-    def best_epoch(self, monitor: Monitor) -> int:
-        """Counts from 0."""
+    def kept_epoch(self, monitor: Monitor) -> int:
+        """The epoch whose weights the run keeps, counted from 0: a trial is judged by this one."""
+        if self.keep == "last":
+            return len(self.history) - 1
         return max(range(len(self.history)), key=lambda n: (*rank_of(self.history[n], monitor), -n))
 
-    def best(self, monitor: Monitor) -> Figures:
-        """The figures of the best epoch, which is the one that a run keeps."""
-        return self.history[self.best_epoch(monitor)]
+    def kept(self, monitor: Monitor) -> Figures:
+        """The figures of the kept epoch."""
+        return self.history[self.kept_epoch(monitor)]
 
 
 def rank_of(figures: Figures, monitor: Monitor) -> tuple[float, float]:
@@ -52,20 +55,20 @@ def best_trial(trials: Sequence[Trial], monitor: Monitor) -> Trial | None:
     usable = [trial for trial in trials if trial.history and trial.status != "failed"]
     if not usable:
         return None
-    return max(usable, key=lambda trial: (*rank_of(trial.best(monitor), monitor), -trial.number))
+    return max(usable, key=lambda trial: (*rank_of(trial.kept(monitor), monitor), -trial.number))
 
 
 def trials_table(trials: Sequence[Trial], keys: Sequence[str], monitor: Monitor) -> pd.DataFrame:
     """A row per trial. A key that the trial leaves as it stands in the recipe is empty."""
     rows = []
     for trial in trials:
-        figures = trial.best(monitor) if trial.history else {}
+        figures = trial.kept(monitor) if trial.history else {}
         rows.append(
             {
                 "trial": trial.number,
                 "status": trial.status,
                 "epochs": len(trial.history),
-                "best_epoch": trial.best_epoch(monitor) + 1 if trial.history else None,
+                "kept_epoch": trial.kept_epoch(monitor) + 1 if trial.history else None,
                 **{name: figures.get(name) for name in FIGURES},
                 "seconds": round(trial.seconds, 1),
                 **{key: trial.values.get(key) for key in keys},
@@ -99,10 +102,10 @@ def trial_line(event: TrialEvent) -> str:
         parts.append(f"FAILED: {trial.reason}")
     else:
         epochs = f"{len(trial.history)} epochs{', stopped' if trial.status == 'stopped' else ''}"
-        parts.append(f"{monitor} {trial.best(monitor)[monitor]:.3f}  {epochs}")
+        parts.append(f"{monitor} {trial.kept(monitor)[monitor]:.3f}  {epochs}")
         parts.append("  ".join(f"{key} {value}" for key, value in trial.values.items()) or "as it stands")
     if event.best is not None:
-        parts.append(f"best {event.best.best(monitor)[monitor]:.3f} (trial {event.best.number})")
+        parts.append(f"best {event.best.kept(monitor)[monitor]:.3f} (trial {event.best.number})")
     parts.append(f"{clock(event.eta_seconds)} left")
     return "  ".join(parts)
 

@@ -45,7 +45,7 @@ def save_trials(
             hollow = trial.status == "stopped"
             axes.plot(
                 place(trial.values.get(key, standing[key])) + spread * (trial.number * 0.618 % 1 - 0.5),
-                trial.best(monitor)[monitor],
+                trial.kept(monitor)[monitor],
                 marker="D" if trial.number == 1 else "o",
                 markersize=7 if trial is best else 5,
                 color=colour,

@@ -96,7 +96,9 @@ def tune(
         raise TuneError(f"{out} is not an empty folder: choose another one")
     out.mkdir(parents=True, exist_ok=True)
     drawn = draw_trials(search, trials, recipe.training.seed)
-    all_trials = [Trial(number=n, values=values) for n, values in enumerate(drawn, start=1)]
+    all_trials = [
+        Trial(number=n, values=values, keep=recipe.training.keep) for n, values in enumerate(drawn, start=1)
+    ]
     recipes = _make_recipes(recipe, all_trials)  # the first is there always: it is the recipe itself
     monitor = recipe.training.monitor
     scratch = out.absolute() / _SCRATCH
@@ -196,15 +198,18 @@ def _run_trial(config: dict[str, Any], work: _Work) -> None:
     number = config["trial"]
     reported: list[dict[str, Any]] = []
 
+    def score() -> float:
+        """What a trial is judged by: the epoch that its run would keep if it ended here."""
+        kept = reported[-1:] if work.recipes[number].training.keep == "last" else reported
+        return max(rank_of(past, work.monitor)[0] for past in kept)
+
     def tell(event: Event) -> None:
         if not event.ends_epoch:
             return
         figures = {"val_uar": event.val_uar, "val_war": event.val_war, "val_loss": event.val_loss}
         completed = event.epoch + 1 == event.num_epochs
         reported.append({"epoch": event.epoch, "completed": completed, **figures})
-        # A run keeps its best epoch, so the best one so far is what a trial is judged by.
-        score = max(rank_of(past, work.monitor)[0] for past in reported)
-        ray_tune.report({"score": score, **reported[-1]})
+        ray_tune.report({"score": score(), **reported[-1]})
 
     try:
         train(
@@ -218,8 +223,7 @@ def _run_trial(config: dict[str, Any], work: _Work) -> None:
     except UserError as error:
         ray_tune.report({"score": float("-inf"), "reason": " ".join(str(error).split())})
         return
-    score = max(rank_of(past, work.monitor)[0] for past in reported)
-    ray_tune.report({"score": score, **reported[-1], "completed": True})
+    ray_tune.report({"score": score(), **reported[-1], "completed": True})
 
 
 def _be_quiet() -> None:
