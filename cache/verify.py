@@ -2,21 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import multiprocessing
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any, Literal
-
-import numpy as np
+from typing import Literal
 
 from cache.atomic import PARTIAL_SUFFIX, TEMP_SUFFIX
+from cache.check import SegmentCheck, check_segments
 from cache.errors import CorruptError, StoreError
 from cache.journal import Journal
-from cache.layout import KIND_CODES, crc32c
+from cache.pending import shards_in_pending
 from cache.records import read_record
+from cache.removals import Removals
+from cache.remove import intent_of
 from cache.schema import SegmentRecord, VideoRecord
-from cache.sealed import SegmentTables, load_rows, load_tables, open_segment
 from cache.store import Store
+
+SEGMENTS_AT_ONCE = 64  # that one process checks before it reports: so often progress is seen
+JOURNALS = ("failures.jsonl", "removals.jsonl", "hashes.jsonl")
+
+Progress = Callable[[int, int], None]
+"""Gets the number of segments that were checked, and that of all."""
 
 
 @dataclass(frozen=True)
@@ -25,35 +36,75 @@ class Problem:
 
     level: Literal["error", "note"]
     message: str
+    key: str | None = None  # of the video whose data is wrong
+    path: Path | None = None  # of a file of the store that is wrong itself, or left over
 
     def __str__(self) -> str:
         return f"{self.level}: {self.message}"
 
 
-def verify(store: Store, *, deep: bool = False) -> list[Problem]:
+def verify(
+    store: Store,
+    *,
+    deep: bool = False,
+    num_processes: int = 1,
+    progress: Progress = lambda _done, _total: None,
+) -> list[Problem]:
     """All problems of a store; none found: []. `deep` also reads every byte and checks its checksum.
 
     Without it the tables of every segment are read: missing shards, wrong counts and records are found.
+    num_processes: 1 checks in this process, which a damaged file could end.
     """
     problems: list[Problem] = []
     videos: list[VideoRecord] = []
-    all_readable = True
     for path in store.commit_paths():
         try:
             record = read_record(path)
         except (StoreError, OSError) as error:
-            problems.append(Problem("error", str(error)))
-            all_readable = False
+            problems.append(Problem("error", str(error), path=path))
             continue
         if record.key != path.stem:
-            problems.append(Problem("error", f"commit record {path} is of video {record.key}"))
+            problems.append(Problem("error", f"commit record {path} is of video {record.key}", path=path))
         videos.append(record)
+    all_readable = len(videos) == len(store.commit_paths())
+    checks = check_videos(store, videos, deep=deep, num_processes=num_processes, progress=progress)
     for video in videos:
-        problems += [Problem("error", message) for message in _check_video(store, video, deep=deep)]
-    return problems + _notes(store, videos, orphans_known=all_readable)
+        problems += [Problem("error", message, video.key) for message in video_problems(video, checks)]
+    return [*problems, *_around(store, videos, orphans_known=all_readable)]
 
 
-def _check_video(store: Store, video: VideoRecord, *, deep: bool) -> Iterator[str]:
+Checks = dict[tuple[str, int], SegmentCheck]
+"""By key of the video and position of the segment in its record."""
+
+
+def check_videos(
+    store: Store, videos: Sequence[VideoRecord], *, deep: bool, num_processes: int, progress: Progress
+) -> Checks:
+    """Every segment of these videos, shard by shard."""
+    checks: Checks = {}
+    by_shard: dict[str, list[tuple[tuple[str, int], SegmentRecord]]] = defaultdict(list)
+    for video in videos:
+        for position, segment in enumerate(video.segments):
+            by_shard[segment.shard].append(((video.key, position), segment))
+    units = []
+    for shard, members in by_shard.items():
+        try:
+            path = store.shard_path(shard)
+        except StoreError as error:
+            checks |= {place: SegmentCheck((str(error),)) for place, _ in members}
+            continue
+        starts = range(0, len(members), SEGMENTS_AT_ONCE)
+        units += [(path, members[start : start + SEGMENTS_AT_ONCE]) for start in starts]
+    total = sum(len(members) for members in by_shard.values())
+    jobs = [(path, [(segment, key) for (key, _), segment in members]) for path, members in units]
+    for number, found in _run(jobs, deep=deep, num_processes=num_processes):
+        checks |= {place: check for (place, _), check in zip(units[number][1], found, strict=True)}
+        progress(len(checks), total)
+    return checks
+
+
+def video_problems(video: VideoRecord, checks: Checks) -> Iterator[str]:
+    """What is wrong with one video, given the checks of its segments."""
     name = f"video {video.key} ({video.names[0]!r})" if video.names else f"video {video.key}"
     total = sum(segment.num_frames for segment in video.segments)
     if total != video.num_frames:
@@ -65,81 +116,80 @@ def _check_video(store: Store, video: VideoRecord, *, deep: bool) -> Iterator[st
         for index, kind, local_id in sorted(wanted - tracks):
             yield f"{name}: person {person.id} names a missing {kind} track: {local_id} of segment {index}"
     last_pts: int | None = None
-    for segment in video.segments:
+    for position, segment in enumerate(video.segments):
         where = f"{name}, segment {segment.index}"
-        try:
-            path = store.shard_path(segment.shard)
-            with open_segment(path, segment.group) as group:
-                tables = load_tables(group)
-                yield from (
-                    f"{where}: {message}" for message in _check_tables(video, segment, tables, last_pts)
-                )
-                if deep:
-                    yield from (f"{where}: {message}" for message in _check_rows(group))
-                    yield from (f"{where}: {message}" for message in _check_crops(path, tables))
-        except StoreError as error:
-            yield f"{where}: {error}"
-            continue
-        if len(tables.pts):
-            last_pts = int(tables.pts[-1])
+        check = checks[video.key, position]
+        yield from (f"{where}: {message}" for message in check.problems)
+        if last_pts is not None and check.first_pts is not None and check.first_pts <= last_pts:
+            yield f"{where}: times in shard {segment.shard} do not increase"
+        last_pts = check.last_pts if check.last_pts is not None else last_pts
 
 
-def _check_tables(
-    video: VideoRecord, segment: SegmentRecord, tables: SegmentTables, last_pts: int | None
-) -> Iterator[str]:
-    if (tables.video_key, tables.index) != (video.key, segment.index):
-        yield f"{segment.group} of shard {segment.shard} is {tables.video_key}, segment {tables.index}"
-    if len(tables.pts) != segment.num_frames:
-        yield f"the record says {segment.num_frames} frames, shard {segment.shard} holds {len(tables.pts)}"
-    pts = tables.pts if last_pts is None else np.append(last_pts, tables.pts)
-    if np.any(np.diff(pts) <= 0) or (len(pts) and segment.end_pts <= pts[-1]):
-        yield f"times in shard {segment.shard} do not increase"
-    recorded = {
-        (KIND_CODES[track.kind], track.local_id): (track.first_frame, track.num_frames)
-        for track in segment.tracks
-    }
-    stored: dict[tuple[int, int], tuple[int, int]] = {}
-    for kind, local_id, first_frame, num_frames, _ in tables.extents.tolist():
-        first, num = stored.get((kind, local_id), (first_frame, 0))
-        stored[kind, local_id] = first, num + num_frames
-    for kind, local_id in sorted(recorded.keys() | stored.keys()):
-        if recorded.get((kind, local_id)) != stored.get((kind, local_id)):
-            name = next(name for name, code in KIND_CODES.items() if code == kind)
-            yield (
-                f"{name} track {local_id} has (first frame, frames) {recorded.get((kind, local_id))} in the "
-                f"record, {stored.get((kind, local_id))} in shard {segment.shard}"
-            )
+Job = tuple[Path, list[tuple[SegmentRecord, str]]]
 
 
-def _check_rows(group: Any) -> Iterator[str]:
-    for kind in KIND_CODES:
-        try:
-            load_rows(group, kind)
-        except CorruptError as error:
-            yield str(error)
+def _run(jobs: list[Job], *, deep: bool, num_processes: int) -> Iterator[tuple[int, list[SegmentCheck]]]:
+    """Number and result of each job, as they end."""
+    check = partial(check_segments, deep=deep)
+    if num_processes == 1 or len(jobs) == 1:
+        yield from ((number, check(*job)) for number, job in enumerate(jobs))
+        return
+    left = set(range(len(jobs)))
+    with _processes(num_processes) as pool:
+        futures: dict[Future[list[SegmentCheck]], int] = {
+            pool.submit(check, *job): number for number, job in enumerate(jobs)
+        }
+        for future in as_completed(futures):
+            try:
+                found = future.result()
+            except BrokenProcessPool:  # of all that were under way: which one did it is seen below
+                continue
+            left.discard(futures[future])
+            yield futures[future], found
+    for number in sorted(left):
+        yield number, _run_alone(check, jobs[number])
 
 
-def _check_crops(path: Path, tables: SegmentTables) -> Iterator[str]:
-    with path.open("rb") as file:
-        for number, (chunk, offset) in enumerate(
-            zip(tables.chunks, tables.chunk_offsets.tolist(), strict=True)
-        ):
-            file.seek(offset)
-            data = np.frombuffer(file.read(int(chunk["num_bytes"])), np.uint8)
-            if crc32c(data) != int(chunk["crc32c"]):
-                yield f"wrong checksum in {path}: face track {chunk['local_id']}, crop chunk {number}"
+def _run_alone(check: Callable[..., list[SegmentCheck]], job: Job) -> list[SegmentCheck]:
+    try:
+        with _processes(1) as pool:
+            return pool.submit(check, *job).result()
+    except BrokenProcessPool:
+        return [SegmentCheck((f"shard {job[0]} is damaged: reading it ends the process",))] * len(job[1])
 
 
-def _notes(store: Store, videos: list[VideoRecord], *, orphans_known: bool) -> list[Problem]:
-    notes = []
+def _processes(number: int) -> ProcessPoolExecutor:
+    return ProcessPoolExecutor(number, mp_context=multiprocessing.get_context("spawn"))
+
+
+def _around(store: Store, videos: list[VideoRecord], *, orphans_known: bool) -> Iterator[Problem]:
+    """What lies around the videos."""
+    if intent_of(store) is not None:
+        yield Problem("error", f"a removal of videos from {store.path} was begun and not finished")
+    removals = Removals(store.path)
+    for video in videos:
+        if video.key in removals:
+            yield Problem("error", f"video {video.key} is in {store.path} but {removals.reason(video.key)}")
+    try:
+        store.manifest()
+    except (OSError, ValueError) as error:  # pyarrow's errors are of these kinds
+        path = store.path / "manifest.parquet"
+        yield Problem("error", f"{path} is unreadable: {' '.join(str(error).split())}", path=path)
     named = {segment.shard for video in videos for segment in video.segments}
+    try:
+        named |= shards_in_pending(store.path)
+    except CorruptError as error:
+        yield Problem("error", str(error))
+        orphans_known = False
     for path in sorted((store.path / "shards").iterdir()):
         if path.name.endswith(PARTIAL_SUFFIX):
-            notes.append(f"{path} is left over, or a run is going on")
+            yield Problem("note", f"{path} is left over, or a run is going on", path=path)
         elif orphans_known and path.name not in named:
-            notes.append(f"no record names {path}")
+            yield Problem("note", f"no record names {path}", path=path)
     for folder in (store.path, store.path / "commits"):
-        notes += [f"{path} is left over" for path in sorted(folder.glob(f".*{TEMP_SUFFIX}"))]
-    failures = Journal(store.path / "failures.jsonl")
-    notes += [f"line {number} of {failures.path} is torn" for number in failures.torn_lines()]
-    return [Problem("note", note) for note in notes]
+        for path in sorted(folder.glob(f".*{TEMP_SUFFIX}")):
+            yield Problem("note", f"{path} is left over", path=path)
+    for name in JOURNALS:
+        journal = Journal(store.path / name)
+        for number in journal.torn_lines():
+            yield Problem("note", f"line {number} of {journal.path} is torn", path=journal.path)

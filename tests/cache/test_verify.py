@@ -199,3 +199,15 @@ def test_a_record_cannot_point_outside(store: Store) -> None:
     assert "is not the name of a shard" in errors(store)[0]
     with pytest.raises(StoreError, match="not the name of a shard"):
         StoreReader(store.path).track("k", 0)
+
+
+def test_several_processes_find_the_same(store: Store) -> None:
+    record = full_video(store)
+    stored_video(store, "l", make_faces(np.random.default_rng(1), 3))
+    path = store.shard_path(record.segments[0].shard)
+    with path.open("r+b") as file:
+        file.truncate(path.stat().st_size // 2)
+    seen: list[tuple[int, int]] = []
+    found = verify(store, deep=True, num_processes=2, progress=lambda done, total: seen.append((done, total)))
+    assert found == verify(store, deep=True) and [problem.key for problem in found] == ["k"]
+    assert seen == [(1, 2), (2, 2)]
