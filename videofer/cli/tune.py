@@ -38,9 +38,9 @@ def tune(
     first, best = report.trials[0], report.best
     values = ", ".join(f"{key}={value}" for key, value in best.values.items()) or "the recipe as it stands"
     typer.echo(f"best of {len(report.trials)} trials: {values}")
-    standing = f"{first.best(monitor)[monitor]:.3f}" if first.history else "-"
+    standing = f"{first.kept(monitor)[monitor]:.3f}" if first.history else "-"
     typer.echo(
-        f"{monitor} {best.best(monitor)[monitor]:.3f}, as the recipe stood {standing}, on the "
+        f"{monitor} {best.kept(monitor)[monitor]:.3f}, as the recipe stood {standing}, on the "
         f"{report.num_val_subjects} validation subjects by whom it was chosen: on new subjects expect less"
     )
     typer.echo(f"{out / 'best.yaml'}, {out / 'trials.csv'}, {out / 'trials.png'}")
