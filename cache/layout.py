@@ -73,6 +73,17 @@ def body_row(num_joints: int) -> np.dtype[Any]:
     )
 
 
+def rows_of_bodies(rows: np.ndarray) -> np.ndarray:
+    """Void rows of a log `bodies` -> body_row(J): the number of joints follows from their size."""
+    empty = body_row(0)
+    if not len(rows):
+        return rows.view(empty)
+    num_joints, rest = divmod(rows.dtype.itemsize - empty.itemsize, 3 * 4)
+    if rest or num_joints < 0:
+        raise CorruptError(f"a row of bodies cannot have {rows.dtype.itemsize} bytes")
+    return rows.view(body_row(num_joints))
+
+
 def crc32c(data: np.ndarray) -> int:
     """CRC32C over the bytes of a contiguous array."""
     view = data.reshape(-1).view(np.uint8)
@@ -138,33 +149,71 @@ def fixed_text(text: str) -> np.bytes_:
     return np.bytes_(text.encode())
 
 
-def log_blocks(group: Any, name: str) -> Iterator[Any]:
-    """The datasets of a log, in order."""
-    for number in itertools.count():
-        dataset = group.get(block_path(name, number))
-        if dataset is None:
-            return
-        yield dataset
+def read_integers(owner: Any, name: str) -> np.ndarray:
+    """Value of an attribute of a low-level HDF5 object as int64; far faster than `attrs[name]`."""
+    from h5py import h5a
+
+    attribute = h5a.open(owner, name.encode())
+    value = np.empty(attribute.shape, np.int64)
+    attribute.read(value)
+    return value
+
+
+def read_text(owner: Any, name: str) -> str:
+    """Text that `fixed_text` made; "" where there is no such attribute."""
+    from h5py import h5a
+
+    if not h5a.exists(owner, name.encode()):
+        return ""
+    attribute = h5a.open(owner, name.encode())
+    value = np.empty((), f"S{attribute.get_storage_size()}")
+    attribute.read(value)
+    return bytes(value.item()).decode()
 
 
 def log_lengths(group: Any) -> dict[str, int]:
     """Items in each log of a segment, as its writer counted them."""
-    return dict(zip(LOGS, group.attrs["log_lengths"].tolist(), strict=True))
+    return dict(zip(LOGS, read_integers(group.id, "log_lengths").tolist(), strict=True))
 
 
-def read_log(group: Any, name: str, dtype: np.dtype[Any], length: int) -> np.ndarray:
-    """A whole log as one array of `length` items. Raises CorruptError when it is not as written."""
-    blocks = [_read_block(dataset) for dataset in log_blocks(group, name)]
-    items = np.concatenate(blocks) if len(blocks) > 1 else blocks[0] if blocks else np.empty(0, dtype)
-    if len(items) != length:
-        raise CorruptError(
-            f"{name} of {group.name} in {group.file.filename} has {len(items)} items, not {length}"
-        )
-    return items
+def log_blocks(group: Any, name: str, length: int) -> Iterator[Any]:
+    """The datasets of a log of `length` items, in order, as h5py.h5d.DatasetID.
+
+    Raises CorruptError when they do not hold that many.
+    """
+    from h5py import h5d
+
+    found = 0
+    for number in itertools.count():
+        if found == length:
+            return
+        try:
+            block = h5d.open(group.id, block_path(name, number).encode())
+        except KeyError:
+            break
+        found += block.shape[0]
+        if found > length:
+            break
+        yield block
+    raise CorruptError(
+        f"{name} of {group.name} in {group.file.filename} has {found} items, not {length}: "
+        "a dataset is missing or damaged"
+    )
 
 
-def _read_block(dataset: Any) -> np.ndarray:
-    items: np.ndarray = np.ascontiguousarray(dataset[()])
-    if crc32c(items) != int(dataset.attrs["crc32c"]):
-        raise CorruptError(f"wrong checksum in {dataset.name} of {dataset.file.filename}")
+def read_log(group: Any, name: str, length: int) -> np.ndarray:
+    """A whole log, (length,) of its row type as void. Raises CorruptError when it is not as written."""
+    blocks = [_read_block(block, group) for block in log_blocks(group, name, length)]
+    return np.concatenate(blocks) if len(blocks) > 1 else blocks[0] if blocks else np.empty(0, "V1")
+
+
+def _read_block(block: Any, group: Any) -> np.ndarray:
+    """The bytes as they lie in the file: the row types are fixed, so nothing is asked of HDF5's own."""
+    from h5py import h5i, h5s
+
+    row_type = block.get_type()
+    items = np.empty(block.shape, f"V{row_type.get_size()}")
+    block.read(h5s.ALL, h5s.ALL, items, row_type)
+    if crc32c(items) != int(read_integers(block, "crc32c")):
+        raise CorruptError(f"wrong checksum in {h5i.get_name(block).decode()} of {group.file.filename}")
     return items

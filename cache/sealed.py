@@ -19,10 +19,12 @@ from cache.layout import (
     EXTENT_ROW,
     FACE_ROW,
     KIND_CODES,
-    body_row,
     log_blocks,
     log_lengths,
+    read_integers,
     read_log,
+    read_text,
+    rows_of_bodies,
 )
 from cache.schema import Codec
 
@@ -67,29 +69,35 @@ def open_shard(path: Path) -> Iterator[Any]:
 def open_segment(path: Path, group: str) -> Iterator[Any]:
     """One segment of a sealed shard as h5py.Group."""
     with open_shard(path) as file:
-        if group not in file:
-            raise CorruptError(f"shard {path} has no segment {group}")
-        yield file[group]
+        try:
+            opened = file[group]
+        except KeyError as error:
+            raise CorruptError(f"shard {path} has no segment {group}: {error.args[0]}") from None
+        yield opened
 
 
 def load_tables(group: Any) -> SegmentTables:
     """Everything of a segment but the rows of its tracks and its crops."""
-    file = group.file
+    from h5py import h5i
+
+    file, root = group.file, h5i.get_file_id(group.id)
     lengths = log_lengths(group)
-    chunks = read_log(group, "chunks", CHUNK_ROW, lengths["chunks"])
-    blocks = np.array([block.id.get_offset() for block in log_blocks(group, "crops")], np.int64)
+    chunks = read_log(group, "chunks", lengths["chunks"]).view(CHUNK_ROW)
+    blocks = np.array(
+        [block.get_offset() for block in log_blocks(group, "crops", lengths["crops"])], np.int64
+    )
     offsets = (blocks[chunks["block"]] if len(chunks) else blocks[:0]) + chunks["offset"]
     if len(chunks) and int((offsets + chunks["num_bytes"]).max()) > Path(file.filename).stat().st_size:
         raise CorruptError(f"shard {file.filename} is cut short")
     return SegmentTables(
-        video_key=group.attrs["video_key"].decode(),
-        index=int(group.attrs["segment_index"]),
-        codec=file.attrs["codec"].decode(),
-        crop_size=int(file.attrs["crop_size"]),
-        layout=group.attrs.get("layout", b"").decode(),
-        end_pts=int(group.attrs["end_pts"]),
-        pts=read_log(group, "pts", np.dtype("<i8"), lengths["pts"]),
-        extents=read_log(group, "extents", EXTENT_ROW, lengths["extents"]),
+        video_key=read_text(group.id, "video_key"),
+        index=int(read_integers(group.id, "segment_index")),
+        codec=read_text(root, "codec"),  # type: ignore[arg-type]
+        crop_size=int(read_integers(root, "crop_size")),
+        layout=read_text(group.id, "layout"),
+        end_pts=int(read_integers(group.id, "end_pts")),
+        pts=read_log(group, "pts", lengths["pts"]).view("<i8"),
+        extents=read_log(group, "extents", lengths["extents"]).view(EXTENT_ROW),
         chunks=chunks,
         chunk_offsets=offsets,
         checked=np.zeros(len(chunks), bool),
@@ -98,8 +106,10 @@ def load_tables(group: Any) -> SegmentTables:
 
 def load_rows(group: Any, kind: Literal["face", "body"]) -> np.ndarray:
     """Rows of all tracks of a kind, FACE_ROW or body_row(J), as the extents order them."""
-    name, dtype = ("faces", FACE_ROW) if kind == "face" else ("bodies", body_row(0))
-    return read_log(group, name, dtype, log_lengths(group)[name])
+    lengths = log_lengths(group)
+    if kind == "face":
+        return read_log(group, "faces", lengths["faces"]).view(FACE_ROW)
+    return rows_of_bodies(read_log(group, "bodies", lengths["bodies"]))
 
 
 def load_tracks(

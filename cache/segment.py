@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from itertools import count
 from typing import Any, Literal
@@ -41,8 +42,12 @@ class SegmentWriter:
         crop_size: int,
         jpeg_quality: int,
         on_close: Callable[[str, int | None], None],
+        encoding: AbstractContextManager[None] | None = None,
     ) -> None:
-        """on_close gets the group and the number of frames, or None when the segment was aborted."""
+        """on_close gets the group and the number of frames, or None when the segment was aborted.
+
+        encoding: entered around each batch of JPEG encodings, so that a caller may time them.
+        """
         self.closed = False
         self.group_name: str = group.name
         self._group = group
@@ -54,7 +59,7 @@ class SegmentWriter:
         self._start_pts: int | None = None
         self._last_pts: int | None = None
         self._rows = {"face": LogWriter(group, "faces"), "body": LogWriter(group, "bodies")}
-        self._crops = CropLog(group, codec, crop_size, jpeg_quality)
+        self._crops = CropLog(group, codec, crop_size, jpeg_quality, encoding)
         self._extents: list[tuple[int, int, int, int, int]] = []  # EXTENT_ROW
         self._tracks: dict[tuple[str, int], _OpenTrack] = {}
         self._next_ids = {"face": count(), "body": count()}

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import time
+from contextlib import AbstractContextManager
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, get_args
@@ -69,8 +70,18 @@ class ShardWriter:
         age_seconds = time.monotonic() - self._opened_at
         return age_seconds >= self.max_age_seconds or int(self._file.id.get_filesize()) >= self.max_bytes
 
-    def begin_segment(self, video_key: str, segment_index: int, time_base: Fraction) -> SegmentWriter:
-        """Start one segment of a video; it must be finished or aborted before the next begins."""
+    def begin_segment(
+        self,
+        video_key: str,
+        segment_index: int,
+        time_base: Fraction,
+        *,
+        encoding: AbstractContextManager[None] | None = None,
+    ) -> SegmentWriter:
+        """Start one segment of a video; it must be finished or aborted before the next begins.
+
+        encoding: entered around each batch of JPEG encodings, so that a caller may time them.
+        """
         if self._segment is not None:
             raise ValueError(f"segment {self._segment.group_name} of {self._name} is still open")
         if self._file is None:
@@ -88,6 +99,7 @@ class ShardWriter:
             crop_size=self.crop_size,
             jpeg_quality=self.jpeg_quality,
             on_close=self._close_segment,
+            encoding=encoding,
         )
         return self._segment
 
