@@ -1,33 +1,41 @@
 """The default decoder: PyAV on one thread, keeping the planes as decoded; nothing is converted unasked.
 
-Times are the container's own integers. A damaged stream yields its good frames first and raises then, so
-that the caller may keep what is there.
+Times are the container's own integers. Damage costs what it covers: decoding goes on behind it, and the
+stretches of time that are lost are told. A stream that does not come to a good end raises after its last
+good frame, so that the caller may keep what is there.
 """
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from contextlib import ExitStack
+from fractions import Fraction
+from itertools import chain
 from typing import Any
-
-import av
 
 from preprocessing.decode.container import (
     decode_on_one_thread,
-    ffmpeg_reason,
     find_stream,
     is_cut_off,
     open_container,
 )
+from preprocessing.decode.continuity import LOST_SECONDS, Continuity
 from preprocessing.decode.frames import PlaneFrame
+from preprocessing.decode.keyframes import has_index, seek_keyframe
 from preprocessing.decode.limits import Limits
 from preprocessing.decode.orientation import Orientation
+from preprocessing.decode.pictures import pictures
 from preprocessing.types import Frame, InputError, Probe, Source
 
 STAGE = "decode"
 EARLY_END_SECONDS = 0.5  # a stream that ends this much and ...
 EARLY_END_SHARE = 0.05  # ... this share before its declared end is damaged
+STEPS_BACK_SECONDS = (
+    0,
+    2,
+    20,
+)  # a pass from the middle begins at the last keyframe before its first frame, ...
+# ... or so much earlier where that shows not to be enough: gradual refresh, keyframes that are none
 
 
 class PyAVDecoder:
@@ -38,83 +46,107 @@ class PyAVDecoder:
     def __init__(self, limits: Limits | None = None) -> None:
         self.limits = limits or Limits()
         self.warnings: list[str] = []  # about the last video, complete when its frames are exhausted
+        self.not_decoded: list[tuple[int, int]] = []
+        """Stretches of the last video (pts, half-open, at least 0.5 s) whose pictures could not be decoded.
 
-    def frames(self, source: Source, probe: Probe) -> Iterator[Frame]:
-        """Every frame of the chosen stream in presentation order, then InputError where it is damaged."""
-        self.warnings = []
+        A stretch is told before the frame behind it is given. What is missing at the end is not among them:
+        there `frames` raises.
+        """
+
+    def frames(self, source: Source, probe: Probe, from_pts: int | None = None) -> Iterator[Frame]:
+        """Every frame of the chosen stream in presentation order, then InputError where the rest is lost.
+
+        `from_pts`: only frames with pts >= from_pts, the same as in a pass from the start; where the
+        container has an index, decoding begins at a keyframe shortly before.
+        """
+        self.warnings, self.not_decoded = [], []
         orientation = Orientation(probe.rotation, probe.mirrored)
-        size = orientation.size(probe.width, probe.height)
-        with open_container(source.path, STAGE) as container:
-            stream = find_stream(container, probe.stream_index, STAGE)
-            decode_on_one_thread(stream, self.limits)
-            seen = _Seen()
+        blank = Continuity(
+            probe.time_base, orientation.size(probe.width, probe.height), probe.average_fps, from_pts
+        )
+        with ExitStack() as stack:
+            container, stream = self._open(source, probe, stack)
+            begun = None
+            if from_pts is not None and has_index(container):
+                begun = _good_from(container, stream, blank, from_pts)
+                if begun is None:  # seeking leads nowhere in this file
+                    stack.close()
+                    container, stream = self._open(source, probe, stack)
+            good, record = begun or (_good(container, stream, blank), blank)
+            self.not_decoded = record.not_decoded
             try:
-                for picture in container.decode(stream):
-                    if seen.accepts(picture):
-                        if (picture.width, picture.height) != size:
-                            raise InputError(STAGE, _other_size(picture, size, seen.num_frames))
-                        seen.add(picture)
+                for picture in good:
+                    if from_pts is None or picture.pts >= from_pts:
                         yield PlaneFrame(picture, picture.pts, probe.width, probe.height, orientation)
-                complaint = _early_end(source, probe, stream, seen)
-            except (av.FFmpegError, OSError) as error:
-                complaint = ffmpeg_reason(error)
-            finally:
-                self.warnings += [f"{count} frames skipped: {why}" for why, count in seen.skipped.items()]
-            if complaint is not None:
-                raise InputError(STAGE, _damage(stream, seen, complaint))
+            finally:  # also where the caller has seen enough
+                self.warnings += record.remarks()
+            if (why := _bad_end(source, probe, stream, record)) is not None:
+                raise InputError(STAGE, _damage(stream, record, why))
             if is_cut_off(source.path):
                 self.warnings.append("the file is cut off near its end")
-            if seen.num_frames == 0:
+            if record.num_frames == 0:
                 raise InputError(STAGE, "; ".join(["no frame could be decoded", *self.warnings]))
 
-
-@dataclass
-class _Seen:
-    """What has come out of the stream so far."""
-
-    num_frames: int = 0
-    first_pts: int = 0
-    last_pts: int = 0
-    last_duration_pts: int = 0
-    skipped: Counter[str] = field(default_factory=Counter)
-
-    @property
-    def end_pts(self) -> int:
-        return self.last_pts + self.last_duration_pts
-
-    def accepts(self, picture: Any) -> bool:
-        """Whether the picture is whole and has a time after the last one's; counts why not."""
-        if picture.pts is None:
-            self.skipped["no time"] += 1
-        elif picture.is_corrupt:
-            self.skipped["corrupt"] += 1
-        elif self.num_frames and picture.pts <= self.last_pts:
-            self.skipped["time not after the frame before"] += 1
-        else:
-            return True
-        return False
-
-    def add(self, picture: Any) -> None:
-        if self.num_frames == 0:
-            self.first_pts = picture.pts
-        self.num_frames += 1
-        self.last_pts = picture.pts
-        self.last_duration_pts = picture.duration or 0
+    def _open(self, source: Source, probe: Probe, stack: ExitStack) -> tuple[Any, Any]:
+        container = stack.enter_context(open_container(source.path, STAGE))
+        stream = find_stream(container, probe.stream_index, STAGE)
+        decode_on_one_thread(stream, self.limits)
+        return container, stream
 
 
-def _early_end(source: Source, probe: Probe, stream: Any, seen: _Seen) -> str | None:
+def _good(container: Any, stream: Any, record: Continuity) -> Iterator[Any]:
+    for picture in pictures(container, stream, record):
+        if record.accepts(picture):
+            record.add(picture)
+            yield picture
+
+
+def _good_from(
+    container: Any, stream: Any, blank: Continuity, from_pts: int
+) -> tuple[Iterator[Any], Continuity] | None:
+    """The good pictures from `from_pts` on, with the record of the pass that gives them.
+
+    The packets tell whether the pass began early enough: none from there on may be without a picture.
+    None where no keyframe serves though nothing is damaged.
+    """
+    for seconds in STEPS_BACK_SECONDS:
+        record = blank.anew()
+        seek_keyframe(container, stream, from_pts - round(seconds / stream.time_base))
+        good = _good(container, stream, record)
+        first = next((picture for picture in good if picture.pts >= from_pts), None)
+        if first is not None and record.whole_since_from:
+            break
+    if record.whole_since_from or record.errors:
+        return chain([] if first is None else [first], good), record
+    return None
+
+
+def _bad_end(source: Source, probe: Probe, stream: Any, record: Continuity) -> str | None:
+    """Why the end of a stream is no good end, or None."""
+    if record.broken_off is not None:
+        return record.broken_off
+    declared_end_pts = None
+    if probe.duration is not None:
+        declared_end_pts = round((probe.stream_start + Fraction(probe.duration)) / probe.time_base)
+    if record.hopeless or record.lost_at_end_seconds(declared_end_pts) >= LOST_SECONDS:
+        return "the file is cut off" if is_cut_off(source.path) else record.complaint
+    return _early_end(source, probe, stream, record)
+
+
+def _early_end(source: Source, probe: Probe, stream: Any, record: Continuity) -> str | None:
     """Why the quiet end of a stream is no good end, or None.
 
     A last frame that is shown for long also ends "early" where its duration is not told. So it takes a second
     sign: frames that the index counts are missing, or the file is cut off or of a kind that cannot show it.
     """
     cut_off = is_cut_off(source.path)
-    frames_missing = stream.frames * (1 - EARLY_END_SHARE) > seen.num_frames + sum(seen.skipped.values())
+    num_seen = record.num_frames + record.skipped.total()
+    frames_missing = stream.frames * _share_asked_for(probe, record) * (1 - EARLY_END_SHARE) > num_seen
     if cut_off and (frames_missing or probe.duration is None):
         return "the file is cut off"
     if probe.duration is None or probe.duration <= 0:
         return None
-    end = float(seen.end_pts * probe.time_base) if seen.num_frames else float(probe.stream_start)
+    end = float(record.end_pts * probe.time_base) if record.num_frames else float(probe.stream_start)
     missing_seconds = float(probe.stream_start) + probe.duration - end
     ends_early = missing_seconds > max(EARLY_END_SECONDS, EARLY_END_SHARE * probe.duration)
     if ends_early and (frames_missing or cut_off is not False):
@@ -122,16 +154,17 @@ def _early_end(source: Source, probe: Probe, stream: Any, seen: _Seen) -> str | 
     return None
 
 
-def _damage(stream: Any, seen: _Seen, why: str) -> str:
-    if seen.num_frames == 0:
+def _share_asked_for(probe: Probe, record: Continuity) -> float:
+    """Which part of the stream this pass had to see, by its times: 1 for a pass from the start."""
+    if record.from_pts is None or not record.num_frames or not probe.duration:
+        return 1.0
+    seconds_before = float(record.first_pts * probe.time_base - probe.stream_start)
+    return min(1.0, max(0.0, 1 - seconds_before / probe.duration))
+
+
+def _damage(stream: Any, record: Continuity, why: str) -> str:
+    if record.num_frames == 0:
         return f"no frame could be decoded: {why}"
-    seconds = float((seen.end_pts - seen.first_pts) * stream.time_base)
+    seconds = float((record.end_pts - record.first_pts) * stream.time_base)
     declared = f", {stream.frames} declared" if stream.frames else ""
-    return f"damaged after {seconds:.1f} s: {seen.num_frames} frames decoded{declared}: {why}"
-
-
-def _other_size(picture: Any, size: tuple[int, int], num_frames: int) -> str:
-    return (
-        f"frame {num_frames} has {picture.width}x{picture.height} pixels, "
-        f"the stream began with {size[0]}x{size[1]}"
-    )
+    return f"damaged after {seconds:.1f} s: {record.num_frames} frames decoded{declared}: {why}"
