@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from preprocessing.blob import Normaliser
 from preprocessing.nms import nms
 from preprocessing.onnx_session import open_session
 from preprocessing.types import Frame
@@ -16,8 +17,8 @@ MAX_IOU = 0.5
 PAD_VALUE = 114
 YOLOX_STRIDES = (8, 16, 32)
 RTMDET_SIDE = 320  # its export has a free size; it was trained and exported at this one
-RTMDET_MEAN_BGR = np.array([103.53, 116.28, 123.675], np.float32)
-RTMDET_STD_BGR = np.array([57.375, 57.12, 58.395], np.float32)
+RTMDET_MEAN_BGR = (103.53, 116.28, 123.675)
+RTMDET_STD_BGR = (57.375, 57.12, 58.395)
 
 
 class PersonDetector:
@@ -28,6 +29,8 @@ class PersonDetector:
         self._min_score = min_score
         outputs = [output.name for output in self._session.get_outputs()]
         self._is_rtmdet = set(outputs) == {"dets", "labels"}
+        statistics = (RTMDET_MEAN_BGR, RTMDET_STD_BGR) if self._is_rtmdet else ()
+        self._normalise = Normaliser(*statistics, bgr=True)
         if not self._is_rtmdet and len(outputs) != 1:
             raise WeightsError(
                 f"{path} is no known person detector: outputs {', '.join(outputs)}; "
@@ -68,10 +71,7 @@ class PersonDetector:
         return (boxes * scale).clip(0, limit), scores
 
     def _run(self, canvas_rgb: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        image_bgr = canvas_rgb[..., ::-1].astype(np.float32)
-        if self._is_rtmdet:
-            image_bgr = (image_bgr - RTMDET_MEAN_BGR) / RTMDET_STD_BGR
-        blob = np.ascontiguousarray(image_bgr.transpose(2, 0, 1)[None])
+        blob = self._normalise(canvas_rgb)
         if self._is_rtmdet:
             dets, labels = self._session.run(["dets", "labels"], {self._input.name: blob})
             dets = dets[0][labels[0] == 0]

@@ -11,14 +11,16 @@ import cv2
 import numpy as np
 
 from preprocessing.align import apply_warp, invert_warp, source_bounds, warp_patch
+from preprocessing.blob import Normaliser
 from preprocessing.onnx_session import open_session
 from preprocessing.skeletons.layouts import COCO17, body_boxes, body_scores
 from preprocessing.skeletons.persons import PersonDetector
 from preprocessing.types import Bodies, Frame
 from preprocessing.weights import EngineChoice, WeightsError
 
-MEAN_RGB = np.array([123.675, 116.28, 103.53], np.float32)
-STD_RGB = np.array([58.395, 57.12, 57.375], np.float32)
+MEAN_RGB = (123.675, 116.28, 103.53)
+STD_RGB = (58.395, 57.12, 57.375)
+_NORMALISE = Normaliser(MEAN_RGB, STD_RGB)
 BOX_PADDING = 1.25  # the models are trained on boxes with this much room around the person
 
 
@@ -127,8 +129,7 @@ def _pixels(frame: Frame, warp: np.ndarray, size_wh: tuple[int, int]) -> np.ndar
         image = np.zeros((size_wh[1], size_wh[0], 3), np.uint8)
     else:
         image = warp_patch(frame.rgb_patch(x0, y0, x1, y1), warp, size_wh, (x0, y0), cv2.BORDER_CONSTANT)
-    normalised = (image.astype(np.float32) - MEAN_RGB) / STD_RGB
-    return np.ascontiguousarray(normalised.transpose(2, 0, 1)[None])
+    return _NORMALISE(image)
 
 
 def _decode_heatmaps(heatmaps: np.ndarray, size_wh: tuple[int, int]) -> np.ndarray:
