@@ -22,7 +22,7 @@ class Normaliser:
         """mean and std of the channels in the order that the network has them: BGR if `bgr`, else RGB."""
         levels = np.arange(256, dtype=np.float32)[:, None]
         table = (levels - np.array(mean, np.float32)) / np.array(std, np.float32)  # (256, 3)
-        self._tables = np.ascontiguousarray(table.T).reshape(3, 1, 256)
+        self._tables: np.ndarray = np.ascontiguousarray(table.T).reshape(3, 1, 256)
         self._bgr = bgr
 
     def __call__(self, image_rgb: np.ndarray) -> np.ndarray:

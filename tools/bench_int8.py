@@ -2,8 +2,8 @@
 
     .venv/bin/python tools/bench_int8.py VIDEO --weights-dir DIR [--looks 40] [--rounds 15]
 
-The models are quantised statically (QDQ, weights per channel, calibrated by min and max) by ONNX Runtime's own
-tool on looks at the first half of VIDEO, and compared on looks at the second half: time of a run, and how far
+The models are quantised statically (QDQ, weights per channel, calibrated by min and max) by ONNX Runtime's
+own tool on looks at the first half of VIDEO, compared on looks at the second half: time of a run, and how far
 the results are apart, found by the same code that workers run. Quantised models live in a temporary folder.
 """
 
