@@ -7,6 +7,8 @@ Letters in shapes: N faces, S crop side in pixels.
 
 from __future__ import annotations
 
+import math
+
 import cv2
 import numpy as np
 
@@ -63,32 +65,62 @@ def source_bounds(warp: np.ndarray, size_wh: tuple[int, int], margin: int = 2) -
     return int(x0), int(y0), int(x1), int(y1)
 
 
+def border_mode(black_outside: bool) -> int:
+    """OpenCV's name for what lies outside a picture: black, or its edge repeated."""
+    return cv2.BORDER_CONSTANT if black_outside else cv2.BORDER_REPLICATE
+
+
 def warp_patch(
-    patch_rgb: np.ndarray,
+    patch: np.ndarray,
     warp: np.ndarray,
     size_wh: tuple[int, int],
-    patch_origin: tuple[int, int],
+    patch_origin: tuple[int, int] = (0, 0),
     border: int = cv2.BORDER_REPLICATE,
+    border_level: int = 0,
 ) -> np.ndarray:
-    """Resamples a patch of the source into a (h, w, 3) uint8 picture.
+    """Resamples a picture, a patch or one plane of it, (h, w) or (h, w, C), to the given size.
 
     `patch_origin` (x, y) is the source position of the patch's first pixel. A source twice as fine as
-    the result or finer is first shrunk by area averages, so it does not alias.
+    the result or finer is first shrunk by area averages, so it does not alias. Only the pixels that the
+    result is made of are touched.
     """
-    to_result = np.asarray(warp, np.float64).copy()
-    to_result[:, 2] += to_result[:, :2] @ np.asarray(patch_origin, np.float64)  # now from patch pixels
-    scale = float(np.sqrt(abs(np.linalg.det(to_result[:, :2]))))
+    # Single numbers, not arrays: this runs for every plane of every crop.
+    (a, b, shift_x), (c, d, shift_y) = np.asarray(warp, np.float64).tolist()
+    shift_x += a * patch_origin[0] + b * patch_origin[1]  # now from patch pixels
+    shift_y += c * patch_origin[0] + d * patch_origin[1]
+    scale = math.sqrt(abs(a * d - b * c))
     factor = int(1 / scale + 1e-6) if scale > 0 else 1
     if factor > 1:
-        height, width = patch_rgb.shape[:2]
-        small_wh = (max(1, round(width / factor)), max(1, round(height / factor)))
-        patch_rgb = cv2.resize(patch_rgb, small_wh, interpolation=cv2.INTER_AREA)
-        to_result[:, 0] *= width / small_wh[0]
-        to_result[:, 1] *= height / small_wh[1]
+        to_result = np.array([[a, b, shift_x], [c, d, shift_y]])
+        x0, x1, y0, y1 = _shrinkable(to_result, size_wh, patch.shape, factor)
+        width, height = max(1, round((x1 - x0) / factor)), max(1, round((y1 - y0) / factor))
+        patch = cv2.resize(patch[y0:y1, x0:x1], (width, height), interpolation=cv2.INTER_AREA)
+        shift_x, shift_y = shift_x + a * x0 + b * y0, shift_y + c * x0 + d * y0
+        factor_x, factor_y = (x1 - x0) / width, (y1 - y0) / height
+        a, b, c, d = a * factor_x, b * factor_y, c * factor_x, d * factor_y
     # OpenCV counts from pixel centres, we count from pixel edges.
-    to_result[:, 2] += to_result[:, :2] @ (0.5, 0.5) - 0.5
-    result = cv2.warpAffine(patch_rgb, to_result, size_wh, flags=cv2.INTER_LINEAR, borderMode=border)
+    shift_x += (a + b) * 0.5 - 0.5
+    shift_y += (c + d) * 0.5 - 0.5
+    centred = np.array([[a, b, shift_x], [c, d, shift_y]])
+    result = cv2.warpAffine(
+        patch, centred, size_wh, flags=cv2.INTER_LINEAR, borderMode=border, borderValue=(border_level,) * 4
+    )
     return np.asarray(result)
+
+
+def _shrinkable(
+    warp: np.ndarray, size_wh: tuple[int, int], shape: tuple[int, ...], factor: int
+) -> tuple[int, int, int, int]:
+    """(x0, x1, y0, y1) of the pixels of a picture that matter, whole multiples of the factor where it is
+    large enough, at least one pixel."""
+    x0, y0, x1, y1 = source_bounds(warp, size_wh, margin=2 * factor)
+
+    def fit(low: int, high: int, limit: int) -> tuple[int, int]:
+        low, high = min(max(low, 0), limit - 1), max(min(high, limit), 1)
+        low, high = low // factor * factor, -(-high // factor) * factor
+        return low, max(min(high, limit), low + 1)
+
+    return *fit(x0, x1, shape[1]), *fit(y0, y1, shape[0])
 
 
 def warp_face(
@@ -105,6 +137,7 @@ def quality(crop_rgb: np.ndarray, warp: np.ndarray) -> np.ndarray:
     Laplacian of the crop's luma; brightness: mean luma in [0, 255].
     """
     luma = cv2.cvtColor(crop_rgb, cv2.COLOR_RGB2GRAY)
-    scale = float(np.hypot(warp[0, 0], warp[1, 0]))
-    _, deviation = cv2.meanStdDev(cv2.Laplacian(luma, cv2.CV_16S))
-    return np.array([crop_rgb.shape[0] / scale, deviation.item() ** 2, cv2.mean(luma)[0]], np.float32)
+    scale = math.hypot(warp[0, 0], warp[1, 0])
+    edges = cv2.Laplacian(luma, cv2.CV_16S)
+    variance = cv2.norm(edges, cv2.NORM_L2SQR) / edges.size - cv2.mean(edges)[0] ** 2
+    return np.array([crop_rgb.shape[0] / scale, variance, cv2.mean(luma)[0]], np.float32)

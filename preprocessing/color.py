@@ -20,6 +20,8 @@ from typing import Any
 import cv2
 import numpy as np
 
+from preprocessing.align import border_mode, warp_patch
+
 # (Kr, Kb) of the luma equation by AVColorSpace number
 _BT601 = (0.299, 0.114)
 _LUMA_WEIGHTS = {
@@ -56,6 +58,7 @@ class PlanarFormat:
     shift_y: int
     dtype: type[np.uint8] | type[np.uint16]
     bits: int
+    black: int  # the luma of black
     matrix: np.ndarray  # (3, 4) float32, from samples to [0, 255]; grey has no chroma columns: (3, 2)
 
 
@@ -71,7 +74,7 @@ def planar_format(name: str, colorspace: int, color_range: int) -> PlanarFormat 
         colored = _matrix(_BT601, bits, full)
         gain, black = float(colored[0, 0]), 0 if full else 16 << (bits - 8)
         matrix = np.tile(np.array([gain, -gain * black], np.float32), (3, 1))
-        return PlanarFormat(1, 0, 0, np.uint8 if bits == 8 else np.uint16, bits, matrix)
+        return PlanarFormat(1, 0, 0, np.uint8 if bits == 8 else np.uint16, bits, black, matrix)
     planar = _PLANAR_NAME.fullmatch(name)
     if planar is None or planar[2] not in _SUBSAMPLING_SHIFTS or colorspace not in _LUMA_WEIGHTS:
         return None
@@ -79,7 +82,8 @@ def planar_format(name: str, colorspace: int, color_range: int) -> PlanarFormat 
     full = planar[1] == "yuvj" or color_range == _RANGE_FULL
     shift_x, shift_y = _SUBSAMPLING_SHIFTS[planar[2]]
     matrix = _matrix(_LUMA_WEIGHTS[colorspace], bits, full)
-    return PlanarFormat(3, shift_x, shift_y, np.uint8 if bits == 8 else np.uint16, bits, matrix)
+    black = 0 if full else 16 << (bits - 8)
+    return PlanarFormat(3, shift_x, shift_y, np.uint8 if bits == 8 else np.uint16, bits, black, matrix)
 
 
 def _matrix(luma_weights: tuple[float, float], bits: int, full_range: bool) -> np.ndarray:
@@ -144,6 +148,39 @@ def picture_to_reduced_rgb(
     if layout.num_planes == 1:
         return _gray_to_rgb(resampled[0], layout)
     return _samples_to_rgb(cv2.merge(resampled), layout)
+
+
+def warped_rgb(
+    planes: list[np.ndarray],
+    layout: PlanarFormat,
+    warp: np.ndarray,
+    size_wh: tuple[int, int],
+    *,
+    black_outside: bool = False,
+) -> np.ndarray:
+    """The picture warped by (2, 3) stored pixels -> result pixels: (h, w, 3) uint8 RGB of the given size.
+
+    The planes are warped, then only the result is converted. Outside the picture its edge repeats, or all
+    is black. Subsampled chroma is warped to half the size, which is what a 4:2:0 JPEG keeps of it.
+    """
+    border = border_mode(black_outside)
+    luma = warp_patch(planes[0], warp, size_wh, border=border, border_level=layout.black)
+    if layout.num_planes == 1:
+        return _gray_to_rgb(luma, layout)
+    width, height = size_wh
+    half_x, half_y = layout.shift_x > 0 and width % 2 == 0, layout.shift_y > 0 and height % 2 == 0
+    to_chroma = np.array(warp, np.float64)
+    to_chroma[:, 0] *= 1 << layout.shift_x
+    to_chroma[:, 1] *= 1 << layout.shift_y
+    to_chroma[0] /= 1 + half_x
+    to_chroma[1] /= 1 + half_y
+    chroma_wh = (width >> half_x, height >> half_y)
+    neutral = 128 << (layout.bits - 8)
+    chroma = [
+        _repeat(warp_patch(p, to_chroma, chroma_wh, border=border, border_level=neutral), half_x, half_y)
+        for p in planes[1:]
+    ]
+    return _samples_to_rgb(cv2.merge([luma, *chroma]), layout)
 
 
 def resample(image: np.ndarray, size_wh: tuple[int, int]) -> np.ndarray:

@@ -28,15 +28,22 @@ class PreprocessSpec(BaseModel):
 
     detect_interval_frames: int = Field(5, ge=1)  # look for faces every so many sampled frames ...
     detect_interval_seconds: float = Field(0.21, gt=0)  # ... and at least so often in slow videos
+    detect_longest_seconds: float = Field(0.4, gt=0)  # while the picture stands still
+    detect_full_seconds: float = Field(2.0, ge=0)  # small faces are looked for this often beside large ones
     detect_long_side: int = Field(512, ge=160)  # pixels of the picture that is searched; more for large video
     pose_interval_frames: int = Field(5, ge=1)
     pose_interval_seconds: float = Field(0.21, gt=0)
     person_interval_seconds: float = Field(1.0, gt=0)  # persons are searched anew this often
 
+    appearance: str = "plain"  # how people are told apart: plain (clothes and face) | onnx:FILE | none
+    people: str = "all"  # all | main | how many of the main ones
+
     bridge_seconds: float = Field(0.25, ge=0)  # a shorter loss of a face is interpolated
     max_gap_seconds: float = Field(1.0, ge=0)  # after a longer one a new track begins
     min_track_seconds: float = Field(0.3, ge=0)  # shorter tracks are not persons, unless the video is short
     smooth_sigma_seconds: float = Field(0.08, gt=0)  # of the landmarks that place the crop
+
+    segment_seconds: float = Field(300.0, ge=1)  # a video half as long again is cut into parts about so long
 
     max_file_bytes: int = Field(200 << 30, gt=0)
     max_duration_seconds: float = Field(48 * 3600.0, gt=0)
@@ -49,6 +56,21 @@ class PreprocessSpec(BaseModel):
         if value in ("none", "sidecar") or (value.startswith("onnx:") and len(value) > len("onnx:")):
             return value
         raise ValueError(f"'{value}' is not one of none, sidecar, onnx:POSE[,PERSON]")
+
+    @field_validator("appearance")
+    @classmethod
+    def _known_appearance(cls, value: str) -> str:
+        if value in ("plain", "none") or (value.startswith("onnx:") and len(value) > len("onnx:")):
+            return value
+        raise ValueError(f"'{value}' is not one of plain, onnx:FILE, none")
+
+    @field_validator("people", mode="before")
+    @classmethod
+    def _known_people(cls, value: Any) -> str:
+        text = str(value)
+        if text in ("all", "main") or (text.isdecimal() and int(text) >= 1):
+            return text
+        raise ValueError(f"'{value}' is not one of all, main, a number from 1")
 
     @field_validator("skeleton")
     @classmethod

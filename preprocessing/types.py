@@ -82,8 +82,17 @@ class Frame(Protocol):
         """Upright pixels [y0:y1, x0:x1] as (y1-y0, x1-x0, 3) uint8 RGB; outside, the edge repeats."""
         ...
 
+    def aligned_rgb(
+        self, warp: np.ndarray, size_wh: tuple[int, int], *, black_outside: bool = False
+    ) -> np.ndarray:
+        """The picture warped by (2, 3), upright pixels -> result pixels: (h, w, 3) uint8 RGB of that size.
+
+        Outside the picture its edge repeats, or all is black. Cheaper than a patch that is warped.
+        """
+        ...
+
     def luma_thumbnail(self) -> np.ndarray:
-        """About 32x18 uint8 luma samples, not upright: cheap, for scene cuts only."""
+        """About 32x18 uint8 luma samples, not upright: cheap, for changes of the picture only."""
         ...
 
 

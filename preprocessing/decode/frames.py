@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 
 from preprocessing import color
+from preprocessing.align import border_mode, warp_patch
 from preprocessing.decode.orientation import Orientation
 from preprocessing.types import InputError
 
@@ -22,6 +23,7 @@ class PlaneFrame:
         "_orientation",
         "_planes",
         "_rgb",
+        "_thumbnail",
         "duration_pts",
         "height",
         "pts",
@@ -35,6 +37,7 @@ class PlaneFrame:
         self._planes: list[np.ndarray] | None = None
         self._layout: color.PlanarFormat | None = None
         self._rgb: np.ndarray | None = None
+        self._thumbnail: np.ndarray | None = None
         self.pts = pts
         self.duration_pts: int = frame.duration or 0
         self.width = width
@@ -55,12 +58,25 @@ class PlaneFrame:
         self._open_planes()
         return _patch_with_edges(self._inner_patch, x0, y0, x1, y1, self.width, self.height)
 
+    def aligned_rgb(
+        self, warp: np.ndarray, size_wh: tuple[int, int], *, black_outside: bool = False
+    ) -> np.ndarray:
+        """The picture warped by (2, 3) upright pixels -> result pixels: (h, w, 3) uint8 RGB."""
+        self._open_planes()
+        warp = self._orientation.from_stored(warp, self.width, self.height)
+        if self._planes is not None and self._layout is not None:
+            return color.warped_rgb(self._planes, self._layout, warp, size_wh, black_outside=black_outside)
+        return warp_patch(self._whole_rgb(), warp, size_wh, border=border_mode(black_outside))
+
     def luma_thumbnail(self) -> np.ndarray:
         """(18, 32) uint8 luma samples, not upright."""
-        self._open_planes()
-        if self._planes is not None and self._layout is not None:
-            return color.thumbnail(self._planes[0], self._layout.bits)
-        return color.thumbnail(self._whole_rgb()[..., 1])
+        if self._thumbnail is None:
+            self._open_planes()
+            if self._planes is not None and self._layout is not None:
+                self._thumbnail = color.thumbnail(self._planes[0], self._layout.bits)
+            else:
+                self._thumbnail = color.thumbnail(self._whole_rgb()[..., 1])
+        return self._thumbnail
 
     def _open_planes(self) -> None:
         if self._planes is None and self._rgb is None:
@@ -87,11 +103,12 @@ class PlaneFrame:
 class PixelFrame:
     """A picture that is RGB and upright already: from decord, or a still."""
 
-    __slots__ = ("_rgb", "duration_pts", "height", "pts", "width")
+    __slots__ = ("_rgb", "_thumbnail", "duration_pts", "height", "pts", "width")
 
     def __init__(self, rgb: np.ndarray, pts: int, duration_pts: int) -> None:
         """`rgb` (h, w, 3) uint8, upright."""
         self._rgb = rgb
+        self._thumbnail: np.ndarray | None = None
         self.pts = pts
         self.duration_pts = duration_pts
         self.height, self.width = rgb.shape[:2]
@@ -105,9 +122,17 @@ class PixelFrame:
         """Pixels [y0:y1, x0:x1] as uint8 RGB; outside the picture the edge repeats."""
         return _patch_with_edges(self._inner_patch, x0, y0, x1, y1, self.width, self.height)
 
+    def aligned_rgb(
+        self, warp: np.ndarray, size_wh: tuple[int, int], *, black_outside: bool = False
+    ) -> np.ndarray:
+        """The picture warped by (2, 3) upright pixels -> result pixels: (h, w, 3) uint8 RGB."""
+        return warp_patch(self._rgb, warp, size_wh, border=border_mode(black_outside))
+
     def luma_thumbnail(self) -> np.ndarray:
         """(18, 32) uint8: the green channel stands for luma."""
-        return color.thumbnail(self._rgb[..., 1])
+        if self._thumbnail is None:
+            self._thumbnail = color.thumbnail(self._rgb[..., 1])
+        return self._thumbnail
 
     def _inner_patch(self, x0: int, y0: int, x1: int, y1: int) -> np.ndarray:
         return self._rgb[y0:y1, x0:x1].copy()
@@ -129,6 +154,12 @@ class BlindFrame:
         raise InputError("decode", "keypoints without a video have no pictures")
 
     def rgb_patch(self, x0: int, y0: int, x1: int, y1: int) -> np.ndarray:
+        """Always fails: there are no pixels."""
+        raise InputError("decode", "keypoints without a video have no pictures")
+
+    def aligned_rgb(
+        self, warp: np.ndarray, size_wh: tuple[int, int], *, black_outside: bool = False
+    ) -> np.ndarray:
         """Always fails: there are no pixels."""
         raise InputError("decode", "keypoints without a video have no pictures")
 

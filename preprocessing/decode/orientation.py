@@ -50,6 +50,23 @@ class Orientation:
                 return height - y1, x0, height - y0, x1
         return x0, y0, x1, y1
 
+    def from_stored(self, warp: np.ndarray, width: int, height: int) -> np.ndarray:
+        """The warp (2, 3) of upright coordinates as one of stored ones; width and height are upright."""
+        if self.is_identity:
+            return warp
+        turn = np.array(
+            {
+                0: [[1, 0, 0], [0, 1, 0], [0, 0, 1]],
+                90: [[0, -1, width], [1, 0, 0], [0, 0, 1]],
+                180: [[-1, 0, width], [0, -1, height], [0, 0, 1]],
+                270: [[0, 1, 0], [-1, 0, height], [0, 0, 1]],
+            }[self.rotation],
+            np.float64,
+        )
+        if self.mirrored:
+            turn = np.array([[-1, 0, width], [0, 1, 0], [0, 0, 1]]) @ turn
+        return np.asarray(np.asarray(warp, np.float64) @ turn)
+
 
 def from_display_matrix(matrix: bytes) -> Orientation:
     """From FFmpeg's DISPLAYMATRIX side data: nine int32 that take (x, y, 1) to the screen.

@@ -12,19 +12,16 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from cache.schema import FaceBlock, State
-from preprocessing.align import quality, similarity_from_landmarks, source_bounds, warp_face
+from preprocessing.align import quality, similarity_from_landmarks
 from preprocessing.meter import Meter
 from preprocessing.spec import PreprocessSpec
 from preprocessing.tracking.association import associate
+from preprocessing.tracking.schedule import LookSchedule
 from preprocessing.tracking.smoothing import smooth_at
 from preprocessing.types import FaceDetector, Faces, Frame
 
 LOW_SCORE = 0.5  # a face found with less is `low_quality`
 LOW_SIDE_PIXELS = 24.0  # and so is one whose box is smaller: its crop is mostly interpolation
-LARGEST_REDUCTION = 3.0  # of large pictures: a face of 48 pixels must still be found
-ENOUGH_FACE_PIXELS = 30.0  # a face this wide is found, its landmarks nearly as exact as in a larger picture
-FULL_LOOK_EVERY = 5  # looks; in between, smaller pictures serve where all known faces are large in them
-SMALLER_PICTURES = (0.25, 0.5)
 
 
 @dataclass
@@ -74,15 +71,12 @@ class FaceFollower:
         self._meter = meter
         self._every_frame = detector.name == "precropped"
         self._width, self._height = width, height
-        long_side = max(width, height)
-        searched = max(spec.detect_long_side, long_side / LARGEST_REDUCTION)
-        self._search_scale = min(1.0, searched / long_side)
+        self._schedule = LookSchedule(spec, width, height)
         self._horizon = 3.0 * spec.smooth_sigma_seconds
         self._frames: dict[int, tuple[float, Frame]] = {}  # frames that may still be looked at or cropped
         self._looked = -1  # newest frame that was searched
         self._looked_seconds = 0.0
         self._look_spacing_seconds = float("inf")
-        self._num_looks = 0
         self._newest = -1
         self._active: list[FaceTrack] = []  # seen at the newest look
         self._lost: list[FaceTrack] = []  # not seen there, but not given up
@@ -105,13 +99,7 @@ class FaceFollower:
             self._end_scene()
         self._frames[index] = (seconds, frame)
         self._newest = index
-        due = (
-            self._looked < 0
-            or self._every_frame
-            or index - self._looked >= self._spec.detect_interval_frames
-            or seconds - self._looked_seconds >= self._spec.detect_interval_seconds
-        )
-        if due:
+        if self._every_frame or self._schedule.is_due(index, seconds, frame):
             self._look(index)
             self._hand_on()
 
@@ -129,13 +117,12 @@ class FaceFollower:
             self._finish_rows(track, None)
         self._frames.clear()
         self._looked = -1
+        self._schedule.reset()
 
     # --- searching -------------------------------------------------------------------------------
 
-    def _detect(self, indices: list[int], share: float) -> list[Faces]:
-        """Search frames in pictures reduced to this share of the full size for searching."""
-        scale = self._search_scale * share
-        size_wh = (max(1, round(self._width * scale)), max(1, round(self._height * scale)))
+    def _detect(self, indices: list[int], size_wh: tuple[int, int]) -> list[Faces]:
+        """Search frames in pictures reduced to this size."""
         with self._meter.stage("convert"):
             images = [self._frames[index][1].reduced_rgb(size_wh) for index in indices]
         with self._meter.stage("detect"):
@@ -143,30 +130,25 @@ class FaceFollower:
         factor = np.array([self._width / size_wh[0], self._height / size_wh[1]], np.float32)
         return [Faces(f.boxes_xyxy * np.tile(factor, 2), f.landmarks_xy * factor, f.scores) for f in found]
 
-    def _picture_share(self) -> float:
-        """The smallest picture in which all known faces are large; now and then the full one, for others."""
-        if not self._active or self._lost or self._num_looks % FULL_LOOK_EVERY == 0:
-            return 1.0
-        smallest = min(float(t.box[2] - t.box[0]) for t in self._active) * self._search_scale
-        return next((share for share in SMALLER_PICTURES if smallest * share >= ENOUGH_FACE_PIXELS), 1.0)
-
     def _look(self, index: int) -> None:
         """Search frame `index`; where tracks came or went since the last look, search between too."""
-        share = self._picture_share()
-        faces = self._detect([index], share)[0]
+        seconds, frame = self._frames[index]
+        widths = [float(track.box[2] - track.box[0]) for track in self._active]
+        size_wh = self._schedule.picture_size(seconds, widths, settled=not self._lost)
+        faces = self._detect([index], size_wh)[0]
         pairs = self._pair(faces)
-        if share < 1.0 and self._num_kept(pairs) < len(self._active):
-            share = 1.0  # nobody is lost because the picture was small
-            faces = self._detect([index], share)[0]
+        if size_wh != self._schedule.full_size and self._num_kept(pairs) < len(self._active):
+            size_wh = self._schedule.full_size  # nobody is lost because the picture was small
+            faces = self._detect([index], size_wh)[0]
             pairs = self._pair(faces)
         between = list(range(self._looked + 1, index)) if self._looked >= 0 else []
         changed = self._num_kept(pairs) < max(len(self._active), len(faces))
         if between and changed:
-            for step, found in zip(between, self._detect(between, share), strict=True):
+            for step, found in zip(between, self._detect(between, size_wh), strict=True):
                 self._advance(step, found, self._pair(found))
             pairs = self._pair(faces)
         self._advance(index, faces, pairs)
-        self._num_looks += 1
+        self._schedule.looked(index, seconds, frame, settled=not changed and not self._lost)
 
     def _num_kept(self, pairs: list[tuple[FaceTrack, int]]) -> int:
         """How many of the active tracks are found."""
@@ -312,11 +294,8 @@ class FaceFollower:
         qualities = np.empty((len(rows), 3), np.float32)
         for n, r in enumerate(rows):
             frame = self._frames[track.indices[r]][1]
-            x0, y0, x1, y1 = source_bounds(warps[n], (size, size))
-            with self._meter.stage("convert"):
-                patch = frame.rgb_patch(x0, y0, x1, y1)
             with self._meter.stage("align"):
-                crops[n] = warp_face(patch, warps[n], size, (x0, y0))
+                crops[n] = frame.aligned_rgb(warps[n], (size, size))
                 qualities[n] = quality(crops[n], warps[n])
         raw = values[rows]
         return FaceBlock(

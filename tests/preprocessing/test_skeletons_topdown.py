@@ -37,6 +37,11 @@ class ArrayFrame:
         assert 0 <= y0 < y1 <= self.height
         return self.rgb[y0:y1, x0:x1]
 
+    def aligned_rgb(
+        self, warp: np.ndarray, size_wh: tuple[int, int], *, black_outside: bool = False
+    ) -> np.ndarray:
+        raise NotImplementedError
+
     def luma_thumbnail(self) -> np.ndarray:
         raise AssertionError("not asked for here")
 

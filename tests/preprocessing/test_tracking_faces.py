@@ -41,8 +41,13 @@ class FakeFrame:
     def rgb_patch(self, x0: int, y0: int, x1: int, y1: int) -> np.ndarray:
         return np.full((y1 - y0, x1 - x0, 3), self.index % 251, np.uint8)
 
+    def aligned_rgb(
+        self, warp: np.ndarray, size_wh: tuple[int, int], *, black_outside: bool = False
+    ) -> np.ndarray:
+        return np.full((size_wh[1], size_wh[0], 3), self.index % 251, np.uint8)
+
     def luma_thumbnail(self) -> np.ndarray:
-        return np.zeros((18, 32), np.uint8)
+        return np.full((18, 32), 100 * (self.index % 2 + self.index % 5 % 2), np.uint8)  # never stands still
 
 
 class Oracle:
