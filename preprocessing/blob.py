@@ -5,32 +5,33 @@ Bit for bit what `((image - mean) / std).transpose(2, 0, 1)` gives in float32, a
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from functools import cached_property
+
 import cv2
 import numpy as np
 
 
+@dataclass(frozen=True)
 class Normaliser:
-    """Makes network inputs from RGB pictures."""
+    """Makes network inputs from RGB pictures. mean and std are in the network's order of channels."""
 
-    def __init__(
-        self,
-        mean: tuple[float, float, float] = (0.0, 0.0, 0.0),
-        std: tuple[float, float, float] = (1.0, 1.0, 1.0),
-        *,
-        bgr: bool = False,
-    ) -> None:
-        """mean and std of the channels in the order that the network has them: BGR if `bgr`, else RGB."""
-        levels = np.arange(256, dtype=np.float32)[:, None]
-        table = (levels - np.array(mean, np.float32)) / np.array(std, np.float32)  # (256, 3)
-        self._tables: np.ndarray = np.ascontiguousarray(table.T).reshape(3, 1, 256)
-        self._bgr = bgr
+    mean: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    std: tuple[float, float, float] = (1.0, 1.0, 1.0)
+    bgr: bool = False
 
     def __call__(self, image_rgb: np.ndarray) -> np.ndarray:
         """(H, W, 3) uint8 RGB -> (1, 3, H, W) float32."""
         blob = np.empty((1, 3, *image_rgb.shape[:2]), np.float32)
         planes = cv2.split(image_rgb)
         for plane, table, out in zip(
-            planes[::-1] if self._bgr else planes, self._tables, blob[0], strict=True
+            planes[::-1] if self.bgr else planes, self._tables, blob[0], strict=True
         ):
             cv2.LUT(plane, table, out)
         return blob
+
+    @cached_property
+    def _tables(self) -> np.ndarray:
+        levels = np.arange(256, dtype=np.float32)[:, None]
+        table = (levels - np.array(self.mean, np.float32)) / np.array(self.std, np.float32)  # (256, 3)
+        return np.ascontiguousarray(table.T, np.float32).reshape(3, 1, 256)

@@ -8,8 +8,11 @@ from typing import Any
 from preprocessing.weights import WeightsError
 
 
-def open_session(path: Path) -> Any:
-    """An InferenceSession on the CPU with one thread. WeightsError if the file is not a usable model."""
+CPU = "CPUExecutionProvider"
+
+
+def open_session(path: Path, provider: str = CPU) -> Any:
+    """An InferenceSession with one thread of the CPU. WeightsError if the file is not a usable model."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
@@ -17,7 +20,7 @@ def open_session(path: Path) -> Any:
     options.inter_op_num_threads = 1
     options.log_severity_level = 3  # errors only: warnings about graph clean-up tell a user nothing
     try:
-        return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        return onnxruntime.InferenceSession(str(path), options, providers=[provider])
     except Exception as error:  # onnxruntime raises classes of its own that share no base but Exception
         reason = str(error).splitlines()[0]
         raise WeightsError(f"{path} is not a usable ONNX model: {reason}") from error

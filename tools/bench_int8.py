@@ -163,9 +163,9 @@ def main() -> None:
     faces = YuNetOnnx(choice("yunet", **{DYNAMIC_FILE: weights / DYNAMIC_FILE}))
     bodies = TopDown(choice("onnx", pose=weights / POSE, person=weights / PERSON))
     faces._session = face_spy = Spy(faces._session)
-    bodies._pose._session = pose_spy = Spy(bodies._pose._session)
+    bodies._pose._network._session = pose_spy = Spy(bodies._pose._network._session)
     assert bodies._persons is not None
-    bodies._persons._session = person_spy = Spy(bodies._persons._session)
+    bodies._persons._network._session = person_spy = Spy(bodies._persons._network._session)
     faces.detect(pictures)
     for frame in frames:
         bodies.detect(frame, 0, 0.0, None)

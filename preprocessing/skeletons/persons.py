@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 
 from preprocessing.blob import Normaliser
+from preprocessing.network import LocalNetwork, OpenNetwork
 from preprocessing.nms import nms
-from preprocessing.onnx_session import open_session
 from preprocessing.types import Frame
 from preprocessing.weights import WeightsError
 
@@ -17,45 +17,44 @@ MAX_IOU = 0.5
 PAD_VALUE = 114
 YOLOX_STRIDES = (8, 16, 32)
 RTMDET_SIDE = 320  # its export has a free size; it was trained and exported at this one
-RTMDET_MEAN_BGR = (103.53, 116.28, 123.675)
-RTMDET_STD_BGR = (57.375, 57.12, 58.395)
+RTMDET_NORMALISE = Normaliser(mean=(103.53, 116.28, 123.675), std=(57.375, 57.12, 58.395), bgr=True)
+YOLOX_NORMALISE = Normaliser(bgr=True)
 
 
 class PersonDetector:
     """Finds persons in a frame, best first."""
 
-    def __init__(self, path: Path, min_score: float = MIN_SCORE) -> None:
-        self._session = open_session(path)
+    def __init__(
+        self, path: Path, open_network: OpenNetwork = LocalNetwork, min_score: float = MIN_SCORE
+    ) -> None:
+        self._network = open_network(path)
         self._min_score = min_score
-        outputs = [output.name for output in self._session.get_outputs()]
+        outputs = [port.name for port in self._network.outputs]
         self._is_rtmdet = set(outputs) == {"dets", "labels"}
-        statistics = (RTMDET_MEAN_BGR, RTMDET_STD_BGR) if self._is_rtmdet else ()
-        self._normalise = Normaliser(*statistics, bgr=True)
         if not self._is_rtmdet and len(outputs) != 1:
             raise WeightsError(
                 f"{path} is no known person detector: outputs {', '.join(outputs)}; "
                 "known: one output (YOLOX), or dets and labels (RTMDet)"
             )
-        self._input = self._session.get_inputs()[0]
-        if len(self._input.shape) != 4:
+        shape = self._network.inputs[0].shape
+        if len(shape) != 4:
             raise WeightsError(
-                f"{path} is no known person detector: input {self._input.shape}, "
-                "expected (N, 3, height, width)"
+                f"{path} is no known person detector: input {list(shape)}, expected (N, 3, height, width)"
             )
-        height, width = self._input.shape[2:]
+        height, width = shape[2:]
         if self._is_rtmdet:
             self._size_wh = (_or(width, RTMDET_SIDE), _or(height, RTMDET_SIDE))
         else:
             self._size_wh = (_or(width, 416), _or(height, 416))
             self._cells, self._cell_stride = _yolox_grid(*self._size_wh)
-            shape = self._session.get_outputs()[0].shape
+            shape = self._network.outputs[0].shape
             if (
                 len(shape) != 3
                 or _or(shape[1], len(self._cells)) != len(self._cells)
                 or _or(shape[2], 85) < 6
             ):
                 raise WeightsError(
-                    f"{path} is no known person detector: output shape {shape}, "
+                    f"{path} is no known person detector: output shape {list(shape)}, "
                     f"YOLOX has (1, {len(self._cells)}, 5 + classes) at this input size"
                 )
 
@@ -71,13 +70,12 @@ class PersonDetector:
         return (boxes * scale).clip(0, limit), scores
 
     def _run(self, canvas_rgb: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        blob = self._normalise(canvas_rgb)
         if self._is_rtmdet:
-            dets, labels = self._session.run(["dets", "labels"], {self._input.name: blob})
+            dets, labels = self._network.run(canvas_rgb, RTMDET_NORMALISE, ["dets", "labels"])
             dets = dets[0][labels[0] == 0]
             boxes, scores = dets[:, :4], dets[:, 4]
         else:
-            (raw,) = self._session.run(None, {self._input.name: blob})
+            (raw,) = self._network.run(canvas_rgb, YOLOX_NORMALISE)
             scores = raw[0, :, 4] * raw[0, :, 5]  # objectness x class 0, person
             centre = (raw[0, :, :2] + self._cells) * self._cell_stride
             half_size = np.exp(raw[0, :, 2:4].clip(max=10)) * self._cell_stride / 2

@@ -12,15 +12,13 @@ import numpy as np
 
 from preprocessing.align import apply_warp, invert_warp, source_bounds, warp_patch
 from preprocessing.blob import Normaliser
-from preprocessing.onnx_session import open_session
+from preprocessing.network import LocalNetwork, OpenNetwork
 from preprocessing.skeletons.layouts import COCO17, body_boxes, body_scores
 from preprocessing.skeletons.persons import PersonDetector
 from preprocessing.types import Bodies, Frame
 from preprocessing.weights import EngineChoice, WeightsError
 
-MEAN_RGB = (123.675, 116.28, 103.53)
-STD_RGB = (58.395, 57.12, 57.375)
-_NORMALISE = Normaliser(MEAN_RGB, STD_RGB)
+NORMALISE = Normaliser(mean=(123.675, 116.28, 103.53), std=(58.395, 57.12, 57.375))
 BOX_PADDING = 1.25  # the models are trained on boxes with this much room around the person
 
 
@@ -31,11 +29,11 @@ class TopDown:
     layout = COCO17.name
     needs_pixels = True
 
-    def __init__(self, choice: EngineChoice) -> None:
+    def __init__(self, choice: EngineChoice, open_network: OpenNetwork = LocalNetwork) -> None:
         self.provenance: dict[str, Any] = choice.provenance()
-        self._pose = _PoseModel(choice)
+        self._pose = _PoseModel(choice, open_network)
         person = choice.weights.get("person")
-        self._persons = PersonDetector(person.checked()) if person is not None else None
+        self._persons = PersonDetector(person.checked(), open_network) if person is not None else None
 
     def detect(
         self, frame: Frame | None, frame_index: int, t: float, known_boxes_xyxy: np.ndarray | None
@@ -66,10 +64,10 @@ class TopDown:
 class _PoseModel:
     """The pose model itself: boxes of one frame in, keypoints out."""
 
-    def __init__(self, choice: EngineChoice) -> None:
+    def __init__(self, choice: EngineChoice, open_network: OpenNetwork) -> None:
         path = choice.weights["pose"].checked()
-        self._session = open_session(path)
-        inputs, outputs = self._session.get_inputs(), self._session.get_outputs()
+        self._network = open_network(path)
+        inputs, outputs = self._network.inputs, self._network.outputs
         shape = inputs[0].shape
         if (
             len(inputs) != 1
@@ -77,14 +75,13 @@ class _PoseModel:
             or shape[1] != 3
             or not all(isinstance(d, int) for d in shape[2:])
         ):
-            shapes = ", ".join(str(node.shape) for node in inputs)
+            shapes = ", ".join(str(list(port.shape)) for port in inputs)
             raise WeightsError(
                 f"{path} is no top-down pose model: input {shapes}, expected one of (N, 3, height, width)"
             )
-        self._input_name = inputs[0].name
-        self._size_wh = (shape[3], shape[2])
+        self._size_wh = (int(shape[3] or 0), int(shape[2] or 0))
         self._is_simcc = len(outputs) == 2
-        dims = [output.shape for output in outputs]
+        dims = [list(port.shape) for port in outputs]
         ranks = sorted(len(shape) for shape in dims)
         if ranks not in ([4], [3, 3]):
             raise WeightsError(
@@ -100,8 +97,7 @@ class _PoseModel:
         keypoints = np.zeros((len(boxes_xyxy), COCO17.num_joints, 3), np.float32)
         for row, box in enumerate(boxes_xyxy):  # one by one: no neighbour can change a result
             warp = _box_warp(box, self._size_wh)
-            blob = _pixels(frame, warp, self._size_wh)
-            outputs = self._session.run(None, {self._input_name: blob})
+            outputs = self._network.run(_pixels(frame, warp, self._size_wh), NORMALISE)
             joints = (
                 _decode_simcc(outputs, self._size_wh)
                 if self._is_simcc
@@ -122,14 +118,12 @@ def _box_warp(box_xyxy: np.ndarray, size_wh: tuple[int, int]) -> np.ndarray:
 
 
 def _pixels(frame: Frame, warp: np.ndarray, size_wh: tuple[int, int]) -> np.ndarray:
-    """Model input (1, 3, H, W) float32; black outside the picture, as in training."""
+    """The model's view of a person (H, W, 3) uint8 RGB; black outside the picture, as in training."""
     x0, y0, x1, y1 = source_bounds(warp, size_wh)
     x0, y0, x1, y1 = max(x0, 0), max(y0, 0), min(x1, frame.width), min(y1, frame.height)
     if x0 >= x1 or y0 >= y1:
-        image = np.zeros((size_wh[1], size_wh[0], 3), np.uint8)
-    else:
-        image = warp_patch(frame.rgb_patch(x0, y0, x1, y1), warp, size_wh, (x0, y0), cv2.BORDER_CONSTANT)
-    return _NORMALISE(image)
+        return np.zeros((size_wh[1], size_wh[0], 3), np.uint8)
+    return warp_patch(frame.rgb_patch(x0, y0, x1, y1), warp, size_wh, (x0, y0), cv2.BORDER_CONSTANT)
 
 
 def _decode_heatmaps(heatmaps: np.ndarray, size_wh: tuple[int, int]) -> np.ndarray:
