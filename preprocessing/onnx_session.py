@@ -7,7 +7,6 @@ from typing import Any
 
 from preprocessing.weights import WeightsError
 
-
 CPU = "CPUExecutionProvider"
 
 

@@ -7,10 +7,9 @@ from __future__ import annotations
 
 from typing import Any
 
-import cv2
 import numpy as np
 
-from preprocessing.align import apply_warp, invert_warp, source_bounds, warp_patch
+from preprocessing.align import apply_warp, invert_warp
 from preprocessing.blob import Normaliser
 from preprocessing.network import LocalNetwork, OpenNetwork
 from preprocessing.skeletons.layouts import COCO17, body_boxes, body_scores
@@ -97,7 +96,8 @@ class _PoseModel:
         keypoints = np.zeros((len(boxes_xyxy), COCO17.num_joints, 3), np.float32)
         for row, box in enumerate(boxes_xyxy):  # one by one: no neighbour can change a result
             warp = _box_warp(box, self._size_wh)
-            outputs = self._network.run(_pixels(frame, warp, self._size_wh), NORMALISE)
+            person = frame.aligned_rgb(warp, self._size_wh, black_outside=True)  # black, as in training
+            outputs = self._network.run(person, NORMALISE)
             joints = (
                 _decode_simcc(outputs, self._size_wh)
                 if self._is_simcc
@@ -115,15 +115,6 @@ def _box_warp(box_xyxy: np.ndarray, size_wh: tuple[int, int]) -> np.ndarray:
     scale = min(width / max(x1 - x0, 1.0), height / max(y1 - y0, 1.0)) / BOX_PADDING
     shift = np.array([width, height]) / 2 - scale * np.array([x0 + x1, y0 + y1]) / 2
     return np.array([[scale, 0, shift[0]], [0, scale, shift[1]]])
-
-
-def _pixels(frame: Frame, warp: np.ndarray, size_wh: tuple[int, int]) -> np.ndarray:
-    """The model's view of a person (H, W, 3) uint8 RGB; black outside the picture, as in training."""
-    x0, y0, x1, y1 = source_bounds(warp, size_wh)
-    x0, y0, x1, y1 = max(x0, 0), max(y0, 0), min(x1, frame.width), min(y1, frame.height)
-    if x0 >= x1 or y0 >= y1:
-        return np.zeros((size_wh[1], size_wh[0], 3), np.uint8)
-    return warp_patch(frame.rgb_patch(x0, y0, x1, y1), warp, size_wh, (x0, y0), cv2.BORDER_CONSTANT)
 
 
 def _decode_heatmaps(heatmaps: np.ndarray, size_wh: tuple[int, int]) -> np.ndarray:
