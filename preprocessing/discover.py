@@ -18,8 +18,9 @@ from itertools import pairwise
 from pathlib import Path
 
 from cache.schema import FailureRecord, Kind
-from preprocessing.decode.container import open_regular_file
+from preprocessing.decode.container import file_bytes, open_regular_file
 from preprocessing.decode.keypoint_engine import openpose_files
+from preprocessing.decode.limits import Limits
 from preprocessing.decode.still_engine import IMAGE_SUFFIXES, natural_key, still_paths
 from preprocessing.types import InputError, Source
 
@@ -105,12 +106,15 @@ def discover(
     return _with_distinct_names(walk.found), walk.failures
 
 
-def content_key(source: Source) -> str:
+def content_key(source: Source, limits: Limits | None = None) -> str:
     """32 hexadecimal digits that tell contents apart. Raises InputError("discover", ...) where unreadable.
 
-    For a video alone: the beginning of the SHA-256 of the file.
+    For a video alone: the beginning of the SHA-256 of the file. A file beyond the limit is not read for it:
+    a sparse one may claim terabytes.
     """
     try:
+        if source.kind == "video":
+            _check_bytes(source.path, limits or Limits())
         if source.kind == "frames":
             digest = _digest_files(source.path, still_paths(source), note=f"fps {source.fps}")
         else:
@@ -122,6 +126,12 @@ def content_key(source: Source) -> str:
     except OSError as error:
         raise InputError(STAGE, f"cannot be read: {error.strerror}") from error
     return digest.hex()[:32]
+
+
+def _check_bytes(path: Path, limits: Limits) -> None:
+    num_bytes = file_bytes(path, STAGE)
+    if num_bytes > limits.max_bytes:
+        raise InputError(STAGE, f"file of {num_bytes} bytes; the limit is {limits.max_bytes}")
 
 
 def readable(path: Path) -> str:

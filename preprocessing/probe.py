@@ -13,7 +13,7 @@ from typing import Any
 import av
 from av.sidedata.sidedata import Type as SideDataType
 
-from preprocessing.decode.container import decode_on_one_thread, open_container, open_regular_file
+from preprocessing.decode.container import decode_on_one_thread, file_bytes, open_container
 from preprocessing.decode.keypoint_engine import probe_keypoints
 from preprocessing.decode.limits import Limits
 from preprocessing.decode.orientation import Orientation, from_display_matrix
@@ -40,9 +40,8 @@ def probe(source: Source, limits: Limits | None = None) -> Probe:
 
 
 def _probe_video(source: Source, limits: Limits) -> Probe:
-    with open_regular_file(source.path, STAGE) as file:
-        limits.check_bytes(file.seek(0, 2))
-    with open_container(source.path, STAGE) as container:
+    limits.check_bytes(file_bytes(source.path, STAGE))
+    with open_container(source.path, STAGE, limits) as container:
         stream = choose_stream(container)
         codec = stream.codec_context
         limits.check_picture(codec.width, codec.height)

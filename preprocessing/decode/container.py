@@ -8,6 +8,7 @@ every file name work, whatever its bytes.
 from __future__ import annotations
 
 import errno
+import os
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -31,13 +32,15 @@ _READ_BYTES = 1 << 16  # a Python call for each: rare enough not to be felt, sma
 
 
 @contextmanager
-def open_container(path: Path, stage: str) -> Iterator[Any]:
+def open_container(path: Path, stage: str, limits: Limits | None = None) -> Iterator[Any]:
     """An `av.container.InputContainer`. Raises InputError(stage, ...) where there is no readable video."""
+    max_pixels = (limits or Limits()).max_pixels
     with open_regular_file(path, stage) as file:
         try:
             container = av.open(
                 _Bytes(file),
                 mode="r",
+                options={"max_pixels": str(max_pixels)},  # FFmpeg decodes some pictures to see what they are
                 container_options={"format_whitelist": _DEMUXERS, "protocol_whitelist": ""},
                 metadata_errors="replace",  # tags may hold any bytes
                 buffer_size=_READ_BYTES,
@@ -77,6 +80,12 @@ def open_regular_file(path: Path, stage: str) -> BinaryIO:
         raise InputError(stage, "no such file") from error
     except OSError as error:
         raise InputError(stage, f"cannot be read: {error.strerror}") from error
+
+
+def file_bytes(path: Path, stage: str) -> int:
+    """The size of a plain file that can be read. Raises InputError(stage, ...)."""
+    with open_regular_file(path, stage) as file:
+        return os.fstat(file.fileno()).st_size
 
 
 def find_stream(container: Any, index: int, stage: str) -> Any:

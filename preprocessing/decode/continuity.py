@@ -9,6 +9,8 @@ from fractions import Fraction
 from typing import Any
 
 LOST_SECONDS = 0.5  # a shorter loss is a hiccup: counted in the warnings, the frame before it lasts longer
+LEAP_SECONDS = 10.0  # a frame so far ahead must be followed by others there, else its time is wrong
+MAX_PTS = 1 << 62  # beyond it sums with durations leave the 64 bits of the store
 MAX_LOST_IN_A_ROW = 3000  # packets without a good picture: two minutes at 25 a second, then it is the end
 
 
@@ -18,6 +20,7 @@ class Continuity:
 
     time_base: Fraction
     size_wh: tuple[int, int]  # as stored, before any turning
+    max_seconds: float  # from the first frame to the last one
     average_fps: float | None = None
     from_pts: int | None = None  # what lies before it is of no interest
     num_frames: int = 0
@@ -31,14 +34,13 @@ class Continuity:
     whole_since_from: bool = False  # the first good picture from `from_pts` on is the first one there is
     _reached_from: bool = False
     _first_sent_pts: int | None = None
-    _sent_end_pts: int = 0
     _open_pts: list[int] = field(default_factory=list)  # heap: packets whose picture has not come yet
     _lost_now: list[str] = field(default_factory=list)  # why, since the last good picture
     _num_waiting: int = 0  # packets since the last good picture
 
     def anew(self) -> Continuity:
         """An empty record for another pass through the same stream."""
-        return Continuity(self.time_base, self.size_wh, self.average_fps, self.from_pts)
+        return Continuity(self.time_base, self.size_wh, self.max_seconds, self.average_fps, self.from_pts)
 
     @property
     def end_pts(self) -> int:
@@ -53,7 +55,9 @@ class Continuity:
     @property
     def complaint(self) -> str | None:
         """Why nothing came since the last good picture; None where all is well."""
-        return self.broken_off or (self._lost_now[0] if self._lost_now else None)
+        if self.broken_off is not None or self._lost_now:
+            return self.broken_off or self._lost_now[0]
+        return "the last packets gave no picture" if self._tail() else None
 
     def sent(self, packet: Any) -> None:
         """A packet goes into the decoder."""
@@ -64,7 +68,6 @@ class Continuity:
         self._num_waiting += 1
         if packet.pts is not None:
             heapq.heappush(self._open_pts, packet.pts)
-            self._sent_end_pts = max(self._sent_end_pts, packet.pts + (packet.duration or 0))
 
     def failed(self, why: str, pts: int | None = None) -> None:
         """A packet could not be read or decoded."""
@@ -77,10 +80,24 @@ class Continuity:
         """Whether a picture is whole and has its place after the last one; counts why not."""
         why = self._why_not(picture)
         if why is not None:
-            if self._asked_for(picture.pts):
-                self.skipped[why] += 1
-            self._lose(why)
+            self._skip(picture, why)
         return why is None
+
+    def leaps(self, picture: Any) -> bool:
+        """Whether an accepted picture is to be held until the next one shows if its time can be right."""
+        if self.num_frames == 0:
+            return True
+        return bool((picture.pts - self.end_pts) * self.time_base > LEAP_SECONDS)
+
+    def confirms(self, held: Any, picture: Any) -> bool:
+        """Whether the picture after a held one leaves its time credible; counts the held one where not."""
+        if (held.pts - picture.pts) * self.time_base <= LEAP_SECONDS / 2:
+            return True
+        self._skip(held, "time far ahead of the frame behind")
+        if held.pts in self._open_pts:
+            self._open_pts.remove(held.pts)
+            heapq.heapify(self._open_pts)
+        return False
 
     def add(self, picture: Any) -> None:
         """An accepted picture: closes the gap before it."""
@@ -96,15 +113,21 @@ class Continuity:
             self.first_pts = pts
         self.num_frames += 1
         self.last_pts = pts
-        self.last_duration_pts = max(0, picture.duration or 0)
+        self.last_duration_pts = self.duration_pts(picture)
         self._lost_now.clear()
         self._num_waiting = 0
 
+    def duration_pts(self, picture: Any) -> int:
+        """As the container says, 0 where it says nothing that can be true."""
+        duration_pts: int = picture.duration or 0
+        return duration_pts if 0 < duration_pts * self.time_base <= self.max_seconds else 0
+
     def lost_at_end_seconds(self, declared_end_pts: int | None) -> float:
         """How much is missing behind the last good frame, as far as lost packets show or the header says."""
-        if not self._lost_now:
+        tail = self._tail()
+        if not self._lost_now and not tail:
             return 0.0
-        end_pts = max(self.end_pts, self._sent_end_pts)
+        end_pts = max([self.end_pts, *tail])
         if declared_end_pts is not None:
             end_pts = max(end_pts, declared_end_pts)
         return float((end_pts - self.end_pts) * self.time_base)
@@ -126,17 +149,29 @@ class Continuity:
     def _asked_for(self, pts: int | None) -> bool:
         return pts is None or self.from_pts is None or pts >= self.from_pts
 
+    def _tail(self) -> list[int]:
+        """pts of the packets behind the last good picture, as far as they can be right."""
+        furthest = self.last_pts + self.max_seconds / self.time_base
+        return [pts for pts in self._open_pts if self.last_pts < pts <= furthest]
+
+    def _skip(self, picture: Any, why: str) -> None:
+        if self._asked_for(picture.pts):
+            self.skipped[why] += 1
+        self._lose(why)
+
     def _lose(self, why: str) -> None:
         if len(self._lost_now) < 2:
             self._lost_now.append(why)
 
     def _why_not(self, picture: Any) -> str | None:
-        if picture.pts is None:
+        if picture.pts is None or abs(picture.pts) > MAX_PTS:
             return "no time"
         if picture.is_corrupt:
             return "corrupt"
         if self.num_frames and picture.pts <= self.last_pts:
             return "time not after the frame before"
+        if self.num_frames and (picture.pts - self.first_pts) * self.time_base > self.max_seconds:
+            return f"time more than the limit of {self.max_seconds:.0f} s after the first frame"
         if (picture.width, picture.height) != self.size_wh:
             return (
                 f"{picture.width}x{picture.height} pixels, "

@@ -7,6 +7,7 @@ declared rate. What the keypoints are is read by `preprocessing.skeletons`.
 from __future__ import annotations
 
 import zipfile
+import zlib
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
@@ -88,7 +89,9 @@ def _read_times(source: Source) -> tuple[np.ndarray, tuple[int, int]]:
             size = np.asarray(arrays.get("size_wh", (0, 0))).ravel()
             seconds = np.asarray(arrays["t_seconds"], np.float64) if "t_seconds" in arrays else None
             fps = float(arrays["fps"]) if "fps" in arrays else source.fps
-    except (OSError, ValueError, TypeError, KeyError, EOFError, zipfile.BadZipFile) as error:
+    except MemoryError as error:  # a header that claims more than the file holds
+        raise InputError("probe", "keypoint arrays that do not fit into memory") from error
+    except (OSError, ValueError, TypeError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise InputError("probe", f"not a keypoint file: {error}".replace("\n", " ")) from error
     size_wh = (int(size[0]), int(size[1])) if len(size) == 2 else (0, 0)
     if seconds is None:

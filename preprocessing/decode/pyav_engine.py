@@ -62,7 +62,11 @@ class PyAVDecoder:
         self.warnings, self.not_decoded = [], []
         orientation = Orientation(probe.rotation, probe.mirrored)
         blank = Continuity(
-            probe.time_base, orientation.size(probe.width, probe.height), probe.average_fps, from_pts
+            probe.time_base,
+            orientation.size(probe.width, probe.height),
+            self.limits.max_duration_seconds,
+            probe.average_fps,
+            from_pts,
         )
         with ExitStack() as stack:
             container, stream = self._open(source, probe, stack)
@@ -77,7 +81,9 @@ class PyAVDecoder:
             try:
                 for picture in good:
                     if from_pts is None or picture.pts >= from_pts:
-                        yield PlaneFrame(picture, picture.pts, probe.width, probe.height, orientation)
+                        frame = PlaneFrame(picture, picture.pts, probe.width, probe.height, orientation)
+                        frame.duration_pts = record.duration_pts(picture)
+                        yield frame
             finally:  # also where the caller has seen enough
                 self.warnings += record.remarks()
             if (why := _bad_end(source, probe, stream, record)) is not None:
@@ -88,17 +94,30 @@ class PyAVDecoder:
                 raise InputError(STAGE, "; ".join(["no frame could be decoded", *self.warnings]))
 
     def _open(self, source: Source, probe: Probe, stack: ExitStack) -> tuple[Any, Any]:
-        container = stack.enter_context(open_container(source.path, STAGE))
+        container = stack.enter_context(open_container(source.path, STAGE, self.limits))
         stream = find_stream(container, probe.stream_index, STAGE)
         decode_on_one_thread(stream, self.limits)
         return container, stream
 
 
 def _good(container: Any, stream: Any, record: Continuity) -> Iterator[Any]:
+    """The pictures that can be taken. One that leaps ahead waits for the next one to confirm its time."""
+    held = None
     for picture in pictures(container, stream, record):
+        if held is not None and picture.pts is not None:
+            if record.confirms(held, picture):
+                record.add(held)
+                yield held
+            held = None
         if record.accepts(picture):
-            record.add(picture)
-            yield picture
+            if record.leaps(picture):
+                held = picture
+            else:
+                record.add(picture)
+                yield picture
+    if held is not None:
+        record.add(held)
+        yield held
 
 
 def _good_from(

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from preprocessing.decode.container import open_regular_file
+from preprocessing.decode.container import file_bytes
 from preprocessing.decode.frames import PixelFrame
 from preprocessing.decode.limits import Limits
 from preprocessing.decode.orientation import Orientation, from_exif
@@ -152,8 +152,7 @@ def _read_upright(path: Path, limits: Limits) -> np.ndarray:
 
 def _open_image(path: Path, limits: Limits) -> Image.Image:
     """Reads the header only. Raises InputError."""
-    with open_regular_file(path, "probe") as file:
-        limits.check_bytes(file.seek(0, 2))
+    limits.check_bytes(file_bytes(path, "probe"))
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # our own limit follows
