@@ -49,37 +49,42 @@ class YuNetOnnx:
         height, width = image_rgb.shape[:2]
         rows, cols = -(-height // PAD_TO) * PAD_TO, -(-width // PAD_TO) * PAD_TO
         blob = np.zeros((1, 3, rows, cols), np.float32)
-        blob[0, :, :height, :width] = image_rgb.transpose(2, 0, 1)[::-1]  # the network wants BGR in [0, 255]
-        outputs = iter(self._session.run(self._outputs, {"input": blob}))
-        found = [
-            _decode(next(outputs), next(outputs), next(outputs), next(outputs), stride, cols, self._min_score)
-            for stride in STRIDES
-        ]
+        planes_rgb = cv2.split(image_rgb)
+        for plane, part in zip(planes_rgb[::-1], blob[0], strict=True):  # the network wants BGR in [0, 255]
+            part[:height, :width] = plane
+        outputs = self._session.run(self._outputs, {"input": blob})
+        found = []
+        for number, stride in enumerate(STRIDES):
+            cls, obj, bbox, kps = (part[0] for part in outputs[4 * number : 4 * number + 4])
+            square_score = (cls * obj)[:, 0]  # of each cell; both in [0, 1]
+            (cells,) = np.nonzero(square_score >= self._min_score**2)
+            if len(cells):
+                corners = np.stack(np.divmod(cells, cols // stride)[::-1], axis=1)  # (n, 2) x, y of the cell
+                found.append(
+                    _decode(corners.astype(np.float32), square_score[cells], bbox[cells], kps[cells], stride)
+                )
+        if not found:
+            return Faces(
+                np.empty((0, 4), np.float32), np.empty((0, 5, 2), np.float32), np.empty(0, np.float32)
+            )
         boxes, landmarks, scores = (np.concatenate(parts) for parts in zip(*found, strict=True))
         kept = nms(boxes, scores, MAX_IOU)
         return Faces(boxes[kept], landmarks[kept], scores[kept])
 
 
 def _decode(
-    cls: np.ndarray,
-    obj: np.ndarray,
-    bbox: np.ndarray,
-    kps: np.ndarray,
-    stride: int,
-    image_width: int,
-    min_score: float,
+    corners: np.ndarray, square_scores: np.ndarray, bbox: np.ndarray, kps: np.ndarray, stride: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Boxes (n, 4), landmarks (n, 5, 2) and scores (n,) of one stride's (1, cells, ...) outputs."""
-    score = np.sqrt(cls[0, :, 0].clip(0, 1) * obj[0, :, 0].clip(0, 1))
-    (cells,) = np.nonzero(score >= min_score)
-    row, col = np.divmod(cells, image_width // stride)
-    corner = np.stack([col, row], axis=1).astype(np.float32)  # (n, 2) x, y of the cell
-    centre = (corner + bbox[0, cells, :2]) * stride
-    half_size = np.exp(bbox[0, cells, 2:]) * stride / 2
+    """Boxes (n, 4), landmarks (n, 5, 2) and scores (n,) of some cells of one stride, without tiny faces.
+
+    corners (n, 2) in cells, square_scores (n,), bbox (n, 4) and kps (n, 10) as the network gives them.
+    """
+    centre = (corners + bbox[:, :2]) * stride
+    half_size = np.exp(bbox[:, 2:]) * (stride / 2)
     boxes = np.concatenate([centre - half_size, centre + half_size], axis=1)
-    landmarks = (kps[0, cells].reshape(-1, 5, 2) + corner[:, None]) * stride
+    landmarks = (kps.reshape(-1, 5, 2) + corners[:, None]) * stride
     large = 2 * half_size.min(axis=1) >= MIN_FACE_PIXELS
-    return boxes[large], landmarks[large], score[cells][large]
+    return boxes[large], landmarks[large], np.sqrt(square_scores[large])
 
 
 class YuNetOpenCV:

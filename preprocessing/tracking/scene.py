@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 
 MIN_CHANGE = 28.0  # mean absolute luma change that can be a cut; fast motion stays well below
@@ -17,10 +18,10 @@ class CutDetector:
 
     def is_cut(self, thumbnail: np.ndarray) -> bool:
         """thumbnail: (h, w) uint8 luma, of one size for one video."""
-        previous, self._previous = self._previous, thumbnail.astype(np.int16)
+        previous, self._previous = self._previous, thumbnail
         if previous is None or previous.shape != thumbnail.shape:
             return False
-        change = float(np.abs(self._previous - previous).mean())
+        change = cv2.norm(thumbnail, previous, cv2.NORM_L1) / thumbnail.size
         cut = change > MIN_CHANGE and change > MIN_CONTRAST * self._usual_change
         # A cut counts too, but only so much: flicker soon becomes usual, a single cut does not.
         self._usual_change += 0.2 * (min(change, MIN_CONTRAST * self._usual_change) - self._usual_change)
