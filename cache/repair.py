@@ -13,10 +13,9 @@ from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-import google_crc32c
-
 from cache.atomic import PARTIAL_SUFFIX, TEMP_SUFFIX, atomic_write_text, fsync_dir
 from cache.errors import CorruptError
+from cache.index import read_index
 from cache.journal import Journal
 from cache.pending import pending_files, shards_in_pending
 from cache.records import read_record, record_from_dict
@@ -162,11 +161,9 @@ def _plan_rest(store: Store, plan: Plan, videos: list[VideoRecord]) -> None:
 def _remembered(store: Store) -> dict[str, VideoRecord]:
     """Records as the index holds them, if its own checksum is right; it may be older than the records."""
     try:
-        header, body = (store.path / "index.json").read_bytes().split(b"\n", 1)
-        if google_crc32c.value(body) != int(header.split()[-1]):
-            return {}
-        return {record["key"]: record_from_dict(record) for record in json.loads(body)}
-    except (OSError, ValueError, KeyError, TypeError, IndexError):
+        indexed = read_index(store.path / "index.json").values()
+        return {record["key"]: record_from_dict(record) for _, record in indexed}
+    except (ValueError, KeyError, TypeError):
         return {}
 
 

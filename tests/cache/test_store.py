@@ -279,6 +279,25 @@ def test_index_is_used(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     assert store.videos() == [record]
 
 
+def test_a_few_new_videos_do_not_make_the_index_anew(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cache.index.SETTLED_SECONDS", 0.0)
+    record = stored_video(store, "a", make_faces(np.random.default_rng(0), 3))
+    many = [renamed(record, f"k{number:03}") for number in range(100)]
+    store.commit_all(many)
+    store.videos()
+    index = store.path / "index.json"
+    before = index.read_bytes()
+    store.commit(renamed(record, "new"))
+    assert {video.key for video in store.videos()} == {"a", "new", *(video.key for video in many)}
+    assert index.read_bytes() == before
+    (store.path / "commits" / "k007.json").unlink()
+    assert len(store.videos()) == 101
+    assert b"k007" not in index.read_bytes()  # a removed video must not stay in the index
+    (store.path / "commits" / "a.json").write_bytes(b"damaged")
+    with pytest.raises(CorruptError, match=r"a\.json"):
+        store.videos()
+
+
 def test_a_folder_that_just_changed_is_not_indexed(store: Store) -> None:
     stored_video(store, "a", make_faces(np.random.default_rng(0), 3))
     store.videos()
