@@ -8,18 +8,19 @@ from pathlib import Path
 from preprocessing.faces.mtcnn import MTCNN, bundled_weights
 from preprocessing.faces.precropped import Precropped
 from preprocessing.faces.yunet import DYNAMIC_FILE, PUBLISHED_FILE, YuNetOnnx, YuNetOpenCV
+from preprocessing.network import LocalNetwork, OpenNetwork
 from preprocessing.types import FaceDetector
 from preprocessing.weights import EngineChoice, WeightFile, WeightsError, find
 
 
-def _yunet(choice: EngineChoice) -> FaceDetector:
-    return YuNetOnnx(choice) if DYNAMIC_FILE in choice.weights else YuNetOpenCV(choice)
+def _yunet(choice: EngineChoice, open_network: OpenNetwork) -> FaceDetector:
+    return YuNetOnnx(choice, open_network) if DYNAMIC_FILE in choice.weights else YuNetOpenCV(choice)
 
 
-FACE_DETECTORS: dict[str, Callable[[EngineChoice], FaceDetector]] = {
+FACE_DETECTORS: dict[str, Callable[[EngineChoice, OpenNetwork], FaceDetector]] = {
     "yunet": _yunet,
-    "mtcnn": MTCNN,
-    "precropped": Precropped,
+    "mtcnn": lambda choice, _open_network: MTCNN(choice),
+    "precropped": lambda choice, _open_network: Precropped(choice),
 }
 
 
@@ -48,11 +49,14 @@ def resolve(name: str = "auto", weights_dir: Path | None = None) -> EngineChoice
     raise WeightsError(f"unknown face detector {name!r}; known: auto, {', '.join(FACE_DETECTORS)}")
 
 
-def build(choice: EngineChoice) -> FaceDetector:
-    """Exactly the chosen detector with exactly the chosen files, or WeightsError."""
+def build(choice: EngineChoice, open_network: OpenNetwork = LocalNetwork) -> FaceDetector:
+    """Exactly the chosen detector with exactly the chosen files, or WeightsError.
+
+    open_network: where the networks of ONNX detectors run.
+    """
     if choice.name not in FACE_DETECTORS:
         raise WeightsError(f"unknown face detector {choice.name!r}; known: {', '.join(FACE_DETECTORS)}")
-    return FACE_DETECTORS[choice.name](choice)
+    return FACE_DETECTORS[choice.name](choice, open_network)
 
 
 def _find_yunet(weights_dir: Path | None) -> EngineChoice | None:

@@ -12,8 +12,9 @@ from typing import Any
 import cv2
 import numpy as np
 
+from preprocessing.blob import Normaliser
+from preprocessing.network import LocalNetwork, OpenNetwork
 from preprocessing.nms import nms
-from preprocessing.onnx_session import open_session
 from preprocessing.types import Faces
 from preprocessing.weights import EngineChoice
 
@@ -35,10 +36,16 @@ class YuNetOnnx:
     name = "yunet"
     sure_score = SURE_SCORE
 
-    def __init__(self, choice: EngineChoice, min_score: float = MIN_SCORE) -> None:
+    def __init__(
+        self,
+        choice: EngineChoice,
+        open_network: OpenNetwork = LocalNetwork,
+        min_score: float = MIN_SCORE,
+    ) -> None:
         self.provenance: dict[str, Any] = choice.provenance()
         self._min_score = min_score
-        self._session = open_session(choice.weights[DYNAMIC_FILE].checked())
+        self._network = open_network(choice.weights[DYNAMIC_FILE].checked())
+        self._normalise = Normaliser(bgr=True)  # the network wants BGR in [0, 255]
         self._outputs = [f"{part}_{stride}" for stride in STRIDES for part in ("cls", "obj", "bbox", "kps")]
 
     def detect(self, images_rgb: Sequence[np.ndarray]) -> list[Faces]:
@@ -48,11 +55,11 @@ class YuNetOnnx:
     def _detect_one(self, image_rgb: np.ndarray) -> Faces:
         height, width = image_rgb.shape[:2]
         rows, cols = -(-height // PAD_TO) * PAD_TO, -(-width // PAD_TO) * PAD_TO
-        blob = np.zeros((1, 3, rows, cols), np.float32)
-        planes_rgb = cv2.split(image_rgb)
-        for plane, part in zip(planes_rgb[::-1], blob[0], strict=True):  # the network wants BGR in [0, 255]
-            part[:height, :width] = plane
-        outputs = self._session.run(self._outputs, {"input": blob})
+        if (rows, cols) != (height, width):
+            image_rgb = cv2.copyMakeBorder(
+                image_rgb, 0, rows - height, 0, cols - width, cv2.BORDER_CONSTANT, value=(0, 0, 0)
+            )
+        outputs = self._network.run(image_rgb, self._normalise, self._outputs)
         found = []
         for number, stride in enumerate(STRIDES):
             cls, obj, bbox, kps = (part[0] for part in outputs[4 * number : 4 * number + 4])
