@@ -21,16 +21,12 @@ def box_iou(a_xyxy: np.ndarray, b_xyxy: np.ndarray) -> np.ndarray:
     return np.asarray(np.where(union > 0, intersection / np.maximum(union, 1e-9), 0.0))
 
 
-def associate(tracks_xyxy: np.ndarray, detections_xyxy: np.ndarray) -> list[tuple[int, int]]:
-    """Pairs (track, detection) of least total cost; boxes that cannot be the same thing stay unpaired.
+def pair_costs(tracks_xyxy: np.ndarray, detections_xyxy: np.ndarray) -> np.ndarray:
+    """Cost of every pair (M, N), inf where they cannot be the same thing.
 
     tracks: (M, 4) where each track is expected, detections: (N, 4). The cost of a pair is its centre
-    distance in box sides plus the logarithm of its size ratio, less its overlap.
+    distance in box sides plus the logarithm of its size ratio, less its overlap: -1 for equal boxes.
     """
-    if len(tracks_xyxy) == 0 or len(detections_xyxy) == 0:
-        return []
-    from scipy.optimize import linear_sum_assignment
-
     side_t = np.sqrt(np.prod(np.clip(tracks_xyxy[:, 2:] - tracks_xyxy[:, :2], 1, None), axis=1))  # (M,)
     side_d = np.sqrt(np.prod(np.clip(detections_xyxy[:, 2:] - detections_xyxy[:, :2], 1, None), axis=1))
     centre_t = (tracks_xyxy[:, :2] + tracks_xyxy[:, 2:]) / 2
@@ -38,9 +34,26 @@ def associate(tracks_xyxy: np.ndarray, detections_xyxy: np.ndarray) -> list[tupl
     offset = np.linalg.norm(centre_t[:, None] - centre_d[None], axis=2)  # (M, N)
     distance = offset / ((side_t[:, None] + side_d[None]) / 2)
     log_ratio = np.abs(np.log(side_t[:, None] / side_d[None]))
-    overlap = box_iou(tracks_xyxy, detections_xyxy)
-    cost = distance + log_ratio - overlap
+    cost = distance + log_ratio - box_iou(tracks_xyxy, detections_xyxy)
     allowed = (distance < MAX_CENTRE_DISTANCE) & (log_ratio < np.log(MAX_SIZE_RATIO))
-    cost = np.where(allowed, cost, _FORBIDDEN)
-    rows, columns = linear_sum_assignment(cost)
-    return [(int(m), int(n)) for m, n in zip(rows, columns, strict=True) if cost[m, n] < _FORBIDDEN]
+    return np.where(allowed, cost, np.inf)
+
+
+def assign(costs: np.ndarray) -> list[tuple[int, int]]:
+    """Pairs (row, column) of least total cost, as many as there can be; inf forbids a pair. costs: (M, N)."""
+    if costs.size == 0:
+        return []
+    if costs.shape == (1, 1):  # by far the most frequent case
+        return [(0, 0)] if np.isfinite(costs[0, 0]) else []
+    from scipy.optimize import linear_sum_assignment
+
+    finite = np.where(np.isfinite(costs), costs, _FORBIDDEN)
+    rows, columns = linear_sum_assignment(finite)
+    return [(int(m), int(n)) for m, n in zip(rows, columns, strict=True) if np.isfinite(costs[m, n])]
+
+
+def associate(tracks_xyxy: np.ndarray, detections_xyxy: np.ndarray) -> list[tuple[int, int]]:
+    """Pairs (track, detection) by place alone; boxes that cannot be the same thing stay unpaired."""
+    if len(tracks_xyxy) == 0 or len(detections_xyxy) == 0:
+        return []
+    return assign(pair_costs(tracks_xyxy, detections_xyxy))

@@ -14,6 +14,7 @@ import numpy as np
 
 from cache.schema import SEEN_STATES, BodyBlock, FaceBlock, State
 from preprocessing.skeletons.layouts import COCO17
+from preprocessing.tracking.appearance import Looks
 from preprocessing.tracking.evidence import Box, SeamBox, SegmentEvidence, TrackEvidence, TrackKind
 
 HEAD_SCORE = 0.3
@@ -32,9 +33,12 @@ class _Summary:
     states: Counter[int] = field(default_factory=Counter)
     best_score: float = 0.0
     score_sum: float = 0.0
-    clothing: tuple[float, ...] = ()
-    face: tuple[float, ...] = ()
-    num_descriptors: int = 0
+    side_sum: float = 0.0
+    looks: Looks = field(default_factory=Looks)
+
+    @property
+    def num_seen(self) -> int:
+        return max(1, sum(self.states[state] for state in SEEN_STATES))
 
 
 class EvidenceCollector:
@@ -83,19 +87,9 @@ class EvidenceCollector:
         """
         self._seams[side].append(SeamBox(pts, kind, local_id, _box(box)))
 
-    def describe(
-        self,
-        kind: TrackKind,
-        local_id: int,
-        clothing: Sequence[float],
-        face: Sequence[float],
-        num_looks: int = 1,
-    ) -> None:
-        """What a track looks like: unit vectors, empty where not seen. A later call counts."""
-        summary = self._summaries[kind, local_id]
-        summary.clothing = tuple(round(float(value), 4) for value in clothing)
-        summary.face = tuple(round(float(value), 4) for value in face)
-        summary.num_descriptors = num_looks
+    def describe(self, kind: TrackKind, local_id: int, looks: Looks) -> None:
+        """Where to read, at the end, what a track looks like."""
+        self._summaries[kind, local_id].looks = looks
 
     def evidence(self, index: int, t_start: np.ndarray, t_end: np.ndarray) -> SegmentEvidence:
         """All tracks that were seen. t_start, t_end: (T,) media seconds of the segment's own frames."""
@@ -115,12 +109,13 @@ class EvidenceCollector:
                     t_end=float(t_end[s.stop - 1]),
                     states=dict(s.states),
                     best_score=s.best_score,
-                    mean_score=s.score_sum / max(1, sum(s.states[state] for state in SEEN_STATES)),
+                    mean_score=s.score_sum / s.num_seen,
+                    mean_side=s.side_sum / s.num_seen,
                     first_box_xyxy=s.first_box,
                     last_box_xyxy=s.last_box,
-                    clothing=s.clothing,
-                    face=s.face,
-                    num_descriptors=s.num_descriptors,
+                    clothing=_vector(s.looks.clothing),
+                    face=_vector(s.looks.face),
+                    num_descriptors=s.looks.num_looks,
                 )
                 for (kind, local_id), s in self._summaries.items()
                 if s.first_box is not None and s.last_box is not None
@@ -149,11 +144,17 @@ class EvidenceCollector:
             summary.last_box = _box(block.boxes_xyxy[seen[-1]])
             summary.best_score = max(summary.best_score, float(block.scores[seen].max()))
             summary.score_sum += float(block.scores[seen].sum())
+            sides = block.boxes_xyxy[seen, 2:] - block.boxes_xyxy[seen, :2]
+            summary.side_sum += float(np.sqrt(sides.clip(min=0).prod(axis=1)).sum())
 
 
 def _box(box: np.ndarray) -> Box:
     x0, y0, x1, y1 = (round(float(value), 2) for value in box)
     return x0, y0, x1, y1
+
+
+def _vector(values: np.ndarray) -> tuple[float, ...]:
+    return tuple(round(float(value), 4) for value in values)
 
 
 def _trim(by_frame: dict[int, list[tuple[int, np.ndarray]]], newest: int) -> None:

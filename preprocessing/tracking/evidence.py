@@ -25,7 +25,8 @@ class TrackEvidence:
     t_end: float
     states: dict[int, int]  # frames by State
     best_score: float
-    mean_score: float
+    mean_score: float  # over the frames in which it was seen
+    mean_side: float  # pixels: root of the box's area, over the same frames
     first_box_xyxy: Box
     last_box_xyxy: Box
     clothing: tuple[float, ...] = ()  # unit vector that describes what is worn; empty: not seen well enough

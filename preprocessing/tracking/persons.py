@@ -1,60 +1,23 @@
 """Names the persons of a video from what was seen in its segments.
 
 First tracks are joined at the seams between segments, then faces with the bodies that carry them, then
-fragments of one person. Pure: the same evidence always gives the same persons.
+fragments of one person by what they look like. Pure: the same evidence always gives the same persons.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
-from itertools import pairwise
-
-import numpy as np
+from collections.abc import Sequence
 
 from cache.schema import SEEN_STATES, STATE_NAMES, PersonRecord, State
 from preprocessing.spec import PreprocessSpec
-from preprocessing.tracking.evidence import SegmentEvidence, TrackEvidence, TrackKind
-from preprocessing.tracking.seams import Key, seam_pairs
+from preprocessing.tracking.evidence import SegmentEvidence
+from preprocessing.tracking.merging import merge_fragments
+from preprocessing.tracking.strands import Group, Strand, build_strands
+from preprocessing.tracking.votes import count_votes, join_by_votes
 
 SURE_STATES = (State.OK, State.INTERPOLATED)
-MIN_VOTE_SHARE = 0.2  # of the frames in which a face and a body could have been seen as one
-
-
-@dataclass(eq=False)
-class Strand:
-    """One face or one body through all segments in which it was followed without a break."""
-
-    tracks: dict[Key, TrackEvidence]
-    spans: list[tuple[int, int]]  # frames of the video, half-open, one a track, in order
-
-    @property
-    def kind(self) -> TrackKind:
-        return next(iter(self.tracks))[1]
-
-    @property
-    def first(self) -> int:
-        return self.spans[0][0]
-
-    @property
-    def stop(self) -> int:
-        return self.spans[-1][1]
-
-    def seconds_in(self, states: Iterable[State]) -> float:
-        """Time in these states, taking all frames of a track for equally long."""
-        return sum(
-            (t.t_end - t.t_start) * sum(t.states.get(state, 0) for state in states) / t.num_frames
-            for t in self.tracks.values()
-        )
-
-
-@dataclass(eq=False)
-class Group:
-    """Strands that are one person."""
-
-    faces: list[Strand] = field(default_factory=list)
-    bodies: list[Strand] = field(default_factory=list)
+FACES_IN_BODY = 4.0  # a body's box has a side so many times that of its face's
 
 
 def join_persons(segments: Sequence[SegmentEvidence], spec: PreprocessSpec) -> list[PersonRecord]:
@@ -62,14 +25,14 @@ def join_persons(segments: Sequence[SegmentEvidence], spec: PreprocessSpec) -> l
 
     segments: those of one video that are stored; frames count through them in the order of their index.
     Tracks shorter than `min_track_seconds`, or than six tenths of a shorter video, belong to nobody; nor
-    do faces that the detector was never sure of.
+    do faces that the detector was never sure of, nor those whom `people` leaves out.
     """
     ordered = sorted((s for s in segments if s.num_frames), key=lambda s: s.index)
     if not ordered:
         return []
     needed = min(spec.min_track_seconds, 0.6 * (ordered[-1].t_end - ordered[0].t_start)) - 1e-9
     sure_score = max(s.sure_face_score for s in ordered)
-    strands = _strands(ordered)
+    strands = build_strands(ordered)
     # A small or dark face is a face; a skeleton of low scores may be a chair.
     faces = [
         strand
@@ -79,129 +42,39 @@ def join_persons(segments: Sequence[SegmentEvidence], spec: PreprocessSpec) -> l
         and max(track.best_score for track in strand.tracks.values()) >= sure_score
     ]
     bodies = [s for s in strands if s.kind == "body" and s.seconds_in(SURE_STATES) >= needed]
-    groups = _join_by_votes(faces, bodies, _votes(ordered))
-    groups.sort(key=_place)
+    groups = join_by_votes(faces, bodies, count_votes(ordered))
+    groups = merge_fragments(groups, spec.appearance)
+    groups = sorted(_main_people(groups, spec.people), key=_place)
     return [_record(number, group) for number, group in enumerate(groups)]
 
 
-def _strands(ordered: list[SegmentEvidence]) -> list[Strand]:
-    """All tracks, those that continue across a seam as one, in the order of their keys."""
-    tracks: dict[Key, TrackEvidence] = {}
-    first_frames: dict[int, int] = {}
-    num_frames = 0
-    for segment in ordered:
-        first_frames[segment.index] = num_frames
-        num_frames += segment.num_frames
-        tracks |= {(segment.index, track.kind, track.local_id): track for track in segment.tracks}
-    pairs = [pair for before, after in pairwise(ordered) for pair in seam_pairs(before, after)]
-    successor = {before: after for before, after in pairs if before in tracks and after in tracks}
-    strands = []
-    for key in sorted(tracks.keys() - set(successor.values())):
-        chain = [key]
-        while chain[-1] in successor:
-            chain.append(successor[chain[-1]])
-        firsts = [first_frames[k[0]] + tracks[k].first_frame for k in chain]
-        spans = [(first, first + tracks[k].num_frames) for first, k in zip(firsts, chain, strict=True)]
-        strands.append(Strand({k: tracks[k] for k in chain}, spans))
-    return strands
+def _main_people(groups: list[Group], people: str) -> list[Group]:
+    """All, or the one ("main") or the N ("N") who are longest and largest in view."""
+    if people == "all":
+        return groups
+    wanted = 1 if people == "main" else int(people)
+    return sorted(groups, key=lambda group: (-_weight(group), _place(group)))[:wanted]
 
 
-# --- faces and bodies ----------------------------------------------------------------------------
-
-
-def _votes(ordered: list[SegmentEvidence]) -> Counter[tuple[Key, Key]]:
-    votes: Counter[tuple[Key, Key]] = Counter()
-    for segment in ordered:
-        for face_id, body_id, count in segment.votes:
-            votes[(segment.index, "face", face_id), (segment.index, "body", body_id)] += count
-    return votes
-
-
-def _join_by_votes(faces: list[Strand], bodies: list[Strand], votes: Counter[tuple[Key, Key]]) -> list[Group]:
-    """Bodies with the faces they carry: the assignment with most votes, then what is left over to these.
-
-    A body holds the pieces of its face together, a face those of its body, as long as no two of a kind
-    are there at once.
-    """
-    groups = [Group(bodies=[body]) for body in bodies]
-    free_faces = _assign(faces, groups, votes)
-    joined = [group for group in groups if group.faces]
-    lonely = [group for group in groups if not group.faces]
-    while free_faces and len(left := _assign(free_faces, joined, votes)) < len(free_faces):
-        free_faces = left
-    while lonely:
-        left = _assign([group.bodies[0] for group in lonely], joined, votes)
-        if len(left) == len(lonely):
-            break
-        lonely = [group for group in lonely if group.bodies[0] in left]
-    return joined + lonely + [Group(faces=[face]) for face in free_faces]
-
-
-def _assign(strands: list[Strand], groups: list[Group], votes: Counter[tuple[Key, Key]]) -> list[Strand]:
-    """Adds to every group at most one strand, by the largest sum of votes; returns those left over."""
-    if not strands or not groups:
-        return strands
-    from scipy.optimize import linear_sum_assignment
-
-    gain = np.array([[_fit(strand, group, votes) for group in groups] for strand in strands])
-    taken = set()
-    for m, n in zip(*linear_sum_assignment(gain, maximize=True), strict=True):
-        if gain[m, n] > 0:
-            _own_kind(strands[m], groups[n]).append(strands[m])
-            taken.add(m)
-    return [strand for m, strand in enumerate(strands) if m not in taken]
-
-
-def _fit(strand: Strand, group: Group, votes: Counter[tuple[Key, Key]]) -> float:
-    """Votes for a strand to be of a group; 0 where too few or where it would be there twice."""
-    if any(_meet(strand, other) for other in _own_kind(strand, group)):
-        return 0.0
-    is_face = strand.kind == "face"
-    total = 0.0
-    for other in group.bodies if is_face else group.faces:
-        face, body = (strand, other) if is_face else (other, strand)
-        count = sum(votes[f, b] for f in face.tracks for b in body.tracks)
-        if count >= max(1.0, MIN_VOTE_SHARE * _possible_votes(face, body)):
-            total += count
-    return total
-
-
-def _possible_votes(face: Strand, body: Strand) -> float:
-    """Frames in which both were surely seen, were their states spread evenly."""
-    total = 0.0
-    for face_key, f in face.tracks.items():
-        for body_key, b in body.tracks.items():
-            if face_key[0] == body_key[0]:
-                stop = min(f.first_frame + f.num_frames, b.first_frame + b.num_frames)
-                common = max(0, stop - max(f.first_frame, b.first_frame))
-                seen = sum(f.states.get(state, 0) for state in SEEN_STATES) / f.num_frames
-                total += common * seen * b.states.get(State.OK, 0) / b.num_frames
-    return total
-
-
-def _own_kind(strand: Strand, group: Group) -> list[Strand]:
-    return group.faces if strand.kind == "face" else group.bodies
-
-
-def _meet(a: Strand, b: Strand) -> bool:
-    """Whether both are there in one frame."""
-    return any(p < t and s < q for p, q in a.spans for s, t in b.spans)
-
-
-# --- records -------------------------------------------------------------------------------------
+def _weight(group: Group) -> float:
+    """Seconds in view times the side of the face in pixels; the latter is guessed for a body alone."""
+    weights = []
+    for strands, side_share in ((group.faces, 1.0), (group.bodies, 1 / FACES_IN_BODY)):
+        sides = [(s.seconds_in(SEEN_STATES), max(t.mean_side for t in s.tracks.values())) for s in strands]
+        weights.append(side_share * sum(seconds * side for seconds, side in sides))
+    return max(weights)
 
 
 def _place(group: Group) -> tuple[int, float]:
     """First frame, and how far right the person is there."""
-    earliest = min(group.faces + group.bodies, key=lambda strand: strand.first)
+    earliest = min(group.strands, key=lambda strand: strand.first)
     box = next(iter(earliest.tracks.values())).first_box_xyxy
     return earliest.first, (box[0] + box[2]) / 2
 
 
 def _record(number: int, group: Group) -> PersonRecord:
-    strands = group.faces + group.bodies
-    tracks = [track for strand in strands for track in strand.tracks.values()]
-    first, stop = min(s.first for s in strands), max(s.stop for s in strands)
+    tracks = [track for strand in group.strands for track in strand.tracks.values()]
+    first, stop = min(s.first for s in group.strands), max(s.stop for s in group.strands)
     return PersonRecord(
         id=number,
         faces=_local_ids(group.faces),
@@ -212,6 +85,22 @@ def _record(number: int, group: Group) -> PersonRecord:
         face_states=_count(group.faces, stop - first),
         body_states=_count(group.bodies, stop - first),
     )
+
+
+def confidence(group: Group) -> float:
+    """In [0, 1]: mean detector score where the person is seen, times the certainty of the weakest join.
+
+    Of face and body the one with the better score counts. Certain are, with 1, tracks that were followed
+    without a break; a seam has the mean overlap of its boxes, a merge by looks the closer to 1 the more
+    alike they are.
+    """
+    scores = []
+    for strands in (group.faces, group.bodies):
+        tracks = [track for strand in strands for track in strand.tracks.values()]
+        seen = [sum(track.states.get(state, 0) for state in SEEN_STATES) for track in tracks]
+        total = sum(n * track.mean_score for n, track in zip(seen, tracks, strict=True))
+        scores.append(total / max(1, sum(seen)))
+    return round(min(1.0, max(scores)) * group.certainty, 4)
 
 
 def _local_ids(strands: list[Strand]) -> list[tuple[int, int]]:

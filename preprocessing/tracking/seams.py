@@ -16,8 +16,8 @@ Key = tuple[int, TrackKind, int]
 """A local track within its video: (segment index, kind, local id)."""
 
 
-def seam_pairs(before: SegmentEvidence, after: SegmentEvidence) -> list[tuple[Key, Key]]:
-    """(track of the segment before, track of the segment after) that are one, each at most once.
+def seam_pairs(before: SegmentEvidence, after: SegmentEvidence) -> list[tuple[Key, Key, float]]:
+    """(track of the segment before, track of the segment after, mean IoU) that are one, each at most once.
 
     Pairs are of one kind, overlap by `MIN_SEAM_IOU` on average over the frames in which both were seen,
     and make the largest sum of overlaps. No pairs if the segments are not neighbours.
@@ -26,7 +26,7 @@ def seam_pairs(before: SegmentEvidence, after: SegmentEvidence) -> list[tuple[Ke
         return []
     from scipy.optimize import linear_sum_assignment
 
-    pairs: list[tuple[Key, Key]] = []
+    pairs: list[tuple[Key, Key, float]] = []
     kinds: tuple[TrackKind, ...] = ("face", "body")
     for kind in kinds:
         earlier, later = _by_track(before.tail, kind), _by_track(after.head, kind)
@@ -38,7 +38,8 @@ def seam_pairs(before: SegmentEvidence, after: SegmentEvidence) -> list[tuple[Ke
         left, right = list(earlier), list(later)
         for m, n in zip(*linear_sum_assignment(gain, maximize=True), strict=True):
             if gain[m, n] > 0:
-                pairs.append(((before.index, kind, left[m]), (after.index, kind, right[n])))
+                first, second = (before.index, kind, left[m]), (after.index, kind, right[n])
+                pairs.append((first, second, float(means[m, n])))
     return pairs
 
 

@@ -12,7 +12,8 @@ import pytest
 from cache.schema import State
 from preprocessing.meter import Meter
 from preprocessing.spec import PreprocessSpec
-from preprocessing.tracking.faces import FaceFollower, FaceRows
+from preprocessing.tracking.face_rows import FaceRows
+from preprocessing.tracking.faces import FaceFollower
 from preprocessing.types import Faces
 
 WIDTH, HEIGHT, FPS = 640, 480, 25.0

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from cache.schema import BodyBlock, FaceBlock, PersonRecord, State
 from preprocessing.skeletons.layouts import LAYOUTS
 from preprocessing.spec import PreprocessSpec
+from preprocessing.tracking.appearance import Look, Looks
 from preprocessing.tracking.collector import EvidenceCollector
 from preprocessing.tracking.evidence import SegmentEvidence, evidence_from_dict
 from preprocessing.tracking.persons import join_persons
@@ -243,7 +244,9 @@ def test_evidence_survives_json() -> None:
     seen.see_faces(0, 0, faces(100, 100))
     seen.see_bodies(0, 0, bodies(120, 100))
     seen.see_seam("head", 3, "body", 0, np.array([1, 2, 3, 4.5]))
-    seen.describe("face", 0, [0.6, 0.8], [1.0])
+    looks = Looks()
+    seen.describe("face", 0, looks)
+    looks.add(Look(np.array([3.0, 4.0]), np.array([2.0])), 0.0)
     told = evidence(seen)
     assert told.tracks[0].clothing == (0.6, 0.8) and told.tracks[0].num_descriptors == 1
     assert evidence_from_dict(json.loads(json.dumps(asdict(told)))) == told

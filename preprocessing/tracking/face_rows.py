@@ -1,0 +1,132 @@
+"""Rows of a face track: boxes and landmarks as they are found, and crops when the rows are finished."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from cache.schema import FaceBlock, State
+from preprocessing.align import quality, similarity_from_landmarks
+from preprocessing.meter import Meter
+from preprocessing.spec import PreprocessSpec
+from preprocessing.tracking.appearance import Looks
+from preprocessing.tracking.motion import Motion
+from preprocessing.tracking.smoothing import smooth_at
+from preprocessing.types import Faces, Frame
+
+LOW_SCORE = 0.5  # a face found with less is `low_quality`
+LOW_SIDE_PIXELS = 24.0  # and so is one whose box is smaller: its crop is mostly interpolation
+
+
+@dataclass
+class FaceTrack:
+    """A face being followed: the rows that wait for their look-ahead, where it is, and its looks."""
+
+    motion: Motion
+    looks: Looks = field(default_factory=Looks)
+    indices: list[int] = field(default_factory=list)  # of frames; rows of one unbroken run
+    seconds: list[float] = field(default_factory=list)
+    values: list[np.ndarray] = field(default_factory=list)  # (15,): box, landmarks, score
+    states: list[State] = field(default_factory=list)
+    num_emitted: int = 0  # rows of this run already handed on; they stay as context for smoothing
+    num_found: int = 0  # detections so far
+    absent_before: int = 0  # frames without the face between the last run and this one
+    local_id: int | None = None  # given when the first row is handed on
+
+    @property
+    def last_index(self) -> int:
+        return self.indices[-1]
+
+    @property
+    def last_seconds(self) -> float:
+        return self.seconds[-1]
+
+    def append(self, index: int, seconds: float, row: np.ndarray, state: State) -> None:
+        """One more frame of this run. row: (15,) as `face_row` gives it."""
+        side = float(np.sqrt(max(0.0, (row[2] - row[0]) * (row[3] - row[1]))))
+        if row[14] < LOW_SCORE or side < LOW_SIDE_PIXELS:
+            state = State.LOW_QUALITY
+        self.indices.append(index)
+        self.seconds.append(seconds)
+        self.values.append(row.astype(np.float32))
+        self.states.append(state)
+
+    def begin_run(self, absent_before: int) -> None:
+        """After a loss of so many frames; what came before must have been handed on."""
+        self.indices, self.seconds, self.values, self.states = [], [], [], []
+        self.num_emitted = 0
+        self.absent_before = absent_before
+
+    def forget(self, horizon_seconds: float) -> None:
+        """Drop handed-on rows that are too old to matter for smoothing. The newest row always stays."""
+        limit = self.seconds[max(0, self.num_emitted - 1)] - horizon_seconds
+        num_old = sum(1 for t in self.seconds[: self.num_emitted] if t < limit)
+        num_old = min(num_old, len(self.indices) - 1)
+        if num_old > 0:
+            for column in (self.indices, self.seconds, self.values, self.states):
+                del column[:num_old]
+            self.num_emitted -= num_old
+
+
+@dataclass(frozen=True)
+class FaceRows:
+    """Finished rows of one track, ready for the store. first_frame counts frames of the segment."""
+
+    track: FaceTrack
+    first_frame: int
+    block: FaceBlock
+
+
+def face_row(faces: Faces, n: int) -> np.ndarray:
+    """(15,): box, landmarks and score of one detection."""
+    return np.concatenate([faces.boxes_xyxy[n], faces.landmarks_xy[n].ravel(), faces.scores[n : n + 1]])
+
+
+def face_block(
+    track: FaceTrack,
+    rows: list[int],
+    frames: Mapping[int, tuple[float, Frame]],
+    spec: PreprocessSpec,
+    meter: Meter,
+) -> FaceBlock:
+    """The wanted rows of the track's run with crops, each warped from its own frame."""
+    size = spec.crop_size
+    values = np.stack(track.values)  # (T, 15)
+    seconds = np.array(track.seconds)
+    smooth = smooth_at(seconds[rows], seconds, values[:, 4:14], spec.smooth_sigma_seconds)
+    warps = similarity_from_landmarks(smooth.reshape(-1, 5, 2).astype(np.float32), size)  # (N, 2, 3)
+    crops = np.empty((len(rows), size, size, 3), np.uint8)
+    qualities = np.empty((len(rows), 3), np.float32)
+    with meter.stage("align"):
+        for n, r in enumerate(rows):
+            crops[n] = frames[track.indices[r]][1].aligned_rgb(warps[n], (size, size))
+            qualities[n] = quality(crops[n], warps[n])
+    raw = values[rows]
+    return FaceBlock(
+        boxes_xyxy=raw[:, :4],
+        landmarks_xy=raw[:, 4:14].reshape(-1, 5, 2),
+        warps=warps,
+        scores=raw[:, 14],
+        states=np.array([track.states[r] for r in rows], np.uint8),
+        quality=qualities,
+        crops=crops,
+    )
+
+
+def absent_block(num_frames: int, crop_size: int) -> FaceBlock:
+    """Rows of frames in which the face was not found."""
+
+    def nan(*shape: int) -> np.ndarray:
+        return np.full((num_frames, *shape), np.nan, np.float32)
+
+    return FaceBlock(
+        boxes_xyxy=nan(4),
+        landmarks_xy=nan(5, 2),
+        warps=nan(2, 3),
+        scores=np.zeros(num_frames, np.float32),
+        states=np.full(num_frames, State.ABSENT, np.uint8),
+        quality=nan(3),
+        crops=np.empty((0, crop_size, crop_size, 3), np.uint8),
+    )

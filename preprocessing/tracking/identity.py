@@ -1,0 +1,45 @@
+"""Who is who where place alone cannot tell: looks added to the costs of an assignment."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from preprocessing.tracking.appearance import Look, Looks, difference
+
+LOST_COST = 0.3  # in box sides: one who was seen at the last look is rather meant than one who was not
+LOOK_COST = 0.4  # for a look as unlike as a person at most is to oneself
+STRANGER = 1.5  # who was lost and now looks so different is somebody else, or will be merged again later
+IMPOSTOR = 4.0  # and who was there at the last look: single looks at real people differ by 2.2 at most
+
+
+def with_looks(
+    costs: np.ndarray,
+    is_lost: np.ndarray,
+    looks: Sequence[Looks],
+    describe: Callable[[int], Look],
+    face_scale: float,
+    *,
+    check_all: bool = False,
+) -> np.ndarray:
+    """Costs (M, N) of tracks and detections, with what they look like where the place leaves a choice.
+
+    is_lost: (M,) tracks that were not seen at the last look. A choice there is between two tracks for one
+    detection, two detections for one track, and whether a lost one has come back. Only for such a
+    detection `describe` is called, or for every one on request (`check_all`).
+    """
+    costs = costs + LOST_COST * is_lost[:, None]
+    possible = np.isfinite(costs)
+    doubtful = (possible.sum(axis=0) > 1)[None, :] | (possible.sum(axis=1) > 1)[:, None] | is_lost[:, None]
+    doubtful |= check_all
+    doubtful &= possible & np.array([track.num_looks > 0 for track in looks], bool)[:, None]
+    for n in np.flatnonzero(doubtful.any(axis=0)).tolist():
+        look = describe(n)
+        for m in np.flatnonzero(doubtful[:, n]).tolist():
+            unlike = difference((looks[m].clothing, looks[m].face), (look.clothing, look.face), face_scale)
+            if unlike is not None and unlike > (STRANGER if is_lost[m] else IMPOSTOR):
+                costs[m, n] = np.inf
+            elif unlike is not None:
+                costs[m, n] += LOOK_COST * unlike
+    return costs
