@@ -36,9 +36,9 @@ class CropLog:
         self._table: dict[int, tuple[int, int, int, int, int, int]] = {}  # CHUNK_ROW by chunk
         self._num_chunks = 0
 
-    def append(self, local_id: int, crops: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """crops (n, S, S, 3) -> chunk, start and size in bytes of each, (n,) int64."""
-        places = np.empty((3, len(crops)), np.int64)
+    def append(self, local_id: int, crops: np.ndarray) -> np.ndarray:
+        """crops (n, S, S, 3) -> (4, n) int64: chunk, start and size in bytes, and CRC32C of each."""
+        places = np.empty((4, len(crops)), np.int64)
         done = 0
         while done < len(crops):
             chunk = self._open.get(local_id)
@@ -48,7 +48,7 @@ class CropLog:
             num = min(CHUNK_FRAMES - chunk.num_crops, len(crops) - done)
             part = crops[done : done + num]
             if self._codec == "plain":
-                encoded, sizes = [part.copy()], np.full(num, self._crop_bytes)
+                encoded, sizes = list(part.copy()), np.full(num, self._crop_bytes)
             else:
                 with self._encoding:
                     encoded = [encode_jpeg(crop, self._jpeg_quality) for crop in part]
@@ -56,6 +56,7 @@ class CropLog:
             places[0, done : done + num] = chunk.number
             places[1, done : done + num] = chunk.num_bytes + np.cumsum(sizes) - sizes
             places[2, done : done + num] = sizes
+            places[3, done : done + num] = [crc32c(data) for data in encoded]
             chunk.parts += encoded
             chunk.num_crops += num
             chunk.num_bytes += int(sizes.sum())
@@ -65,7 +66,7 @@ class CropLog:
                 self._write(local_id)
         if self._pending_bytes > MAX_PENDING_BYTES:
             self._write_all()  # short chunks, but bounded memory
-        return places[0], places[1], places[2]
+        return places
 
     def finish(self) -> np.ndarray:
         """Write the rest; the table of all chunks, CHUNK_ROW."""

@@ -1,9 +1,10 @@
-"""How a shard lies on disk, schema version 1: row types, names, and the append-only log they are kept in.
+"""How a shard lies on disk, schema version 2: row types, names, and the append-only log they are kept in.
 
 A segment is an HDF5 group of logs. A log is one or more datasets end to end, each contiguous and unfiltered,
 so that its bytes sit at one known offset of the file and can be mapped. Their CRC32C is an attribute of the
-dataset; for crops it is kept per chunk of 16 instead. HDF5's own structures are checksummed only where they
-fit into an object header: so no group has more than 8 links, and text is of fixed length. See docs/store.md.
+dataset; for crops it is kept per crop, in its row, and per chunk. HDF5's own structures are checksummed only
+where they fit into an object header: so no group has more than 8 links, and text is of fixed length. See
+docs/store.md.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ FACE_ROW = np.dtype(
         ("crop_chunk", "<i4"),  # row of the segment's `chunks`; -1: no crop
         ("crop_start", "<u4"),  # bytes from the start of the chunk
         ("crop_bytes", "<u4"),
+        ("crop_crc32c", "<u4"),  # of these bytes: a single crop can be checked without its chunk
         ("state", "u1"),
     ],
     align=True,

@@ -8,15 +8,16 @@ and shared between threads.
 from __future__ import annotations
 
 import mmap
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+import google_crc32c
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
+from numpy.lib.stride_tricks import as_strided
 
 from cache.codecs import decode_jpeg
 from cache.errors import CorruptError, StoreError
-from cache.layout import crc32c
 from cache.lru import LRU
 from cache.schema import PersonRecord, SegmentRecord, State, VideoRecord
 from cache.sealed import SegmentTables, load_tables, load_tracks, open_segment
@@ -26,11 +27,22 @@ from cache.track import PersonTrack, Piece, frame_times, join
 __all__ = ["PersonTrack", "StoreReader"]
 
 
+@dataclass(frozen=True, eq=False)
+class _OpenShard:
+    """A mapped shard."""
+
+    file: mmap.mmap
+    memory: np.ndarray  # (bytes,) uint8: the whole file
+    crop_size: int
+    # Row i is the plain crop that begins at byte i: many are copied by one indexing. None: JPEG.
+    windows: np.ndarray | None  # (bytes - S * S * 3 + 1, S, S, 3) uint8
+
+
 class StoreReader:
     """Serves tracks and crops of a store. Pickles to its path; opens everything lazily in each process.
 
     `cache_bytes` bounds the tracks and, apart from them, the tables that are kept; crops are never kept,
-    the operating system does that better. `check_crc` checks each chunk of crops at its first read.
+    the operating system does that better. `check_crc` checks each crop at its first read from a track.
     """
 
     def __init__(
@@ -41,8 +53,7 @@ class StoreReader:
         self._check_crc = check_crc
         self._max_open_shards = max_open_shards
         self._cache_bytes = cache_bytes
-        self._maps: LRU[np.ndarray] = LRU(max_open_shards, lambda _: 1)
-        self._windows: LRU[np.ndarray] = LRU(max_open_shards, lambda _: 1)
+        self._shards: LRU[_OpenShard] = LRU(max_open_shards, lambda _: 1)
         self._tables: LRU[SegmentTables] = LRU(cache_bytes, lambda tables: tables.nbytes + 1000)
         self._tracks: LRU[PersonTrack] = LRU(cache_bytes, lambda track: track.nbytes + 4000)
         self._records: LRU[VideoRecord] = LRU(1024, lambda _: 1)
@@ -69,6 +80,9 @@ class StoreReader:
 
     def track(self, key: str, person_id: int) -> PersonTrack:
         """One person of a video. Raises StoreError when there is no such video or person."""
+        found = self._tracks.find((key, person_id))
+        if found is not None:
+            return found
         return self._tracks.get((key, person_id), lambda: self._load_track(key, person_id))
 
     def read_crops(self, track: PersonTrack, rows: np.ndarray) -> np.ndarray:
@@ -77,63 +91,69 @@ class StoreReader:
         Raises StoreError when a row has no crop, CorruptError when its bytes are not those written.
         """
         rows = np.asarray(rows, dtype=np.int64)
-        places = track._crops[rows]
-        positions = set(places[:, 0].tolist())
-        if -1 in positions:
+        places = self._checked_places(track, rows)
+        positions = places[:, 0]
+        first = int(positions[0]) if len(rows) else 0
+        if len(track._segments) == 1 or np.count_nonzero(positions == first) == len(rows):
+            return _read(self._shard(track, first), places)
+        parts = [np.flatnonzero(positions == position) for position in np.unique(positions)]
+        crops = [_read(self._shard(track, int(positions[part[0]])), places[part]) for part in parts]
+        return np.concatenate(crops)[np.argsort(np.concatenate(parts))]
+
+    def read_jpegs(self, track: PersonTrack, rows: np.ndarray) -> list[bytes]:
+        """The same crops as they are stored, JPEG files. Raises StoreError for a store of plain pixels."""
+        if self.store.codec != "jpeg":
+            raise StoreError(f"{self.path} holds plain pixels, not JPEG files")
+        files = []
+        for position, _, start, size, _ in self._checked_places(track, np.asarray(rows, np.int64)).tolist():
+            files.append(self._shard(track, position).memory[start : start + size].tobytes())
+        return files
+
+    def _checked_places(self, track: PersonTrack, rows: np.ndarray) -> np.ndarray:
+        """Where the crops of rows (n,) lie: (n, 5), rows of PersonTrack._crops; checked."""
+        places: np.ndarray = track._crops.take(rows, axis=0)
+        if np.count_nonzero(track._checked[rows]) != len(rows):
+            self._check(track, rows, places)
+        return places
+
+    def _check(self, track: PersonTrack, rows: np.ndarray, places: np.ndarray) -> None:
+        """The first read of some of these crops: ask the disk for all of them at once, then check each."""
+        if not track.has_crop[rows].all():
             self._refuse(track, rows)
-        if len(positions) <= 1:
-            segment = track._segments[min(positions, default=0)]
-            return self._read_places(track.video_key, segment, places)
-        parts = [np.flatnonzero(places[:, 0] == position) for position in positions]
-        crops = np.concatenate(
-            [
-                self._read_places(track.video_key, track._segments[position], places[part])
-                for position, part in zip(positions, parts, strict=True)
-            ]
-        )
-        return crops[np.argsort(np.concatenate(parts))]
-
-    def _read_places(self, key: str, segment: SegmentRecord, places: np.ndarray) -> np.ndarray:
-        """Crops (n, S, S, 3) at places (n, 4), PersonTrack._crops, all of them in one segment."""
-        tables = self._segment_tables(key, segment)
-        _, chunks, starts, sizes = places.T
-        if self._check_crc and not tables.checked[chunks].all():
-            self._check_chunks(tables, chunks, key, segment)
-        shape = len(places), tables.crop_size, tables.crop_size, 3
-        if tables.codec == "plain":
-            # Row i of this view is the crop that begins at byte i: all crops are copied by one indexing.
-            crop_bytes = tables.crop_size**2 * 3
-            windows = self._windows.get(
-                segment.shard, lambda: sliding_window_view(self._map(segment.shard), crop_bytes)
-            )
-            crops: np.ndarray = windows[starts].reshape(shape)
-            return crops
-        memory = self._map(segment.shard)
-        crops = np.empty(shape, np.uint8)
-        for crop, start, end in zip(crops, starts.tolist(), (starts + sizes).tolist(), strict=True):
-            decode_jpeg(memory[start:end], crop)
-        return crops
-
-    def _check_chunks(
-        self,
-        tables: SegmentTables,
-        chunks: np.ndarray,
-        key: str,
-        segment: SegmentRecord,
-    ) -> None:
-        memory = self._map(segment.shard)
-        for chunk in np.unique(chunks[~tables.checked[chunks]]).tolist():
-            start, entry = int(tables.chunk_offsets[chunk]), tables.chunks[chunk]
-            if crc32c(memory[start : start + int(entry["num_bytes"])]) != int(entry["crc32c"]):
-                raise CorruptError(
-                    f"wrong checksum in {self.store.shard_path(segment.shard)}: video {key}, "
-                    f"segment {segment.index}, face track {entry['local_id']}, crop chunk {chunk}"
+        if self._check_crc:
+            new = [
+                (self._shard(track, position), chunk, start, start + size, crc, row)
+                for (position, chunk, start, size, crc), row in zip(
+                    places.tolist(), rows.tolist(), strict=True
                 )
-            tables.checked[chunk] = True
+                if not track._checked[row]
+            ]
+            for shard, _, start, end, _, _ in new:
+                page = start - start % mmap.PAGESIZE
+                shard.file.madvise(mmap.MADV_WILLNEED, page, end - page)
+            for shard, chunk, start, end, crc, row in new:
+                if google_crc32c.value(shard.memory[start:end]) != crc:
+                    segment = track._segments[int(track._crops[row, 0])]
+                    raise CorruptError(
+                        f"wrong checksum in {self.store.shard_path(segment.shard)}: video {track.video_key}, "
+                        f"segment {segment.index}, person {track.person_id}, row {row}, crop chunk {chunk}"
+                    )
+        track._checked[rows] = True
 
-    def _map(self, shard: str) -> np.ndarray:
-        """The whole file as bytes."""
-        return self._maps.get(shard, lambda: _map_file(self.store.shard_path(shard)))
+    def _shard(self, track: PersonTrack, position: int) -> _OpenShard:
+        """The mapped shard of one of the track's segments."""
+        segment = track._segments[position]
+        found = self._shards.find(segment.shard)
+        return found or self._shards.get(segment.shard, lambda: self._open_shard(track.video_key, segment))
+
+    def _open_shard(self, key: str, segment: SegmentRecord) -> _OpenShard:
+        tables = self._segment_tables(key, segment)
+        path = self.store.shard_path(segment.shard)
+        with path.open("rb") as opened:
+            file = mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_READ)
+        memory = np.frombuffer(file, np.uint8)
+        windows = _windows(memory, tables.crop_size) if tables.codec == "plain" else None
+        return _OpenShard(file, memory, tables.crop_size, windows)
 
     def _load_track(self, key: str, person_id: int) -> PersonTrack:
         video = self.video(key)
@@ -196,9 +216,20 @@ def _load_checked(group: Any, key: str, segment: SegmentRecord) -> SegmentTables
     return tables
 
 
-def _map_file(path: Path) -> np.ndarray:
-    with path.open("rb") as file:
-        return np.frombuffer(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ), np.uint8)
+def _read(shard: _OpenShard, places: np.ndarray) -> np.ndarray:
+    """Crops (n, S, S, 3) at places (n, 5), PersonTrack._crops, all of them in this shard."""
+    if shard.windows is not None:
+        plain: np.ndarray = shard.windows[places[:, 2]]
+        return plain
+    crops = np.empty((len(places), shard.crop_size, shard.crop_size, 3), np.uint8)
+    for crop, (_, _, start, size, _) in zip(crops, places.tolist(), strict=True):
+        decode_jpeg(shard.memory[start : start + size], crop)
+    return crops
+
+
+def _windows(memory: np.ndarray, size: int) -> np.ndarray:
+    shape = max(0, len(memory) - size * size * 3 + 1), size, size, 3
+    return as_strided(memory, shape, (1, size * 3, 3, 1), writeable=False)
 
 
 def _open_reader(path: Path, check_crc: bool, max_open_shards: int, cache_bytes: int) -> StoreReader:

@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 CHUNK_FRAMES = 16  # crops a chunk: one clip of the literature, about 0.6 MB of plain 112-pixel crops
 
 Kind = Literal["video", "image", "frames", "keypoints"]

@@ -43,7 +43,6 @@ class SegmentTables:
     extents: np.ndarray  # EXTENT_ROW
     chunks: np.ndarray  # CHUNK_ROW
     chunk_offsets: np.ndarray  # (num_chunks,) int64, bytes from the start of the file
-    checked: np.ndarray  # (num_chunks,) bool: CRC found right in this process
 
     @property
     def nbytes(self) -> int:
@@ -100,7 +99,6 @@ def load_tables(group: Any) -> SegmentTables:
         extents=read_log(group, "extents", lengths["extents"]).view(EXTENT_ROW),
         chunks=chunks,
         chunk_offsets=offsets,
-        checked=np.zeros(len(chunks), bool),
     )
 
 

@@ -110,7 +110,8 @@ class SegmentWriter:
         rows["state"] = block.states
         rows["crop_chunk"] = -1
         places = self._crops.append(local_id, crops)
-        rows["crop_chunk"][seen], rows["crop_start"][seen], rows["crop_bytes"][seen] = places
+        rows["crop_chunk"][seen], rows["crop_start"][seen], rows["crop_bytes"][seen] = places[:3]
+        rows["crop_crc32c"][seen] = places[3]
         self._append_rows(track, rows)
 
     def append_bodies(self, local_id: int, block: BodyBlock) -> None:

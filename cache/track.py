@@ -40,8 +40,9 @@ class PersonTrack:
     layout: str  # of the joints, "" when the person has no body
     has_crop: np.ndarray  # (n,) bool: rows that `StoreReader.read_crops` takes
     _segments: tuple[SegmentRecord, ...] = field(repr=False)  # of the video
-    # (n, 4) int64: position in _segments (-1: no crop), chunk, offset in the file and length in bytes
+    # (n, 5) int64: position in _segments (-1: no crop), chunk, offset in the file, length in bytes, CRC32C
     _crops: np.ndarray = field(repr=False)
+    _checked: np.ndarray = field(repr=False)  # (n,) bool: has a crop, and its checksum was found right
 
     def __len__(self) -> int:
         return len(self.pts)
@@ -94,7 +95,7 @@ def join(
     last = max((piece.first_frame + len(piece.rows) for piece in pieces), default=0)
     body_type, layout = _body_type(video.key, person_id, pieces)
     faces, bodies = _absent(FACE_ROW, last - first), _absent(body_type, last - first)
-    crops = np.full((last - first, 4), -1, np.int64)
+    crops = np.full((last - first, 5), -1, np.int64)
     for piece in pieces:
         span = slice(piece.first_frame - first, piece.first_frame - first + len(piece.rows))
         target = (faces if piece.kind == "face" else bodies)[span]
@@ -106,7 +107,8 @@ def join(
             crops[span][seen, 0] = piece.segment
             rows = piece.rows[seen]
             offsets = piece.chunk_offsets[rows["crop_chunk"]] + rows["crop_start"]
-            crops[span][seen, 1:] = np.stack([rows["crop_chunk"], offsets, rows["crop_bytes"]], axis=1)
+            columns = rows["crop_chunk"], offsets, rows["crop_bytes"], rows["crop_crc32c"]
+            crops[span][seen, 1:] = np.stack(columns, axis=1)
     return PersonTrack(
         video_key=video.key,
         person_id=person_id,
@@ -128,6 +130,7 @@ def join(
         has_crop=crops[:, 0] >= 0,
         _segments=tuple(video.segments),
         _crops=crops,
+        _checked=np.zeros(len(crops), bool),
     )
 
 

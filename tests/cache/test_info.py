@@ -17,7 +17,7 @@ def test_info_is_complete_json(tmp_path: Path) -> None:
     found = json.loads(json.dumps(info(store)))
     assert found == {
         "path": str(store.path),
-        "schema_version": 1,
+        "schema_version": 2,
         "contract_hash": store.contract_hash,
         "codec": "plain",
         "videos": [

@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from cache.codecs import decode_jpeg
 from cache.errors import CorruptError
 from cache.reader import PersonTrack, StoreReader
 from cache.schema import SEEN_STATES, Codec, PersonRecord, State
@@ -171,6 +172,25 @@ def test_a_row_without_a_crop_is_refused(store: Store) -> None:
     with pytest.raises(StoreError, match="row 1 has no crop, its face is absent"):
         reader.read_crops(track, np.array([0, 1]))
     assert reader.read_crops(track, np.array([], dtype=int)).shape == (0, SIDE, SIDE, 3)
+
+
+def test_jpegs_as_they_are_stored(tmp_path: Path) -> None:
+    store = make_store(tmp_path / "jpeg", "jpeg")
+    stored_video(store, "k", make_faces(np.random.default_rng(0), [State.OK, State.ABSENT, State.OK]))
+    reader = StoreReader(store.path)
+    track = reader.track("k", 0)
+    files = reader.read_jpegs(track, np.array([2, 0, 2]))
+    out = np.empty((SIDE, SIDE, 3), np.uint8)
+    for file, crop in zip(files, reader.read_crops(track, np.array([2, 0, 2])), strict=True):
+        decode_jpeg(np.frombuffer(file, np.uint8), out)
+        assert np.array_equal(out, crop)
+    with pytest.raises(StoreError, match="row 1 has no crop"):
+        reader.read_jpegs(track, np.array([1]))
+    plain = make_store(tmp_path / "plain", "plain")
+    stored_video(plain, "k", make_faces(np.random.default_rng(0), 2))
+    reader = StoreReader(plain.path)
+    with pytest.raises(StoreError, match="holds plain pixels"):
+        reader.read_jpegs(reader.track("k", 0), np.array([0]))
 
 
 def test_unknown_person_and_video(store: Store) -> None:

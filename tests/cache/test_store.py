@@ -330,6 +330,6 @@ def test_importing_the_store_is_light() -> None:
 
 
 def test_a_header_with_missing_keys_is_no_store(tmp_path: Path) -> None:
-    (tmp_path / "store.json").write_text('{"schema_version": 1}')
+    (tmp_path / "store.json").write_text('{"schema_version": 2}')
     with pytest.raises(StoreError, match="unreadable"):
         Store.open(tmp_path)
