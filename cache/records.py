@@ -46,10 +46,7 @@ def read_record(path: Path) -> VideoRecord:
 
 def record_from_dict(data: dict[str, Any]) -> VideoRecord:
     """The inverse of `dataclasses.asdict`, after JSON made lists of the tuples."""
-    segments = [
-        SegmentRecord(**{**segment, "tracks": [LocalTrack(**track) for track in segment["tracks"]]})
-        for segment in data["segments"]
-    ]
+    segments = [segment_from_dict(segment) for segment in data["segments"]]
     persons = [
         PersonRecord(
             **{**person, "faces": _pairs(person["faces"]), "bodies": _pairs(person["bodies"])},
@@ -63,12 +60,18 @@ def record_from_dict(data: dict[str, Any]) -> VideoRecord:
         "persons": persons,
         "time_base": (numerator, denominator),
         "presentation_start": (start_numerator, start_denominator),
+        "not_decoded": _pairs(data.get("not_decoded", [])),
     }
     return VideoRecord(**{**data, **changed})
 
 
+def segment_from_dict(data: dict[str, Any]) -> SegmentRecord:
+    """The inverse of `dataclasses.asdict`."""
+    return SegmentRecord(**{**data, "tracks": [LocalTrack(**track) for track in data["tracks"]]})
+
+
 def _pairs(items: list[list[int]]) -> list[tuple[int, int]]:
-    return [(segment, local_id) for segment, local_id in items]
+    return [(first, second) for first, second in items]
 
 
 def _plain(value: Any) -> Any:

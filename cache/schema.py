@@ -102,6 +102,7 @@ class PersonRecord:
     t_end: float
     face_states: dict[str, int]
     body_states: dict[str, int]
+    confidence: float = 1.0  # in [0, 1]: mean score where seen, times the certainty of the weakest join
 
 
 @dataclass(frozen=True)
@@ -124,6 +125,8 @@ class VideoRecord:
     persons: list[PersonRecord]
     # decoder, detector, skeletons, versions, weight hashes, fallbacks, warnings
     provenance: dict[str, Any] = field(default_factory=dict)
+    # pts, half-open, rising: where nothing could be decoded before t_end; a frame ends where one begins
+    not_decoded: list[tuple[int, int]] = field(default_factory=list)
 
 
 @dataclass(frozen=True)

@@ -22,8 +22,9 @@ from typing import TYPE_CHECKING, Any
 
 from cache.atomic import PARTIAL_SUFFIX, atomic_write, atomic_write_all, sweep_temps
 from cache.errors import StoreError
-from cache.index import load_records
+from cache.index import commit_names, load_records
 from cache.journal import HashCache, Journal
+from cache.pending import shards_in_pending
 from cache.records import canonical_json, read_record, record_to_bytes
 from cache.schema import SCHEMA_VERSION, Codec, FailureRecord, VideoRecord
 
@@ -153,7 +154,7 @@ class Store:
 
     def keys(self) -> set[str]:
         """Keys of all committed videos, by a listing of the folder."""
-        return {path.stem for path in self.commit_paths()}
+        return {name.removesuffix(".json") for name in commit_names(self.path / "commits")}
 
     def videos(self) -> list[VideoRecord]:
         """All committed videos by name. Raises StoreError when a record is damaged."""
@@ -181,9 +182,11 @@ class Store:
         self._failures.append(asdict(failure))
 
     def clear_failure(self, path: str) -> None:
-        """Forget the failures of an input, e.g. because it is stored now."""
-        if any(failure.path == path for failure in self.failures()):
-            self._failures.append({"path": path, "cleared": True})
+        """Forget the failures of an input, e.g. because it is stored now.
+
+        Callers ask only for paths that have one: reading the journal each time would be quadratic.
+        """
+        self._failures.append({"path": path, "cleared": True})
 
     def failures(self) -> list[FailureRecord]:
         """The latest failure of each path that has one, in the order of their first failing."""
@@ -199,16 +202,18 @@ class Store:
     def sweep_partials(self) -> list[str]:
         """Remove what dead runs left: partial shards, sealed shards that no record names, temporary files.
 
-        Only while holding the lock, before the workers start. Returns the names removed. Raises StoreError
-        when a commit record is damaged, because then it is not known which shards are in use.
+        Shards of pending segments stay. Only while holding the lock, before the workers start. Returns the
+        names removed. Raises StoreError when a commit record or a pending segment is damaged, because then it
+        is not known which shards are in use.
         """
         named = {segment.shard for video in self.videos() for segment in video.segments}
+        named |= shards_in_pending(self.path)
         removed = []
         for path in sorted((self.path / "shards").iterdir()):
             if path.name.endswith(PARTIAL_SUFFIX) or (path.suffix == ".h5" and path.name not in named):
                 path.unlink()
                 removed.append(path.name)
-        for folder in (self.path, self.path / "commits"):
+        for folder in (self.path, self.path / "commits", self.path / "pending"):
             removed += sweep_temps(folder)
         return removed
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any
@@ -65,18 +66,38 @@ class Piece:
     chunk_offsets: np.ndarray  # of the segment's crops, bytes from the start of the file
 
 
+def ends_of(pts: np.ndarray, end_pts: int, not_decoded: Iterable[tuple[int, int]] = ()) -> np.ndarray:
+    """Where each of the frames pts (T,) ends: at the next one, or where an undecoded span begins before it.
+
+    The last one ends at end_pts. not_decoded: half-open, rising. (T,) int64.
+    """
+    ends = np.append(pts[1:], end_pts)[: len(pts)]
+    for start_pts, _ in not_decoded:
+        last_before = int(np.searchsorted(pts, start_pts)) - 1
+        if last_before >= 0:
+            ends[last_before] = min(int(ends[last_before]), start_pts)
+    return ends
+
+
 def frame_times(video: VideoRecord, pts: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """pts, t_start and t_end (T,) of all sampled frames; t_end[i] is t_start[i + 1] to the last bit."""
+    """pts, t_start and t_end (T,) of all sampled frames of a video.
+
+    t_end[i] is t_start[i + 1] to the last bit, but where the video is not decoded between the two.
+    """
     if not len(pts):
         return pts, np.empty(0), np.empty(0)
+    ends = ends_of(pts, video.segments[-1].end_pts, video.not_decoded)
+    return pts, media_seconds(video, pts), media_seconds(video, ends)
+
+
+def media_seconds(video: VideoRecord, pts: np.ndarray) -> np.ndarray:
+    """Times of a video (T,) in seconds from the start of its presentation, float64."""
     start = Fraction(*video.presentation_start)
     numerator, denominator = video.time_base
-    edges = np.append(pts, video.segments[-1].end_pts)
     # In whole ticks of a common clock, so that each time is rounded once, as float(Fraction) would.
     ticks_per_second = denominator * start.denominator
     ticks_per_pts, start_ticks = numerator * start.denominator, start.numerator * denominator
-    seconds = np.array([(edge * ticks_per_pts - start_ticks) / ticks_per_second for edge in edges.tolist()])
-    return pts, seconds[:-1], seconds[1:]
+    return np.array([(value * ticks_per_pts - start_ticks) / ticks_per_second for value in pts.tolist()])
 
 
 def join(

@@ -30,7 +30,8 @@ from cache.schema import SEEN_STATES
 from cache.shard import ShardWriter
 from cache.store import Store
 from preprocessing.engines import Engines, build_engines, resolve_engines
-from preprocessing.pipeline import assemble, process_segment
+from preprocessing.assemble import assemble
+from preprocessing.pipeline import process_segment
 from preprocessing.spec import PreprocessSpec
 from preprocessing.types import Source
 from tools.crossings import CASES, MIN_VISIBLE, Truth, make_video
@@ -60,7 +61,7 @@ def stored_faces(video: Path, engines: Engines, spec: PreprocessSpec) -> Boxes:
         source = Source(video, video.name, "video")
         outcome = process_segment(source, "key", spec, engines, writer)
         writer.seal()
-        store.commit(assemble(source, "key", outcome))
+        store.commit(assemble([source], "key", [outcome], spec))
         reader = StoreReader(store.path)
         (record,) = reader.videos()
         boxes: Boxes = {}

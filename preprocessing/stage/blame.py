@@ -14,7 +14,7 @@ RECENT_SECONDS = 60.0  # of other videos' work: a burst of kills must not vanish
 RECENT_FACTOR = 10.0  # at least so many times the work of the accused
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class _Run:
     """One job in one worker, from its submission to its end."""
 
@@ -44,6 +44,10 @@ class Blame:
     def num_deaths_alone(self, key: str) -> int:
         """How often a worker died that ran nothing but this video."""
         return len(self._alone.get(key, ()))
+
+    def seconds_alone(self, key: str) -> float:
+        """What these deaths cost."""
+        return sum(self._alone.get(key, ()))
 
     def is_guilty(self, key: str) -> bool:
         """Whether the deaths of this video's workers cannot be chance. Once guilty, always guilty."""

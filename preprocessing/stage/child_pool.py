@@ -15,16 +15,20 @@ from pathlib import Path
 from preprocessing.engines import EngineChoices
 from preprocessing.spec import PreprocessSpec
 from preprocessing.stage.job import Handle, Job, Reply, Vitals, WorkerLostError
+from preprocessing.stage.threads import one_thread_environment
+from preprocessing.stage.worker import new_crash_file, one_line, take_crash
 
 VITALS_SECONDS = 0.5
+OWN_CRASHES = (signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGILL)
 
 
 def _serve(
     requests: Connection,
-    vitals: Connection,
+    signs: Connection,
     store_dir: Path,
     spec: PreprocessSpec,
     choices: EngineChoices,
+    crash_file: Path,
 ) -> None:
     """The child: answer requests until the pipe closes, and give signs of life from a second thread."""
     import threading
@@ -32,31 +36,45 @@ def _serve(
     from preprocessing.stage.worker import Worker
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the driver's to handle
-    worker = Worker(store_dir, spec, choices)
+    try:
+        worker = Worker(store_dir, spec, choices, crash_file)
+    except Exception as error:  # the driver shall say why
+        signs.send(one_line(error))
+        return
 
     def live() -> None:
         while True:
             try:
-                vitals.send(worker.vitals())
-            except OSError:
+                signs.send(worker.vitals())
+                if signs.poll(VITALS_SECONDS):
+                    signs.recv()
+                    worker.interrupt()
+            except (EOFError, OSError):
                 os._exit(1)  # the driver is gone
-            time.sleep(VITALS_SECONDS)
 
     threading.Thread(target=live, daemon=True).start()
     while True:
         try:
             job = requests.recv()
-        except EOFError:
+            requests.send(worker.seal() if job is None else worker.process(job))
+        except (EOFError, OSError):
             return
-        requests.send(worker.seal() if job is None else worker.process(job))
 
 
 class ChildHandle:
     """One child process."""
 
-    def __init__(self, process: BaseProcess, requests: Connection, vitals: Connection) -> None:
-        self._process, self.requests, self.signs = process, requests, vitals
+    def __init__(
+        self, process: BaseProcess, requests: Connection, signs: Connection, crash_file: Path
+    ) -> None:
+        self._process, self.requests, self.signs = process, requests, signs
+        self._crash_file = crash_file
         self._newest: Vitals | None = None
+
+    @property
+    def awaited(self) -> Connection:
+        """Where something comes that the driver waits for."""
+        return self.requests if self._newest else self.signs
 
     def submit(self, job: Job | None) -> None:
         with contextlib.suppress(OSError):  # it died; reply() says so
@@ -69,32 +87,45 @@ class ChildHandle:
         try:
             if not self.requests.poll():
                 if not self._process.is_alive() and not self.requests.poll():
-                    raise WorkerLostError(_how(self._process))
+                    raise self._lost()
                 return None
             reply = self.requests.recv()
         except (EOFError, OSError):
-            self._process.join(5)
-            raise WorkerLostError(_how(self._process)) from None
+            raise self._lost() from None
         assert isinstance(reply, Reply)
         return reply
 
     def vitals(self) -> Vitals | None:
         try:
             while self.signs.poll():
-                self._newest = self.signs.recv()
+                newest = self.signs.recv()
+                if isinstance(newest, str):
+                    raise WorkerLostError(newest, at_start=True)
+                self._newest = newest
         except (EOFError, OSError):
-            self._process.join(5)
-            raise WorkerLostError(_how(self._process)) from None
+            raise self._lost() from None
         return self._newest
 
     def interrupt(self) -> None:
-        """Nothing: a child has a single video, so nothing was finished before it."""
+        with contextlib.suppress(OSError):
+            self.signs.send(None)
 
     def kill(self) -> None:
         self._process.kill()
         self._process.join()
         self.requests.close()
         self.signs.close()
+        take_crash(self._crash_file)
+
+    def _lost(self) -> WorkerLostError:
+        self._process.join(5)
+        crash = take_crash(self._crash_file)
+        code = self._process.exitcode
+        if code is not None and code < 0:
+            how = signal.Signals(-code)
+            text = f"the worker process was ended by {how.name}"
+            return WorkerLostError(f"{text}: {crash}" if crash else text, crashed=how in OWN_CRASHES)
+        return WorkerLostError(crash or f"the worker process ended with status {code}", crashed=bool(crash))
 
 
 class ChildPool:
@@ -106,25 +137,24 @@ class ChildPool:
 
     def spawn(self) -> ChildHandle:
         ours, theirs = self._context.Pipe()
-        our_vitals, their_vitals = self._context.Pipe(duplex=False)
+        our_signs, their_signs = self._context.Pipe()
+        crash_file = new_crash_file(self._arguments[0])
         process = self._context.Process(
-            target=_serve, args=(theirs, their_vitals, *self._arguments), daemon=True
+            target=_serve, args=(theirs, their_signs, *self._arguments, crash_file), daemon=True
         )
-        process.start()
+        with one_thread_environment():
+            process.start()
         theirs.close()
-        their_vitals.close()
-        return ChildHandle(process, ours, our_vitals)
+        their_signs.close()
+        return ChildHandle(process, ours, our_signs, crash_file)
 
-    def wait(self, handles: list[Handle], timeout_seconds: float) -> None:
-        pipes = [pipe for h in handles if isinstance(h, ChildHandle) for pipe in (h.requests, h.signs)]
-        multiprocessing.connection.wait(pipes, timeout_seconds)
+    def wait(self, handles: list[Handle], timeout_seconds: float) -> list[Handle]:
+        """Only answers and first signs of life count: later ones come all the time."""
+        owners: dict[Connection, Handle] = {h.awaited: h for h in handles if isinstance(h, ChildHandle)}
+        if not owners:
+            time.sleep(timeout_seconds)
+        ready = multiprocessing.connection.wait(list(owners), timeout_seconds)
+        return [owners[pipe] for pipe in ready if isinstance(pipe, Connection)]
 
     def close(self) -> None:
         """Nothing is shared between the children."""
-
-
-def _how(process: BaseProcess) -> str:
-    code = process.exitcode
-    if code is not None and code < 0:
-        return f"the worker process was ended by {signal.Signals(-code).name}"
-    return f"the worker process ended with status {code}"

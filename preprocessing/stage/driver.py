@@ -1,26 +1,36 @@
-"""Hands jobs to workers, watches them, and commits what they finish. Only the driver writes records.
+"""Hands jobs to workers, watches them, and has what they finish committed. Only the driver writes records.
 
-Blame: a video is given up only when it fails alone in a fresh process: at once if it hangs there or takes
-too much memory, at the third time if the process dies, for that can come from outside. A worker that dies
-or hangs for whatever reason sends its video there; every other video whose shard it had open is done again.
+Blame: a job is given up only when it fails alone in a fresh process: at once if it hangs there or takes too
+much memory, at the second time if it crashes the process, and if the process is simply gone when chance is
+no explanation any more (see `blame`). A worker that dies or hangs for whatever reason sends the job it was
+at there; what waited behind that, and every other video whose shard it had open, is done again.
 """
 
 from __future__ import annotations
 
 import time
-from collections import deque
-from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from collections import Counter, deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 
 from cache.errors import UserError
 from cache.schema import FailureRecord
 from cache.store import Store
-from preprocessing.discover import place
-from preprocessing.pipeline import SegmentOutcome, assemble
+from preprocessing.spec import PreprocessSpec
+from preprocessing.stage.blame import Blame
 from preprocessing.stage.job import Handle, Job, Pool, Reply, WorkerLostError
+from preprocessing.stage.pending import Pending
+from preprocessing.stage.totals import Totals
+from preprocessing.stage.videos import KILLED, Finished, Videos
 
 POLL_SECONDS = 0.1
-MAX_DEATHS_ALONE = 3
+QUEUE_DEPTH = 2  # jobs a worker has at once, where they are short: it never waits for the driver
+SHORT_BYTES = 16 << 20  # a larger file takes so long that nobody feels the wait after it
+MAX_CRASHES_ALONE = 2  # of a process by its own doing
+MAX_DEATHS_ALONE = 30  # without a verdict: the next run may be luckier
+MAX_SECONDS_ALONE = 1800.0  # that such deaths may cost
+MAX_FAILED_STARTS = 3  # one after the other, with an error
+MAX_DEAD_STARTS = 20  # one after the other, without a word
 STOP_SECONDS = 20.0  # for workers to seal what they finished, when the run is cut short
 
 
@@ -33,44 +43,32 @@ class Watch:
     """When a worker is taken for hung. Times in seconds."""
 
     silent_seconds: float = 60.0  # no progress for so long
-    deadline_base_seconds: float = 300.0  # one video: so long, and
+    deadline_base_seconds: float = 300.0  # one job: so long, and
     deadline_factor: float = 60.0  # so many times its media time done so far
     max_rss_bytes: int = 8 << 30
     start_seconds: float = 180.0  # for the first sign of life of a new worker
 
 
-@dataclass
-class Totals:
-    """How far the stage is."""
-
-    num_jobs: int
-    num_done: int = 0
-    num_failed: int = 0
-    num_frames: int = 0
-    media_seconds: float = 0.0
-    num_workers_lost: int = 0
-
-
-@dataclass
+@dataclass(eq=False)
 class _Worker:
     """A handle with what the driver knows of it."""
 
     handle: Handle
     born: float
     starting: bool = True  # until its first sign of life; a death before it is no video's fault
-    job: Job | None = None
-    alone: bool = False  # this job runs alone in this process
+    jobs: deque[Job] = field(default_factory=deque)  # the first is being done, the others wait in the worker
+    alone: bool = False  # its job runs alone in this process
     used: bool = False
     sealing: bool = False
-    started: float = 0.0  # when the request was made
+    started: float = 0.0  # when the request under way was made or came to the front
     beats: int = -1
     last_progress: float = 0.0
     media_seconds: float = 0.0
-    unsealed: list[tuple[Job, SegmentOutcome]] = field(default_factory=list)
+    unsealed: list[Finished] = field(default_factory=list)
 
     @property
     def busy(self) -> bool:
-        return self.starting or self.job is not None or self.sealing
+        return self.starting or bool(self.jobs) or self.sealing
 
 
 class Driver:
@@ -81,6 +79,9 @@ class Driver:
         store: Store,
         pool: Pool,
         num_workers: int,
+        spec: PreprocessSpec,
+        *,
+        pending: Pending | None = None,
         watch: Watch | None = None,
         on_progress: Callable[[Totals], None] = lambda _totals: None,
         clock: Callable[[], float] = time.monotonic,
@@ -92,109 +93,146 @@ class Driver:
         self._workers: list[_Worker] = []
         self._queue: deque[Job] = deque()
         self._suspects: deque[Job] = deque()  # to be run alone in a fresh process
-        self._failures: list[FailureRecord] = []
-        self._failed_before = {failure.path for failure in store.failures()}
-        self._deaths_at_start = 0
+        self._put_off: deque[Job] = deque()  # suspects whose turn comes when all else is done
+        self._blame = Blame()
+        self._crashes_alone: Counter[str] = Counter()
+        self._failed_starts = self._dead_starts = self._dead_seals = 0
+        self._stopped = False
         self.totals = Totals(0)
+        self._videos = Videos(store, spec, pending or Pending(store, spec), self.totals)
 
-    def run(self, jobs: list[Job]) -> list[FailureRecord]:
+    def run(self, jobs: Sequence[Job]) -> list[FailureRecord]:
         """Process every job; returns the failures, which are recorded in the store as well."""
         self._queue.extend(jobs)
-        self.totals = Totals(len(jobs))
+        totals = self.totals
+        totals.num_jobs = totals.num_segments = len(jobs)
+        totals.num_bytes = sum(job.num_bytes for job in jobs)
+        checked = self._clock()
         try:
             while True:
+                if self._stopped:
+                    raise KeyboardInterrupt
                 self._assign()
                 busy = [w for w in self._workers if w.busy]
-                if not self._queue and not self._suspects and all(w.starting for w in busy):
-                    if not any(w.unsealed for w in self._workers):
-                        break
-                    self._seal_all()
-                    busy = [w for w in self._workers if w.busy]
-                self._pool.wait([w.handle for w in busy], POLL_SECONDS)
+                if all(w.starting for w in busy) and not (self._queue or self._suspects or self._put_off):
+                    break
+                ready = {id(handle) for handle in self._pool.wait([w.handle for w in busy], POLL_SECONDS)}
+                now = self._clock()
+                check_all = now - checked >= POLL_SECONDS
+                if check_all:
+                    checked = now
                 for worker in busy:
-                    self._attend(worker)
+                    if check_all or id(worker.handle) in ready:
+                        self._attend(worker)
         finally:
             self._stop()
-        return self._failures
+        return self._videos.failures
+
+    @property
+    def failures(self) -> list[FailureRecord]:
+        """Those of this run so far."""
+        return self._videos.failures
+
+    def stop(self) -> None:
+        """Let `run` end soon by KeyboardInterrupt; may be called from a signal handler."""
+        self._stopped = True
 
     # --- handing out -----------------------------------------------------------------------------
 
     def _assign(self) -> None:
-        """Give every idle worker a job, and start as many workers as there is work for."""
-        for worker in [w for w in self._workers if not w.busy]:
+        """Give every worker something to do, and start as many workers as there is work for."""
+        if not self._queue and not self._suspects:
+            self._suspects, self._put_off = self._put_off, deque()
+        for worker in list(self._workers):
+            if worker.busy:
+                continue
             if self._suspects and not worker.used:
                 self._start(worker, self._suspects.popleft(), alone=True)
-            elif self._suspects and worker.unsealed:
-                self._request_seal(worker)  # to make room for a fresh one
+            elif worker.unsealed and (self._suspects or not self._queue):
+                self._request_seal(worker)  # to make room for a fresh one, or because nothing is left to do
             elif self._suspects:
                 self._remove(worker)
             elif self._queue:
                 self._start(worker, self._queue.popleft(), alone=False)
+        for worker in self._workers:  # now that none is idle
+            self._prefetch(worker)
         num_wanted = len(self._suspects) + len(self._queue)
         num_wanted -= sum(worker.starting for worker in self._workers)
         for _ in range(min(num_wanted, self._num_workers - len(self._workers))):
             now = self._clock()
             self._workers.append(_Worker(self._pool.spawn(), born=now, last_progress=now))
 
+    def _prefetch(self, worker: _Worker) -> None:
+        """A short job more, to be there when the one under way is done."""
+        while (
+            worker.jobs
+            and self._queue
+            and not worker.alone
+            and not self._suspects
+            and len(worker.jobs) < QUEUE_DEPTH
+            and self._queue[0].num_bytes <= SHORT_BYTES
+            and self._queue[0].span is None
+        ):
+            self._submit(worker, self._queue.popleft())
+
     def _start(self, worker: _Worker, job: Job, *, alone: bool) -> None:
+        worker.alone, worker.used = alone, True
+        self._submit(worker, job)
+        self._begin(worker)
+
+    def _submit(self, worker: _Worker, job: Job) -> None:
         job.attempts += 1
-        worker.job, worker.alone, worker.used = job, alone, True
+        worker.jobs.append(job)
+        worker.handle.submit(job)
+
+    def _begin(self, worker: _Worker) -> None:
+        """What is at the front of a worker's requests is begun now."""
         worker.started = worker.last_progress = self._clock()
         worker.media_seconds = 0.0
-        worker.handle.submit(job)
 
     def _request_seal(self, worker: _Worker) -> None:
         worker.sealing = True
-        worker.started = worker.last_progress = self._clock()
+        self._begin(worker)
         worker.handle.seal()
-
-    def _seal_all(self) -> None:
-        for worker in self._workers:
-            if worker.unsealed and not worker.busy:
-                self._request_seal(worker)
 
     # --- watching --------------------------------------------------------------------------------
 
     def _attend(self, worker: _Worker) -> None:
+        """Take the worker's answers, look at its signs of life, end it if it must be."""
         try:
             if worker.starting:
-                worker.starting = worker.handle.vitals() is None
-                if worker.starting and self._clock() - worker.born > self._watch.start_seconds:
-                    self._bury(worker, f"no sign of life {self._watch.start_seconds:.0f} s after the start")
-                elif not worker.starting:
-                    self._deaths_at_start = 0
+                self._await_start(worker)
                 return
-            reply = worker.handle.reply()
-            if reply is not None and reply.hopeless:
-                worker.unsealed.clear()  # they cannot be sealed either
-                raise StageError(reply.hopeless)
-            if reply is not None and reply.unfit:
-                raise WorkerLostError(reply.unfit)
-            if reply is not None:
+            while (reply := worker.handle.reply()) is not None:
+                if reply.hopeless:
+                    worker.unsealed.clear()  # they cannot be sealed either
+                    raise StageError(reply.hopeless)
+                if reply.unfit:
+                    self._convict(worker, reply.unfit)
+                    return
                 self._take(worker, reply)
-                return
+                if not worker.jobs:
+                    return
             reason = self._overdue(worker)
         except WorkerLostError as error:
-            if worker.job is not None and worker.alone:
-                worker.job.deaths_alone += 1
-            self._bury(worker, str(error))
+            self._mourn(worker, error)
             return
         if reason is not None:
-            if worker.job is not None and worker.alone:
-                worker.job.deaths_alone = MAX_DEATHS_ALONE
-            self._bury(worker, reason)
+            self._convict(worker, reason)
+
+    def _await_start(self, worker: _Worker) -> None:
+        worker.starting = worker.handle.vitals() is None
+        if not worker.starting:
+            self._failed_starts = self._dead_starts = 0
+        elif self._clock() - worker.born > self._watch.start_seconds:
+            reason = f"no sign of life {self._watch.start_seconds:.0f} s after the start"
+            raise WorkerLostError(reason, at_start=True)
 
     def _overdue(self, worker: _Worker) -> str | None:
         """Why the worker must be ended, None while it may go on."""
         now, vitals = self._clock(), worker.handle.vitals()
-        if vitals is None:
-            if now - worker.born > self._watch.start_seconds:
-                return (
-                    f"the worker gave no sign of life for {self._watch.start_seconds:.0f} s after its start"
-                )
-            worker.started = worker.last_progress = now
+        if vitals is None or not worker.busy:
             return None
-        self._deaths_at_start = 0
         if vitals.beats != worker.beats:
             worker.beats, worker.last_progress = vitals.beats, now
             worker.media_seconds = vitals.media_seconds
@@ -207,22 +245,72 @@ class Driver:
             return f"used more than {self._watch.max_rss_bytes / 2**30:.1f} GiB of memory"
         return None
 
-    def _bury(self, worker: _Worker, reason: str) -> None:
-        """The worker is dead or must die: save what can be, send its job to run alone or give it up."""
-        self.totals.num_workers_lost += 1
-        job = worker.job
-        self._remove(worker)
-        for lost, _ in worker.unsealed:
-            lost.attempts -= 1
-            self._queue.append(lost)
-        if worker.starting:
-            self._deaths_at_start += 1
-            if self._deaths_at_start >= 3:
-                raise StageError(f"workers cannot start: {reason}")
-        elif job is not None and job.deaths_alone >= MAX_DEATHS_ALONE:
-            self._fail(job, "worker", "WorkerLostError", reason)
-        elif job is not None:
+    # --- losses ----------------------------------------------------------------------------------
+
+    def _convict(self, worker: _Worker, reason: str) -> None:
+        """The worker hangs, swells or broke down: there is a reason in the job itself, if it ran alone."""
+        job = self._bury(worker)
+        if job is None:
+            return
+        self._blame.saw(job.name, self._clock() - worker.started, died=False, alone=worker.alone)
+        if worker.alone:
+            self._fail(job, reason)
+        else:
             self._suspects.append(job)
+
+    def _mourn(self, worker: _Worker, error: WorkerLostError) -> None:
+        """The worker's process is gone, for whatever reason."""
+        job = self._bury(worker)
+        if worker.starting:
+            self._failed_starts += error.at_start
+            self._dead_starts += not error.at_start
+            if self._failed_starts >= MAX_FAILED_STARTS or self._dead_starts >= MAX_DEAD_STARTS:
+                raise StageError(f"workers cannot start: {error}")
+        if worker.sealing:
+            self._dead_seals += 1
+            if self._dead_seals >= MAX_DEAD_STARTS:
+                raise StageError(f"workers cannot finish their shards: {error}")
+        if job is None:
+            return
+        seconds = self._clock() - worker.started
+        self._blame.saw(job.name, seconds, died=not error.crashed, alone=worker.alone)
+        if not worker.alone:
+            self._suspects.append(job)
+        elif error.crashed:
+            self._crashes_alone[job.name] += 1
+            if self._crashes_alone[job.name] >= MAX_CRASHES_ALONE:
+                self._fail(job, str(error))
+            else:
+                self._suspects.append(job)
+        elif self._blame.is_guilty(job.name):
+            number = self._blame.num_deaths_alone(job.name)
+            self._fail(job, f"its worker died {number} times when it ran alone: {error}")
+        elif self._is_enough(job):
+            number = self._blame.num_deaths_alone(job.name)
+            reason = f"its worker was ended from outside {number} times; the next run tries it again"
+            self._videos.fail(job, "worker", KILLED, reason)
+            self._on_progress(self.totals)
+        else:
+            self._put_off.append(job)
+
+    def _is_enough(self, job: Job) -> bool:
+        """Whether no more is to be spent on a job whose workers are ended again and again."""
+        deaths = self._blame.num_deaths_alone(job.name)
+        seconds = self._blame.seconds_alone(job.name)
+        return deaths >= MAX_DEATHS_ALONE or (deaths > 2 and seconds > MAX_SECONDS_ALONE)
+
+    def _bury(self, worker: _Worker) -> Job | None:
+        """Take a worker out and save what can be; the job that it was at, if it was at one."""
+        self.totals.num_workers_lost += 1
+        self._remove(worker)
+        for waiting in reversed(list(worker.jobs)[1:]):
+            waiting.attempts -= 1
+            self._queue.appendleft(waiting)
+        for lost in worker.unsealed:
+            lost.job.attempts -= 1
+            self._queue.append(lost.job)
+            self._tell(lost, -1)
+        return worker.jobs[0] if worker.jobs else None
 
     def _remove(self, worker: _Worker) -> None:
         worker.handle.kill()
@@ -231,74 +319,87 @@ class Driver:
     # --- finishing -------------------------------------------------------------------------------
 
     def _take(self, worker: _Worker, reply: Reply) -> None:
-        job, worker.job, worker.sealing = worker.job, None, False
+        """One answer, the oldest that was asked for."""
+        job = None
+        if worker.sealing:
+            worker.sealing = False
+            self._dead_seals = 0
+        elif worker.jobs:
+            job = worker.jobs.popleft()
+        seconds = self._clock() - worker.started
+        self._begin(worker)
+        if job is not None and not reply.interrupted:
+            self._blame.saw(job.name, seconds, died=False, alone=worker.alone)
         if job is not None and reply.outcome is not None:
-            worker.unsealed.append((job, reply.outcome))
-            self.totals.num_done += 1
-            self.totals.num_frames += reply.outcome.record.num_frames
-            self.totals.media_seconds += reply.outcome.t_end - reply.outcome.t_start
-            self._on_progress(self.totals)
-        elif job is not None:
-            self._fail(job, reply.failed_stage, reply.failed_error, reply.failed_reason)
-        self._commit(worker, reply.sealed)
+            stage_seconds = Counter(reply.outcome.stage_seconds)
+            stage_seconds.update(reply.seconds)
+            finished = Finished(job, reply.outcome, seconds, dict(stage_seconds))
+            worker.unsealed.append(finished)
+            self._tell(finished, +1)
+        elif job is not None and reply.spans:
+            self._queue.extendleft(reversed(self._videos.cut(job, reply.spans)))
+        elif job is not None and reply.failed_stage:
+            self._videos.fail(job, reply.failed_stage, reply.failed_error, reply.failed_reason)
+        if reply.sealed:
+            self._commit(worker, set(reply.sealed))
+        self._on_progress(self.totals)
         if worker.alone:
             worker.alone = False
             if worker.unsealed:
                 self._request_seal(worker)
 
-    def _commit(self, worker: _Worker, sealed: list[str]) -> None:
-        """Commit, in one go, every video whose shard has its final name."""
-        finished = [u for u in worker.unsealed if u[1].record.shard in sealed]
-        if not finished:
-            return
-        worker.unsealed = [u for u in worker.unsealed if u[1].record.shard not in sealed]
-        self._store.commit_all(
-            [
-                replace(assemble(job.source, job.key, outcome), names=[s.name for s in job.sources])
-                for job, outcome in finished
-            ]
-        )
-        for job, outcome in finished:
-            for source in job.sources:
-                if place(source.path) in self._failed_before:
-                    self._store.clear_failure(place(source.path))
-            if outcome.damage:
-                self._record(job.failures("decode", "InputError", f"{outcome.damage}; the rest is stored"))
+    def _tell(self, finished: Finished, sign: int) -> None:
+        """Count what a worker finished, or what was lost with it after all."""
+        totals, outcome = self.totals, finished.outcome
+        totals.num_segments_done += sign
+        totals.num_frames += sign * outcome.record.num_frames
+        totals.media_seconds += sign * (outcome.t_end - outcome.t_start)
+        if finished.job.span is None:
+            totals.num_done += sign
+            totals.num_bytes_done += sign * finished.job.num_bytes
 
-    def _fail(self, job: Job, stage: str, error: str, reason: str) -> None:
-        self.totals.num_failed += 1
-        self._record(job.failures(stage, error, reason))
+    def _commit(self, worker: _Worker, sealed: set[str]) -> None:
+        """All that lies in shards that have their final names now."""
+        finished = [item for item in worker.unsealed if item.outcome.record.shard in sealed]
+        worker.unsealed = [item for item in worker.unsealed if item.outcome.record.shard not in sealed]
+        self.totals.bytes_written += sum(self._store.shard_path(name).stat().st_size for name in sealed)
+        self._videos.seal(finished)
+
+    def _fail(self, job: Job, reason: str) -> None:
+        self._videos.fail(job, "worker", "WorkerLostError", reason)
         self._on_progress(self.totals)
-
-    def _record(self, failures: list[FailureRecord]) -> None:
-        for failure in failures:
-            self._store.record_failure(failure)
-        self._failures += failures
 
     def _stop(self) -> None:
         """End all workers. After an interruption they give their finished videos first."""
-        for worker in self._workers:
-            if worker.unsealed and worker.job is not None:
-                worker.handle.interrupt()
-        self._seal_all()
-        limit = self._clock() + STOP_SECONDS
-        while (waiting := [w for w in self._workers if w.busy and w.unsealed]) and self._clock() < limit:
-            self._pool.wait([w.handle for w in waiting], POLL_SECONDS)
-            for worker in waiting:
-                try:
-                    reply = worker.handle.reply()
-                except WorkerLostError as error:
-                    reply = Reply(unfit=str(error))
-                if reply is None:
-                    continue
-                if reply.unfit or reply.hopeless:
-                    worker.unsealed.clear()
-                    continue
-                if reply.interrupted:
-                    worker.job = None
-                self._take(worker, reply)
-                if worker.unsealed and not worker.busy:
-                    self._request_seal(worker)
-        for worker in list(self._workers):
-            self._remove(worker)
-        self._pool.close()
+        try:
+            for worker in self._workers:
+                if worker.unsealed and worker.jobs:
+                    worker.handle.interrupt()
+            limit = self._clock() + STOP_SECONDS
+            while self._clock() < limit:
+                for worker in self._workers:
+                    if worker.unsealed and not worker.busy:
+                        self._request_seal(worker)
+                waiting = [w for w in self._workers if w.unsealed]
+                if not waiting:
+                    break
+                self._pool.wait([w.handle for w in waiting], POLL_SECONDS)
+                for worker in waiting:
+                    self._take_last(worker)
+        finally:
+            for worker in list(self._workers):
+                self._remove(worker)
+            self._pool.close()
+
+    def _take_last(self, worker: _Worker) -> None:
+        try:
+            reply = worker.handle.reply()
+        except WorkerLostError:
+            worker.unsealed.clear()
+            return
+        if reply is None:
+            return
+        if reply.unfit or reply.hopeless:
+            worker.unsealed.clear()
+            return
+        self._take(worker, reply)

@@ -2,27 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from cache.schema import FailureRecord
 from preprocessing.discover import place
-from preprocessing.pipeline import SegmentOutcome
-from preprocessing.types import Source
+from preprocessing.part import SegmentOutcome
+from preprocessing.types import Source, Span
 
 
 @dataclass
 class Job:
-    """One distinct content to preprocess, with every source that has it."""
+    """One distinct content to preprocess, or one span of it, with every source that has it."""
 
     key: str
     sources: list[Source]  # the first is read, all their names are kept
+    num_bytes: int = 0
+    span: Span | None = None  # None: all of it, unless the worker finds that it must be cut
     attempts: int = 0
-    deaths_alone: int = 0  # of workers that ran nothing else
 
     @property
     def source(self) -> Source:
         return self.sources[0]
+
+    @property
+    def name(self) -> str:
+        """Tells it from all others of a run."""
+        return self.key if self.span is None else f"{self.key}-{self.span.index}"
 
     def failures(self, stage: str, error: str, reason: str) -> list[FailureRecord]:
         """One record for each source of this content."""
@@ -37,6 +44,7 @@ class Reply:
     """A worker's answer to one job, or to the request to seal."""
 
     outcome: SegmentOutcome | None = None
+    spans: list[Span] = field(default_factory=list)  # the video is to be cut so; nothing else was done
     failed_stage: str = ""
     failed_error: str = ""  # class of the error
     failed_reason: str = ""
@@ -44,6 +52,7 @@ class Reply:
     interrupted: bool = False  # the video was given up, as asked
     unfit: str = ""  # an error that nobody foresaw: why this worker must not go on
     hopeless: str = ""  # why no worker can go on: the store cannot be written
+    seconds: dict[str, float] = field(default_factory=dict)  # `wait` before it, `write` of sealing
 
 
 @dataclass(frozen=True)
@@ -52,35 +61,40 @@ class Vitals:
 
     beats: int
     num_frames: int
-    media_seconds: float
+    media_seconds: float  # of the job under way
     rss_bytes: int
 
 
 class WorkerLostError(Exception):
     """The process behind a handle is gone; the message says how, as far as known."""
 
+    def __init__(self, reason: str, *, at_start: bool = False, crashed: bool = False) -> None:
+        """at_start: it could not set itself up. crashed: by its own doing, not ended from outside."""
+        super().__init__(reason)
+        self.at_start, self.crashed = at_start, crashed
+
 
 class Handle(Protocol):
-    """One worker process as the driver sees it. At most one request is under way."""
+    """One worker process as the driver sees it. Requests are answered one by one, in their order."""
 
     def submit(self, job: Job) -> None: ...
 
     def seal(self) -> None: ...
 
     def reply(self) -> Reply | None:
-        """The answer to the last request if it is there. Raises WorkerLostError."""
+        """The answer to the oldest open request if it is there. Raises WorkerLostError."""
         ...
 
     def vitals(self) -> Vitals | None:
-        """The newest sign of life, None as long as there was none. Never blocks."""
+        """The newest sign of life, None as long as there was none. Never blocks. Raises WorkerLostError."""
         ...
 
     def interrupt(self) -> None:
-        """Ask for the video under way to be given up, so that what was finished before can be sealed."""
+        """Ask for all open jobs to be given up, so that what was finished before can be sealed."""
         ...
 
     def kill(self) -> None:
-        """End the process at once, whatever it hangs in."""
+        """End the process at once, whatever it hangs in. Never raises."""
         ...
 
 
@@ -89,8 +103,8 @@ class Pool(Protocol):
 
     def spawn(self) -> Handle: ...
 
-    def wait(self, handles: list[Handle], timeout_seconds: float) -> None:
-        """Return when one of the handles may have a reply, at the latest after the timeout."""
+    def wait(self, handles: list[Handle], timeout_seconds: float) -> Sequence[Handle]:
+        """Those that may have something to say, as soon as there are any, at the latest after the timeout."""
         ...
 
     def close(self) -> None: ...

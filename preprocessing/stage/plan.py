@@ -1,4 +1,4 @@
-"""From inputs to jobs: find sources, hash them, leave out what is stored or known to fail."""
+"""From inputs to jobs: find sources, hash them, leave out what is stored, removed or known to fail."""
 
 from __future__ import annotations
 
@@ -7,10 +7,12 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
+from cache.removals import Removals
 from cache.schema import FailureRecord
 from cache.store import Store
 from preprocessing.discover import content_key, place
 from preprocessing.stage.job import Job
+from preprocessing.stage.videos import KILLED
 from preprocessing.types import InputError, Source
 
 HASH_THREADS = 4  # hashing releases the GIL; more threads than this only fight over the disk
@@ -20,11 +22,12 @@ HASH_THREADS = 4  # hashing releases the GIL; more threads than this only fight 
 class Plan:
     """What a run has to do and what it may skip."""
 
-    jobs: list[Job] = field(default_factory=list)
+    jobs: list[Job] = field(default_factory=list)  # large files first: none of them may end the run alone
     num_stored: int = 0  # sources whose content is in the store already
     names_added: int = 0  # of these, under a name that was not known yet
     failed_before: list[FailureRecord] = field(default_factory=list)  # unchanged since; not tried again
     failures: list[FailureRecord] = field(default_factory=list)  # of this run: cannot be read
+    keys: dict[str, str] = field(default_factory=dict)  # path -> content key of every source that was read
 
 
 def make_plan(
@@ -37,17 +40,28 @@ def make_plan(
     """Hash every source and sort it into a plan. The caller holds the store's lock."""
     plan = Plan()
     jobs: dict[str, Job] = {}
-    stored = set(store.keys())
+    stored = store.keys()
+    removed = Removals(store.path)
     recorded = {failure.path: failure for failure in store.failures()}
     with ThreadPoolExecutor(HASH_THREADS) as threads:
-        for source, key in zip(sources, threads.map(lambda s: _key(store, s), sources), strict=True):
+        for source, (key, num_bytes) in zip(
+            sources, threads.map(lambda s: _key(store, s), sources), strict=True
+        ):
             on_hashed(source)
-            failed = recorded.get(place(source.path))
+            path = place(source.path)
+            failed = recorded.get(path)
             if failed is not None and failed.key != key:
                 failed = None  # it was another content
             if isinstance(key, InputError):
                 plan.failures.append(
-                    FailureRecord(source.name, place(source.path), None, key.stage, "InputError", key.reason)
+                    FailureRecord(source.name, path, None, key.stage, "InputError", key.reason)
+                )
+                continue
+            plan.keys[path] = key
+            if (why := removed.reason(key)) is not None:
+                # Told, but not written down: its name shall not come back into the store.
+                plan.failed_before.append(
+                    FailureRecord(source.name, path, key, "removed", "RemovedError", why)
                 )
             elif key in stored:
                 plan.num_stored += 1
@@ -56,32 +70,31 @@ def make_plan(
                     plan.names_added += 1
                 if failed is not None:  # damaged: what could be read of it is stored
                     plan.failed_before.append(failed)
-                elif place(source.path) in recorded:
-                    store.clear_failure(place(source.path))
-            elif failed is not None and not retry_failed:
+                elif path in recorded:
+                    store.clear_failure(path)
+            elif failed is not None and failed.error != KILLED and not retry_failed:
                 plan.failed_before.append(failed)
             elif key in jobs:
                 jobs[key].sources.append(source)
             else:
-                jobs[key] = Job(key, [source])
-    plan.jobs = list(jobs.values())
+                jobs[key] = Job(key, [source], num_bytes)
+    plan.jobs = sorted(jobs.values(), key=lambda job: -job.num_bytes)
     return plan
 
 
-def _key(store: Store, source: Source) -> str | InputError:
-    """Content key, from the side table where path, size and time are unchanged."""
+def _key(store: Store, source: Source) -> tuple[str | InputError, int]:
+    """Content key, from the side table where path, size and time are unchanged; and size in bytes."""
     try:
-        plain_file = source.path.is_file() and source.sidecar is None
-        if not plain_file:
-            return content_key(source)
         stat = source.path.stat()
+        if source.sidecar is not None or not source.path.is_file():
+            return content_key(source), stat.st_size
         path = os.fspath(source.path.absolute())
         key = store.hash_cache.get(path, stat.st_size, stat.st_mtime_ns)
         if key is None:
             key = content_key(source)
             store.hash_cache.put(path, stat.st_size, stat.st_mtime_ns, key)
-        return key
+        return key, stat.st_size
     except InputError as error:
-        return error
+        return error, 0
     except OSError as error:
-        return InputError("read", f"cannot be read: {error.strerror or error}")
+        return InputError("read", f"cannot be read: {error.strerror or error}"), 0

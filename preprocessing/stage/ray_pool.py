@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import time
+from collections import deque
 from pathlib import Path
 from typing import Any
 
@@ -9,60 +12,77 @@ from preprocessing.engines import EngineChoices
 from preprocessing.spec import PreprocessSpec
 from preprocessing.stage.cluster import start_ray
 from preprocessing.stage.job import Handle, Job, Reply, Vitals, WorkerLostError
-from preprocessing.stage.worker import THREAD_VARIABLES, Worker
+from preprocessing.stage.threads import THREAD_VARIABLES
+from preprocessing.stage.worker import Worker, new_crash_file, take_crash
+
+VITALS_SECONDS = 0.5  # between two questions; asked at every turn of the driver they would keep it busy
+GROUPS = {"signs": 1}  # threads of an actor besides the one that works
 
 
 class RayHandle:
     """One actor. Its second thread answers `vitals` while the first one works."""
 
-    def __init__(self, actor: Any) -> None:
+    def __init__(self, actor: Any, crash_file: Path) -> None:
         self._actor = actor
-        self._request: Any = None
-        self._vitals_request: Any = actor.vitals.remote()
+        self._crash_file = crash_file
+        self._requests: deque[Any] = deque()
         self._newest: Vitals | None = None
+        self._vitals_request: Any = None
+        self._asked = 0.0
+        self._ask()
 
     @property
     def awaited(self) -> Any:
-        """What to wait for: the answer that is under way, or the first sign of life."""
-        return self._vitals_request if self._request is None else self._request
+        """What to wait for: the oldest answer that is under way, or the first sign of life."""
+        return self._requests[0] if self._requests else self._vitals_request
 
     def submit(self, job: Job) -> None:
-        self._request = self._actor.process.remote(job)
+        self._requests.append(self._actor.process.remote(job))
 
     def seal(self) -> None:
-        self._request = self._actor.seal.remote()
+        self._requests.append(self._actor.seal.remote())
 
     def reply(self) -> Reply | None:
-        import ray
-
-        if self._request is None or not ray.wait([self._request], timeout=0)[0]:
+        if not self._requests or not _is_ready(self._requests[0]):
             return None
-        request, self._request = self._request, None
-        try:
-            reply = ray.get(request)
-        except ray.exceptions.RayActorError as error:
-            raise WorkerLostError(_one_line(error)) from None
+        reply = self._get(self._requests.popleft())
         assert isinstance(reply, Reply)
         return reply
 
     def vitals(self) -> Vitals | None:
-        import ray
-
-        if ray.wait([self._vitals_request], timeout=0)[0]:
-            try:
-                self._newest = ray.get(self._vitals_request)
-            except ray.exceptions.RayActorError as error:
-                raise WorkerLostError(_one_line(error)) from None
-            self._vitals_request = self._actor.vitals.remote()
+        if self._vitals_request is not None and _is_ready(self._vitals_request):
+            self._newest = self._get(self._vitals_request)
+            self._vitals_request = None
+        if self._vitals_request is None and time.monotonic() - self._asked >= VITALS_SECONDS:
+            self._ask()
         return self._newest
 
     def interrupt(self) -> None:
-        self._actor.interrupt.remote()
+        with contextlib.suppress(_ray_error()):
+            self._actor.interrupt.options(concurrency_group="signs").remote()
 
     def kill(self) -> None:
         import ray
 
-        ray.kill(self._actor, no_restart=True)
+        with contextlib.suppress(_ray_error(), ValueError):
+            ray.kill(self._actor, no_restart=True)
+        take_crash(self._crash_file)
+
+    def _ask(self) -> None:
+        self._asked = time.monotonic()
+        self._vitals_request = self._actor.vitals.options(concurrency_group="signs").remote()
+
+    def _get(self, request: Any) -> Any:
+        import ray
+
+        try:
+            return ray.get(request)
+        except _ray_error() as error:
+            crash = take_crash(self._crash_file)
+            lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+            if any("Traceback" in line for line in lines):  # in the constructor: methods return their errors
+                raise WorkerLostError(lines[-1], at_start=True) from None
+            raise WorkerLostError(crash or "the worker process died", crashed=bool(crash)) from None
 
 
 class RayPool:
@@ -80,21 +100,31 @@ class RayPool:
         import ray
 
         self._ours = start_ray(address, num_workers)
-        actor = ray.remote(Worker)
-        self._actor = actor.options(
-            num_cpus=1, max_restarts=0, max_concurrency=2, runtime_env={"env_vars": THREAD_VARIABLES}
-        )
+        as_actor: Any = ray.remote  # its stubs know no concurrency groups
+        self._actor = as_actor(
+            num_cpus=1,
+            max_restarts=0,
+            concurrency_groups=GROUPS,
+            runtime_env={"env_vars": THREAD_VARIABLES},
+        )(Worker)
+        self._store_dir = store_dir
         self._arguments = (store_dir, spec, choices)
 
     def spawn(self) -> RayHandle:
-        return RayHandle(self._actor.remote(*self._arguments))
+        crash_file = new_crash_file(self._store_dir)
+        return RayHandle(self._actor.remote(*self._arguments, crash_file), crash_file)
 
-    def wait(self, handles: list[Handle], timeout_seconds: float) -> None:
+    def wait(self, handles: list[Handle], timeout_seconds: float) -> list[Handle]:
         import ray
 
-        awaited = [h.awaited for h in handles if isinstance(h, RayHandle)]
-        if awaited:
-            ray.wait(awaited, num_returns=1, timeout=timeout_seconds)
+        owners = {h.awaited: h for h in handles if isinstance(h, RayHandle) and h.awaited is not None}
+        if not owners:
+            time.sleep(timeout_seconds)
+            return []
+        ready, others = ray.wait(list(owners), num_returns=1, timeout=timeout_seconds)
+        if ready and others:
+            ready += ray.wait(others, num_returns=len(others), timeout=0)[0]
+        return [owners[request] for request in ready]
 
     def close(self) -> None:
         import ray
@@ -103,7 +133,15 @@ class RayPool:
             ray.shutdown()
 
 
-def _one_line(error: Exception) -> str:
-    """The error raised in the actor's constructor, or that its process is gone."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[-1] if any("Traceback" in line for line in lines) else "the worker process died"
+def _is_ready(request: Any) -> bool:
+    import ray
+
+    return bool(ray.wait([request], timeout=0)[0])
+
+
+def _ray_error() -> type[Exception]:
+    """All that Ray says of actors and nodes that are gone."""
+    import ray
+
+    error: type[Exception] = ray.exceptions.RayError
+    return error

@@ -2,20 +2,40 @@
 
 from __future__ import annotations
 
+import contextlib
+import shutil
+import signal
+import threading
 import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
+from cache.errors import UserError
 from cache.schema import FailureRecord
 from cache.store import Store
 from preprocessing.discover import discover
 from preprocessing.engines import EngineChoices, resolve_engines
 from preprocessing.spec import PreprocessSpec
 from preprocessing.stage.cluster import usable_cores
-from preprocessing.stage.driver import Driver, Totals, Watch
+from preprocessing.stage.driver import Driver, StageError, Watch
+from preprocessing.stage.job import Job, Pool
+from preprocessing.stage.pending import Pending
 from preprocessing.stage.plan import Plan, make_plan
+from preprocessing.stage.report import FINISHED, INTERRUPTED, RunReport, make_report
+from preprocessing.stage.totals import Totals
+from preprocessing.stage.worker import CRASHES, NO_ROOM_ERRORS
 from preprocessing.types import Source
+
+SEGMENT_BYTES = 4 << 20  # a file must have so many for each further worker; 300 s of video rarely have fewer
+
+
+class StageInterrupted(KeyboardInterrupt):
+    """The run was ended by the user."""
+
+    def __str__(self) -> str:
+        return "interrupted; what was finished is stored. To go on, run the same command again"
 
 
 class Progress(Protocol):
@@ -65,68 +85,156 @@ def preprocess(
     retry_failed: bool = False,
     progress: Progress | None = None,
     watch: Watch | None = None,
+    on_end: Callable[[RunReport], None] = lambda _report: None,
 ) -> StageReport:
     """Preprocess every input that the store does not hold yet.
 
     A bad video never stops the others; it is among `failures`. Raises StoreError, WeightsError or
     StageError, each one line for the user, where nothing at all can be done. One job and no cluster:
-    a spawned child does it; else a pool of Ray actors, one a core.
+    spawned children do it; else a pool of Ray actors, one a core. Ctrl-C and SIGTERM end it by
+    StageInterrupted once finished videos are stored; a second one at once. `on_end` gets the account of the
+    run, which is kept in `STORE/runs/`, also where the run is cut short.
     """
     progress = progress or Silent()
-    began = time.monotonic()
+    began, started = time.monotonic(), time.time()
     sources, lost = discover(inputs, sidecars=spec.pose == "sidecar", frames_fps=spec.frames_fps)
     choices = resolve_engines(
         decoder=spec.decoder, faces_name=spec.faces, pose=spec.pose, weights_dir=weights_dir
     )
     progress.note(describe(choices))
     store = open_or_create(out, spec)
-    with store.lock():
-        store.sweep_partials()
-        for failure in lost:
-            store.record_failure(failure)
-        num_hashed = 0
-
-        def hashed(_source: Source) -> None:
-            nonlocal num_hashed
-            num_hashed += 1
-            progress.hashing(num_hashed, len(sources))
-
-        plan = make_plan(store, sources, retry_failed=retry_failed, on_hashed=hashed)
-        for failure in plan.failures:
-            store.record_failure(failure)
-        failures = lost + plan.failures + plan.failed_before
-        totals = Totals(0)
-        if plan.jobs:
-            workers = min(num_workers or usable_cores(), len(plan.jobs))
-            driver = _driver(store, spec, choices, workers, ray_address, len(plan.jobs), watch, progress)
-            failures += driver.run(plan.jobs)
-            store.sweep_partials()  # of workers that died
-            totals = driver.totals
+    plan, totals, failures = Plan(), Totals(0), list(lost)
+    workers, work_seconds, ended = 0, 0.0, FINISHED
+    with store.lock(), _full_disk_is_one_line():
+        try:
+            pending = Pending(store, spec, choices)
+            _sweep(store, pending)
+            for failure in lost:
+                store.record_failure(failure)
+            plan = make_plan(store, sources, retry_failed=retry_failed, on_hashed=_counter(progress, sources))
+            pending.sweep_changed(plan.keys)
+            for failure in plan.failures:
+                store.record_failure(failure)
+            failures += plan.failures + plan.failed_before
+            if plan.jobs:
+                workers = _num_workers(plan.jobs, num_workers)
+                driver = Driver(
+                    store,
+                    _pool(store, spec, choices, workers, ray_address, len(plan.jobs)),
+                    workers,
+                    spec,
+                    pending=pending,
+                    watch=watch,
+                    on_progress=progress.working,
+                )
+                totals, work_began = driver.totals, time.monotonic()
+                try:
+                    with _stopped_by_signals(driver):
+                        driver.run(plan.jobs)
+                finally:
+                    failures += driver.failures
+                    work_seconds = time.monotonic() - work_began
+                _sweep(store, pending)  # what workers left that died
+        except KeyboardInterrupt:
+            ended = INTERRUPTED
+            raise StageInterrupted from None
+        except UserError as error:
+            ended = str(error)
+            raise
+        finally:
+            report = make_report(
+                ended=ended,
+                started=started,
+                num_inputs=len(sources),
+                plan=plan,
+                totals=totals,
+                failures=failures,
+                wall_seconds=time.monotonic() - began,
+                work_seconds=work_seconds,
+                num_workers=workers,
+                engines=choices.to_json(),
+            )
+            with contextlib.suppress(OSError):  # the run matters more than its account
+                report.save(store.path)
+            on_end(report)
     return StageReport(sources, choices, plan, totals, failures, time.monotonic() - began)
 
 
-def _driver(
+def _sweep(store: Store, pending: Pending) -> None:
+    """Remove what dead runs and dead workers left. The caller holds the lock, no worker is at work."""
+    pending.sweep()
+    store.sweep_partials()
+    shutil.rmtree(store.path / CRASHES, ignore_errors=True)
+
+
+def _counter(progress: Progress, sources: list[Source]) -> Callable[[Source], None]:
+    num_hashed = 0
+
+    def hashed(_source: Source) -> None:
+        nonlocal num_hashed
+        num_hashed += 1
+        progress.hashing(num_hashed, len(sources))
+
+    return hashed
+
+
+def _num_workers(jobs: list[Job], wanted: int | None) -> int:
+    """As many as asked for, by default one a core; fewer where there cannot be work for them."""
+    num_parts = sum(1 + job.num_bytes // SEGMENT_BYTES for job in jobs)
+    return min(wanted or usable_cores(), num_parts)
+
+
+def _pool(
     store: Store,
     spec: PreprocessSpec,
     choices: EngineChoices,
     num_workers: int,
     ray_address: str | None,
     num_jobs: int,
-    watch: Watch | None,
-    progress: Progress,
-) -> Driver:
-    """A driver over a spawned child for a single video, over Ray otherwise."""
-    from preprocessing.stage.child_pool import ChildPool
-    from preprocessing.stage.job import Pool
-
-    pool: Pool
+) -> Pool:
+    """Spawned children for a single video, Ray otherwise."""
     if num_jobs == 1 and ray_address is None:
-        pool = ChildPool(store.path, spec, choices)
-    else:
-        from preprocessing.stage.ray_pool import RayPool
+        from preprocessing.stage.child_pool import ChildPool
 
-        pool = RayPool(store.path, spec, choices, num_workers=num_workers, address=ray_address)
-    return Driver(store, pool, num_workers, watch, progress.working)
+        return ChildPool(store.path, spec, choices)
+    from preprocessing.stage.ray_pool import RayPool
+
+    return RayPool(store.path, spec, choices, num_workers=num_workers, address=ray_address)
+
+
+@contextlib.contextmanager
+def _stopped_by_signals(driver: Driver) -> Iterator[None]:
+    """The first Ctrl-C or SIGTERM lets the driver finish open shards, the second ends it at once."""
+    if threading.current_thread() is not threading.main_thread():  # signals are another's affair
+        yield
+        return
+
+    def stop(number: int, _frame: object) -> None:
+        driver.stop()
+        for each in before:
+            signal.signal(each, signal.default_int_handler)
+
+    before = {
+        number: signal.getsignal(number) or signal.SIG_DFL for number in (signal.SIGINT, signal.SIGTERM)
+    }
+    for number in before:
+        signal.signal(number, stop)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextlib.contextmanager
+def _full_disk_is_one_line() -> Iterator[None]:
+    """What workers say of a disk that takes nothing more, for what the driver writes itself."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in NO_ROOM_ERRORS:
+            raise
+        raise StageError(f"the store cannot be written: {error.strerror}") from error
 
 
 def open_or_create(out: Path, spec: PreprocessSpec) -> Store:

@@ -3,35 +3,36 @@
 from __future__ import annotations
 
 import errno
+import faulthandler
 import os
 import threading
+import time
 import traceback
 from dataclasses import replace
 from pathlib import Path
+from uuid import uuid4
 
 from cache.shard import ShardWriter
 from preprocessing.engines import EngineChoices, build_engines
-from preprocessing.pipeline import process_segment
+from preprocessing.pipeline import process_segment, spans_of
 from preprocessing.spec import PreprocessSpec
 from preprocessing.stage.job import Job, Reply, Vitals
+from preprocessing.stage.threads import pin_threads
 from preprocessing.types import InputError
 
-THREAD_VARIABLES = dict.fromkeys(
-    ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS"), "1"
-)
-"""Environment of a worker: as many workers as cores run side by side, so each uses one thread."""
+CRASHES = "crashes"  # folder of the store: what the C handler of a crashed process wrote
 
-
-NO_ROOM = tuple(os.strerror(number) for number in (errno.ENOSPC, errno.EDQUOT, errno.EROFS))
+NO_ROOM_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
+NO_ROOM = tuple(os.strerror(number) for number in NO_ROOM_ERRORS)
 
 
 class Worker:
     """Processes jobs into its own shards. `vitals` and `interrupt` may be called from another thread."""
 
-    def __init__(self, store_dir: Path, spec: PreprocessSpec, choices: EngineChoices) -> None:
-        import cv2
-
-        cv2.setNumThreads(1)
+    def __init__(
+        self, store_dir: Path, spec: PreprocessSpec, choices: EngineChoices, crash_file: Path | None = None
+    ) -> None:
+        pin_threads()
         self._spec = spec
         self._engines = build_engines(choices)
         self._writer = ShardWriter(
@@ -40,6 +41,11 @@ class Worker:
         self._lock = threading.Lock()
         self._interrupted = threading.Event()
         self._beats, self._num_frames, self._media_seconds = 0, 0, 0.0
+        self._idle_since: float | None = None
+        if crash_file is not None:
+            crash_file.parent.mkdir(exist_ok=True)
+            self._crashes = crash_file.open("w")  # open as long as the process lives
+            faulthandler.enable(self._crashes, all_threads=False)
 
     def _beat(self, num_frames: int, media_seconds: float) -> None:
         with self._lock:
@@ -49,44 +55,86 @@ class Worker:
             raise InterruptedError
 
     def process(self, job: Job) -> Reply:
-        """Preprocess one video. Faults are a reply: its own, ours, and those of the disk."""
+        """Preprocess one video or span. Faults are a reply: its own, ours, and those of the disk."""
+        seconds = {} if self._idle_since is None else {"wait": time.perf_counter() - self._idle_since}
+        reply = self._process(job)
+        if self._writer.should_rotate and not (reply.unfit or reply.hopeless):
+            sealed = self.seal()
+            seconds |= sealed.seconds
+            reply = replace(reply, sealed=sealed.sealed, hopeless=sealed.hopeless)
+        self._idle_since = time.perf_counter()
+        return replace(reply, seconds=seconds)
+
+    def _process(self, job: Job) -> Reply:
         try:
             self._beat(0, 0.0)
+            span, facts = job.span, None
+            if span is None:
+                facts, spans = spans_of(job.source, self._spec)
+                if len(spans) > 1:
+                    return Reply(spans=spans)
+                span = spans[0]
             outcome = process_segment(
-                job.source, job.key, self._spec, self._engines, self._writer, self._beat
+                job.source,
+                job.key,
+                self._spec,
+                self._engines,
+                self._writer,
+                self._beat,
+                span=span,
+                facts=facts,
             )
-            reply = Reply(outcome=outcome)
         except InputError as error:
-            reply = Reply(failed_stage=error.stage, failed_error="InputError", failed_reason=error.reason)
+            return Reply(failed_stage=error.stage, failed_error="InputError", failed_reason=error.reason)
         except InterruptedError:
-            self._interrupted.clear()
             return Reply(interrupted=True)
         except MemoryError:
             return Reply(failed_stage="worker", failed_error="MemoryError", failed_reason="out of memory")
         except Exception as error:  # one input must not stop all others
             return unwritable(error) if is_full(error) else Reply(unfit=one_line(error))
-        if self._writer.should_rotate:
-            sealed = self.seal()
-            reply = replace(reply, sealed=sealed.sealed, hopeless=sealed.hopeless)
-        return reply
+        return Reply(outcome=outcome)
 
     def seal(self) -> Reply:
         """Close the open shard and give it its final name."""
         self._interrupted.clear()
+        began = time.perf_counter()
         try:
             name = self._writer.seal()
         except Exception as error:  # the disk's fault, not a video's: another worker would fare no better
             return unwritable(error)
         self._beat(0, 0.0)
-        return Reply(sealed=[name] if name else [])
+        return Reply(sealed=[name] if name else [], seconds={"write": time.perf_counter() - began})
 
     def interrupt(self) -> None:
-        """Give up the video under way."""
+        """Give up the job under way and those that wait, up to the next request to seal."""
         self._interrupted.set()
 
     def vitals(self) -> Vitals:
         with self._lock:
             return Vitals(self._beats, self._num_frames, self._media_seconds, rss_bytes(os.getpid()))
+
+
+def new_crash_file(store_dir: Path) -> Path:
+    """Where one worker tells of its crash."""
+    return store_dir / CRASHES / f"{uuid4().hex}.txt"
+
+
+def take_crash(crash_file: Path) -> str:
+    """What a dead worker's C handler wrote, in one line; "" where nothing did. The file is removed."""
+    try:
+        text = crash_file.read_text(errors="replace")
+        crash_file.unlink()
+    except OSError:
+        return ""
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    if not lines:
+        return ""
+    what = lines[0].removeprefix("Fatal Python error: ")
+    places = [line for line in lines if line.startswith("File ")]
+    if not places:
+        return what
+    file, line = places[0].split(", ")[:2]
+    return f"{what} in {Path(file.removeprefix('File ').strip(chr(34))).name}, {line.split(' in ')[0]}"
 
 
 def is_full(error: Exception) -> bool:

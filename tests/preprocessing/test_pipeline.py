@@ -21,7 +21,9 @@ from cache.shard import ShardWriter
 from cache.store import Store
 from cache.track import PersonTrack
 from preprocessing.engines import Engines, build_engines, resolve_engines
-from preprocessing.pipeline import assemble, process_segment, sample
+from preprocessing.assemble import assemble
+from preprocessing.pipeline import process_segment
+from preprocessing.sampling import sample
 from preprocessing.spec import PreprocessSpec
 from preprocessing.tracking.association import box_iou
 from preprocessing.types import InputError, Source
@@ -48,7 +50,7 @@ def store_video(path: Path, engines: Engines, folder: Path, kind: str = "video",
     source = Source(path, path.name, kind)  # type: ignore[arg-type]
     outcome = process_segment(source, "key", settings, engines, writer)
     writer.seal()
-    store.commit(assemble(source, "key", outcome))
+    store.commit(assemble([source], "key", [outcome], settings))
     reader = StoreReader(folder)
     return reader.videos()[0], reader
 

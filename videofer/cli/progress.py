@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 if TYPE_CHECKING:
-    from preprocessing.stage.driver import Totals
+    from preprocessing.stage.totals import Totals
 
 PLAIN_EVERY_SECONDS = 10.0
 
