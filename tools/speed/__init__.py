@@ -1,0 +1,1 @@
+"""Parts of `tools/bench.py`: each measures one thing side by side and prints a table."""
