@@ -22,7 +22,8 @@ def measure(setting: Setting) -> None:
         print("no video given and no test data beside the checkout: left out (--video FILE)")
         return
     store = setting.folder / "command"
-    command = [Path(sys.executable).with_name("videofer"), "preprocess", video, "--out", store]
+    program = Path(sys.executable).with_name("videofer")
+    command: list[str | Path] = [program, "preprocess", video, "--out", store]
     if setting.weights_dir is not None:
         command += ["--weights-dir", setting.weights_dir]
     seconds = []

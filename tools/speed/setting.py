@@ -43,8 +43,8 @@ def every_fifth(**changes: object) -> PreprocessSpec:
 
 
 def make_video(path: Path, num_frames: int) -> None:
-    """640x480 H.264: a moving face before a slowly panned room, with a camera's noise, as web video has it."""
-    portrait = skimage.data.astronaut()[0:280, 90:370]
+    """640x480 H.264: a moving face before a slowly panned room, with the noise of a camera."""
+    portrait = skimage.data.astronaut()[0:280, 90:370]  # type: ignore[no-untyped-call]
     rng = np.random.default_rng(0)
     coarse = cv2.resize(
         rng.integers(40, 200, (24, 40, 3), np.uint8), (900, 540), interpolation=cv2.INTER_CUBIC
