@@ -1,0 +1,1 @@
+"""A test bed that injects faults into real runs of the stage and counts losses."""
