@@ -95,13 +95,6 @@ def difference(
     return float(np.mean(parts)) if parts else None
 
 
-def face_clothing_box(face_box_xyxy: np.ndarray) -> np.ndarray:
-    """Where the clothes of a face are: (4,) below the chin, about as wide as the chest."""
-    x0, y0, x1, y1 = face_box_xyxy
-    width, height = x1 - x0, y1 - y0
-    return np.array([x0 - 0.45 * width, y1 + 0.45 * height, x1 + 0.45 * width, y1 + 1.55 * height])
-
-
 def describe_clothing(picture_rgb: np.ndarray, box_xyxy: np.ndarray) -> np.ndarray:
     """Colours of the upper and the lower half of a box; empty where too little of it is in the picture."""
     height, width = picture_rgb.shape[:2]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -15,14 +15,16 @@ from preprocessing.tracking.appearance import (
     Look,
     describe_clothing,
     describe_face,
-    face_clothing_box,
     unit,
 )
 from preprocessing.types import Faces, Frame
 from preprocessing.weights import WeightsError
 
-COLUMN = np.array([-0.8, -0.3, 0.8, 3.0])  # in sides of the face: how far around it the person reaches
-CLEAR_SHARE = 0.1  # of the clothing that may lie behind or before somebody else
+# Parts of a person, in sides of the face, to be added to its box (x0, y0, x1, y1).
+HEAD = np.array([-0.35, -0.2, 0.35, 0.0])
+CLOTHING = np.array([-0.4, 1.7, 0.4, 1.7])
+COLUMN = np.array([-0.8, -0.3, 0.8, 3.0])
+FREE_SHARE = 0.05  # of a part, that may lie behind or before somebody else
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,10 +37,11 @@ class Sight:
     seconds: float
     frame: Frame
     is_changed: bool  # so much since the last look that everybody may be somebody else
+    looks: dict[int, Look] = field(default_factory=dict)  # that were made of it so far
 
 
 class FaceEmbedder:
-    """Any ONNX network from aligned faces (N, 3, side, side), RGB in [-1, 1], to vectors (N, D); ArcFace is one."""
+    """Any ONNX network from aligned faces (N, 3, side, side), RGB in [-1, 1], to vectors (N, D): ArcFace."""
 
     def __init__(self, path: Path) -> None:
         """Raises WeightsError if the file is not such a network."""
@@ -73,31 +76,46 @@ class FaceDescriber:
             raise ValueError(f"appearance {appearance} needs its network")
         self.face_scale = EMBEDDING_SCALE if self._embedder else FACE_SCALE
 
+    @staticmethod
+    def sees_face(sight: Sight, n: int) -> bool:
+        """Whether nobody else's head is before, behind or close beside the n-th."""
+        return is_free(sight, n, HEAD, HEAD)
+
     def look(self, sight: Sight, n: int) -> Look:
-        """At the n-th face. Clothing is left out where somebody else is before or behind it."""
+        """At the n-th face. What somebody else is before, behind or close beside is left out."""
+        if n not in sight.looks:
+            sight.looks[n] = self._make(sight, n)
+        return sight.looks[n]
+
+    def _make(self, sight: Sight, n: int) -> Look:
         faces = sight.faces
-        if self._embedder is not None:
-            face = self._embedder.embed(sight.frame, faces.landmarks_xy[n])
-        else:
-            face = describe_face(sight.picture_rgb, faces.landmarks_xy[n] / sight.factor_xy)
-        clothing = np.empty(0, np.float32)
-        if is_clear(sight, n):
-            box = face_clothing_box(faces.boxes_xyxy[n]) / np.tile(sight.factor_xy, 2)
+        face = clothing = np.empty(0, np.float32)
+        if self.sees_face(sight, n):
+            if self._embedder is not None:
+                face = self._embedder.embed(sight.frame, faces.landmarks_xy[n])
+            else:
+                face = describe_face(sight.picture_rgb, faces.landmarks_xy[n] / sight.factor_xy)
+        if is_free(sight, n, CLOTHING, COLUMN):
+            box = (faces.boxes_xyxy[n] + _side(faces.boxes_xyxy[n]) * CLOTHING) / np.tile(sight.factor_xy, 2)
             clothing = describe_clothing(sight.picture_rgb, box)
         return Look(clothing, face)
 
 
-def is_clear(sight: Sight, n: int) -> bool:
-    """Whether nobody else's head or body is where this face and its clothing are."""
+def is_free(sight: Sight, n: int, part: np.ndarray, others_part: np.ndarray) -> bool:
+    """Whether a part of the n-th person, in sides of the face around it, is clear of a part of all others."""
     boxes = sight.faces.boxes_xyxy
     if len(boxes) == 1:
         return True
-    own = face_clothing_box(boxes[n])
-    own[1] = boxes[n, 1]  # the face too
+    own = boxes[n] + _side(boxes[n]) * part
     others = np.delete(boxes, n, axis=0)
-    side = np.sqrt(np.prod(np.clip(others[:, 2:] - others[:, :2], 1, None), axis=1, keepdims=True))
-    columns = others + side * COLUMN  # (N - 1, 4)
-    width = np.minimum(own[2], columns[:, 2]) - np.maximum(own[0], columns[:, 0])
-    height = np.minimum(own[3], columns[:, 3]) - np.maximum(own[1], columns[:, 1])
+    others = others + _side(others) * others_part  # (N - 1, 4)
+    width = np.minimum(own[2], others[:, 2]) - np.maximum(own[0], others[:, 0])
+    height = np.minimum(own[3], others[:, 3]) - np.maximum(own[1], others[:, 1])
     covered = width.clip(min=0) * height.clip(min=0)
-    return bool((covered <= CLEAR_SHARE * np.prod(own[2:] - own[:2])).all())
+    return bool((covered <= FREE_SHARE * np.prod(own[2:] - own[:2])).all())
+
+
+def _side(boxes_xyxy: np.ndarray) -> np.ndarray:
+    """(..., 1) root of the area."""
+    sides = np.clip(boxes_xyxy[..., 2:] - boxes_xyxy[..., :2], 1, None)
+    return np.asarray(np.sqrt(sides.prod(axis=-1, keepdims=True)))

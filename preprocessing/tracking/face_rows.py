@@ -33,6 +33,8 @@ class FaceTrack:
     num_emitted: int = 0  # rows of this run already handed on; they stay as context for smoothing
     num_found: int = 0  # detections so far
     absent_before: int = 0  # frames without the face between the last run and this one
+    is_unsure: bool = False  # it was so close to somebody else that it may be the other by now
+    was_hidden: bool = False  # lost where somebody else was
     local_id: int | None = None  # given when the first row is handed on
 
     @property

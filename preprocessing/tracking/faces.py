@@ -13,14 +13,16 @@ import numpy as np
 from cache.schema import State
 from preprocessing.meter import Meter
 from preprocessing.spec import PreprocessSpec
-from preprocessing.tracking.association import assign, pair_costs
-from preprocessing.tracking.describe import FaceDescriber, FaceEmbedder, Sight, is_clear
+from preprocessing.tracking.appearance import difference
+from preprocessing.tracking.association import assign, box_iou, pair_costs
+from preprocessing.tracking.describe import FaceDescriber, FaceEmbedder, Sight
 from preprocessing.tracking.face_rows import FaceRows, FaceTrack, absent_block, face_block, face_row
-from preprocessing.tracking.identity import with_looks
+from preprocessing.tracking.identity import STRANGER, with_looks
 from preprocessing.tracking.motion import Motion
 from preprocessing.tracking.schedule import LookSchedule
 from preprocessing.types import FaceDetector, Faces, Frame
 
+HIDDEN_IOU = 0.05  # of the place where a lost face should be with somebody else's
 MUCH_CHANGE = 8.0  # levels of luma on average between two looks: a cut may have been missed
 
 
@@ -150,14 +152,16 @@ class FaceFollower:
             return []
         expected = np.stack([track.motion.expected(sight.seconds) for track in tracks])
         costs = pair_costs(expected, sight.faces.boxes_xyxy)
-        if len(tracks) > 1 or self._lost or sight.is_changed:
+        check = np.array([sight.is_changed or track.is_unsure for track in tracks])
+        if len(tracks) > 1 or self._lost or check.any():
             costs = with_looks(
                 costs,
                 np.arange(len(tracks)) >= len(self._active),
                 [track.looks for track in tracks],
                 lambda n: self._describer.look(sight, n),
                 self._describer.face_scale,
-                check_all=sight.is_changed,
+                check,
+                np.array([track.was_hidden for track in tracks]),
             )
         return [(tracks[m], n) for m, n in assign(costs)]
 
@@ -171,14 +175,36 @@ class FaceFollower:
             numbers.append(n)
         for track, n in zip(seen, numbers, strict=True):
             self._extend(track, index, seconds, face_row(faces, n))
-            if self._describer.is_on and track.looks.is_due(seconds) and is_clear(sight, n):
-                track.looks.add(self._describer.look(sight, n), seconds)
+            self._remember(track, sight, n)
         seen_ids = {id(track) for track in seen}
         self._lost = [t for t in self._active + self._lost if id(t) not in seen_ids]
+        for track in self._lost:
+            if track.last_index == self._looked:  # lost just now
+                overlap = box_iou(track.motion.expected(seconds)[None], faces.boxes_xyxy)
+                track.was_hidden = bool((overlap > HIDDEN_IOU).any())
         self._active = seen
         if self._looked >= 0:
             self._look_spacing_seconds = seconds - self._looked_seconds
         self._looked, self._looked_seconds = index, seconds
+
+    def _remember(self, track: FaceTrack, sight: Sight, n: int) -> None:
+        """Add to what a track looks like, where it can be seen well and certainly is who it was."""
+        track.was_hidden = False
+        if not self._describer.is_on:
+            return
+        if not self._describer.sees_face(sight, n):
+            track.is_unsure = True
+        elif track.is_unsure or track.looks.is_due(sight.seconds):
+            look = self._describer.look(sight, n)
+            if track.is_unsure:
+                unlike = difference(
+                    (track.looks.clothing, track.looks.face),
+                    (look.clothing, look.face),
+                    self._describer.face_scale,
+                )
+                track.is_unsure = unlike is not None and unlike > STRANGER
+            if not track.is_unsure:
+                track.looks.add(look, sight.seconds)
 
     def _extend(self, track: FaceTrack, index: int, seconds: float, row: np.ndarray) -> None:
         track.num_found += 1
