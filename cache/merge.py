@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from cache.atomic import fsync_dir
 from cache.errors import StoreError
 from cache.journal import Journal
+from cache.labels import labels_of
 from cache.removals import Removals
 from cache.rewrite import by_shard, copy_segments, link_or_copy, moved, segments_in
 from cache.schema import VideoRecord
@@ -41,7 +42,7 @@ def merge(paths: Sequence[Path], out: Path, *, keep_first: bool = False) -> dict
             raise StoreError(f"{other.path} has another input contract than {first.path}: {differences}")
         if other.codec != first.codec:
             raise StoreError(f"{other.path} keeps its crops as {other.codec}, {first.path} as {first.codec}")
-    manifest = merge_manifests({str(store.path): store.manifest() for store in stores}, keep_first=keep_first)
+    manifest = merge_manifests({str(store.path): labels_of(store) for store in stores}, keep_first=keep_first)
     removed = [Removals(store.path) for store in stores]
     numbers = {"num_videos": 0, "num_twice": 0, "num_removed": 0}
     with new_store(out, first) as target:
@@ -77,7 +78,7 @@ def split(store: Store, parts: Mapping[str, Collection[str]], out: Path) -> dict
     Raises StoreError when a part's folder is there already.
     """
     records = {video.key: video for video in store.videos()}
-    manifest = store.manifest()
+    manifest = labels_of(store)
     for name in parts:
         if (out / name).exists():
             raise StoreError(f"{out / name} is there already")

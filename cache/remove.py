@@ -17,6 +17,7 @@ from typing import Any
 from cache.atomic import atomic_write_text
 from cache.errors import CorruptError, StoreError
 from cache.journal import Journal
+from cache.labels import labels_of
 from cache.pending import pending_files
 from cache.removals import DEFAULT_REASON, Removals
 from cache.rewrite import segments_in
@@ -54,7 +55,7 @@ def intent_of(store: Store) -> dict[str, Any] | None:
 
 def keys_of_subjects(store: Store, subjects: Sequence[str]) -> list[str]:
     """Keys of all videos that show one of these subjects, by the manifest. Raises StoreError."""
-    manifest = store.manifest()
+    manifest = labels_of(store)
     if manifest is None or not {"subject", "key"} <= set(manifest.columns):
         raise StoreError(f"{store.path} has no manifest with subjects: name the videos")
     known = manifest["subject"].dropna().astype(str)
@@ -92,7 +93,7 @@ def finish(store: Store) -> RemoveReport | None:
     unlink_all(store.path / "commits" / f"{key}.json" for key in keys)
     unlink_all(path for path, key in pending_files(store.path).items() if key in keys)
     _clean_shards(store, keys, report)
-    report.num_manifest_rows = _clean_manifest(store, keys, set(intent["subjects"]))
+    report.num_manifest_rows = _clean_manifest(store, keys, names, set(intent["subjects"]))
     _clean_journals(store, keys, names)
     _clean_run_reports(store, names)
     if (store.path / QUARANTINE).is_dir():  # what lies there cannot be read well enough to be sorted
@@ -123,11 +124,11 @@ def _clean_shards(store: Store, keys: set[str], report: RemoveReport) -> None:
         report.num_shards += 1
 
 
-def _clean_manifest(store: Store, keys: set[str], subjects: set[str]) -> int:
+def _clean_manifest(store: Store, keys: set[str], names: set[str], subjects: set[str]) -> int:
     manifest = store.manifest()
-    if manifest is None or "key" not in manifest.columns:
+    if manifest is None:
         return 0
-    gone = manifest["key"].isin(keys)
+    gone = manifest["key"].isin(keys) if "key" in manifest.columns else manifest["name"].isin(names)
     if "subject" in manifest.columns:
         gone |= manifest["subject"].astype(str).isin(subjects)
     if gone.any():

@@ -40,7 +40,7 @@ def test_a_handful_is_learned_and_the_run_folder_is_whole(store: Path, tmp_path:
     names = {path.name for path in (tmp_path / "run").iterdir()}
     files = (
         "model.safetensors recipe.yaml contract.json labels.json calibration.json metrics.json README.md "
-        "environment.json history.csv curves.png reliability.png train.log"
+        "environment.json history.csv curves.png reliability.png train.log trained_on.json"
     )
     assert names == {*files.split(), "state", "tensorboard"}
     assert "perceived" in (tmp_path / "run" / "README.md").read_text()

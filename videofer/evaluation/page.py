@@ -122,15 +122,18 @@ def _span(values: Sequence[float]) -> float:
     return min(1.0, max(0.1, math.ceil(largest * 10) / 10))
 
 
-def render(template: str, charts: Mapping[str, Any], **values: Any) -> str:
-    """A page from a template, with plotly's JavaScript in it where there are charts."""
+def render(template: str, charts: Mapping[str, Any], *, package: str = __package__, **values: Any) -> str:
+    """A page from a template, with plotly's JavaScript in it where there are charts.
+
+    package: whose folder `templates` is looked into first, before the one of this package.
+    """
     from jinja2 import Environment, FunctionLoader, StrictUndefined
     from markupsafe import Markup
 
-    folder = files("videofer.evaluation") / "templates"
+    folders = [files(name) / "templates" for name in (package, __package__)]
 
     def load(name: str) -> str:
-        return (folder / name).read_text(encoding="utf-8")
+        return next(f / name for f in folders if (f / name).is_file()).read_text(encoding="utf-8")
 
     environment = Environment(
         autoescape=True,

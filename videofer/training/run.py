@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 
+from cache.atomic import atomic_write_text
 from videofer.checkpoint import WEIGHTS
 from videofer.recipe import Recipe
 from videofer.training.checks import check_data, check_recipe
@@ -25,7 +26,10 @@ from videofer.training.split import TrainingError, prepare
 from videofer.training.state import STATE_DIR, has_state
 from videofer.training.trackers import check_wandb
 
-_BEFORE_STATE = (STATE_DIR, "tensorboard", "train.log", "environment.json")
+TRAINED_ON = "trained_on.json"
+"""Keys and subjects of the videos, written before anything is trained: who withdraws can be told of it."""
+
+_BEFORE_STATE = (STATE_DIR, "tensorboard", "train.log", "environment.json", TRAINED_ON)
 """All that a run has which was killed before its first state."""
 
 
@@ -99,6 +103,7 @@ def train(
             tried=tuple(try_once(job, place, workers)),
         )
     _claim(out, resume)
+    atomic_write_text(out / TRAINED_ON, json.dumps(_trained_on(job), indent=2) + "\n")
     if workers > 1 or ray_address is not None:
         from videofer.training.ray_train import fit_with_ray
 
@@ -122,6 +127,10 @@ def read_report(out: Path, unused: list[str]) -> TrainReport:
         seconds=metrics["seconds"],
         unused=unused,
     )
+
+
+def _trained_on(job: Job) -> dict[str, Any]:
+    return {"store": str(job.store), **job.split.used()}
 
 
 def _claim(out: Path, resume: bool) -> None:

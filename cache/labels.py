@@ -1,0 +1,25 @@
+"""The manifest's rows and the videos they are of."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from cache.schema import VideoRecord
+from cache.store import Store
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def labels_of(store: Store, videos: Sequence[VideoRecord] | None = None) -> pd.DataFrame | None:
+    """The manifest with a column `key`; None when there is none.
+
+    Preprocessing writes that column. A table that was put there without it is joined by equal names; rows of
+    unknown names have no key (None).
+    """
+    table = store.manifest()
+    if table is None or "key" in table.columns or "name" not in table.columns:
+        return table
+    keys = {name: v.key for v in (store.videos() if videos is None else videos) for name in v.names}
+    return table.assign(key=table["name"].map(keys))
