@@ -39,6 +39,8 @@ def reader(tmp_path_factory: pytest.TempPathFactory) -> StoreReader:
     add_video(store, "nobody", FPS_25, [])
     add_video(store, "still", np.array([0, 1000]), [{"face": (0, [OK]), "body": None}], kind="image")
     add_video(store, "late", FPS_25 + 10_000, [{"face": (0, [OK] * 150), "body": None}], duration=16.0)
+    hole = np.concatenate([np.arange(0, 2000, 40), np.arange(5000, 7040, 40)])
+    add_video(store, "hole", hole, [{"face": (0, [OK] * 80), "body": None}], not_decoded=[(2000, 5000)])
     rng = np.random.default_rng(0)
     add_video(
         store, "vfr", np.concatenate([[0], np.cumsum(rng.choice([20, 33, 100, 700], 60))]),
@@ -47,7 +49,7 @@ def reader(tmp_path_factory: pytest.TempPathFactory) -> StoreReader:
     return reader_of(store)
 
 
-@pytest.mark.parametrize("key", ["two", "nobody", "still", "late", "vfr"])
+@pytest.mark.parametrize("key", ["two", "nobody", "still", "late", "vfr", "hole"])
 @pytest.mark.parametrize("steps_per_hop", [1, 2])
 def test_rows_tile_the_whole_video(
     model: LoadedModel, reader: StoreReader, key: str, steps_per_hop: int
@@ -79,6 +81,19 @@ def test_states_of_two_people(model: LoadedModel, reader: StoreReader) -> None:
     hidden = second[(second["t_start"] >= 3.6) & (second["t_end"] <= 4.4)]
     assert set(hidden["state"]) == {"absent"}
     assert hidden["confidence"].notna().all()
+
+
+def test_nothing_is_said_of_anybody_where_nothing_was_decoded(
+    model: LoadedModel, reader: StoreReader
+) -> None:
+    timeline = make_timeline(model, reader, "hole")
+    inside = timeline[(timeline["t_start"] < 5) & (timeline["t_end"] > 2)]
+    assert (inside["t_start"].min(), inside["t_end"].max()) == (2.0, 5.0)
+    assert set(inside["state"]) == set(inside["label"]) == {"not_decoded"}
+    assert inside["person"].isna().all() and inside["confidence"].isna().all()
+    around = timeline[timeline["person"] == 0]
+    assert {2.0, around["t_end"].max()} <= set(around["t_end"]) and 5.0 in set(around["t_start"])
+    assert set(around["state"]) == {"ok"}
 
 
 def test_nobody_has_a_row_for_every_hop(model: LoadedModel, reader: StoreReader) -> None:

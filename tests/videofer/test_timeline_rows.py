@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cache.schema import State
-from videofer.timeline.rows import cut, dominant_states, empty_rows, label_rows, person_rows
+from videofer.timeline.rows import cut, dominant_states, empty_rows, label_rows, parted, person_rows
 
 CLASSES = ("neutral", "anger", "happiness")
 
@@ -65,6 +65,39 @@ def test_rows_tile_the_whole_duration(video: tuple[list[tuple[float, float]], fl
     assert (late["face_state"] == "not_decoded").all()
     early = rows[(rows["person"].isna()) & (rows["t_end"] <= decoded)]
     assert (early["face_state"] == "no_person").all()
+
+
+@settings(max_examples=200, deadline=None)
+@given(videos(), st.lists(st.integers(0, 1000), max_size=6, unique=True))
+def test_rows_tile_a_video_with_holes(
+    video: tuple[list[tuple[float, float]], float, float, float], places: list[int]
+) -> None:
+    """Nothing is said of anybody where nothing was decoded."""
+    spans, decoded, duration, hop = video
+    edges = sorted(place / 1000 * decoded for place in places)
+    holes = [(a, b) for a, b in zip(edges[::2], edges[1::2], strict=False) if b - a > 1e-4]
+    spans = [(a, b) for a, b in spans if any(known for *_, known in parted(a, b, holes))]
+    parts = [
+        empty_rows(
+            [(a, b) for span in spans for a, b, known in parted(*span, holes) if known],
+            decoded,
+            duration,
+            hop,
+            holes,
+        )
+    ]
+    for person, (start, end) in enumerate(spans):
+        state = np.array([State.OK], dtype=np.uint8)
+        rows = person_rows(person, np.array([start]), np.array([end]), state, state, hop, holes)
+        assert (rows["face_state"] == "ok").all()
+        parts.append(rows)
+    rows = pd.concat([part for part in parts if len(part)], ignore_index=True)
+    assert uncovered_or_torn(rows, duration) == ""
+    unknown = [*holes, (decoded, duration)]
+    middle = (rows["t_start"] + rows["t_end"]) / 2
+    inside = np.array([any(a <= t < b for a, b in unknown) for t in middle])
+    assert ((rows["face_state"] == "not_decoded") == inside).all()
+    assert rows["person"][inside].isna().all()
 
 
 def test_rows_lie_on_the_grid_and_are_cut_at_the_ends() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -34,10 +35,11 @@ def add_video(
     *,
     kind: str = "video",
     duration: float | None = None,
+    not_decoded: Sequence[tuple[int, int]] = (),
 ) -> None:
     """One video of one segment. edges_ms (T+1,): starts of the frames and the end of the last one.
 
-    persons: `face` and `body`, each None or (first frame, states).
+    persons: `face` and `body`, each None or (first frame, states). not_decoded in milliseconds.
     """
     rng = np.random.default_rng(sum(key.encode()))
     writer = ShardWriter(store.path, codec="plain", crop_size=CROP)
@@ -77,7 +79,7 @@ def add_video(
         key=key, names=[f"{key}.mp4"], kind=kind, num_frames=len(edges_ms) - 1, width=640, height=480,
         time_base=(1, 1000), presentation_start=(0, 1), t_start=edges_ms[0] / 1000,
         t_end=edges_ms[-1] / 1000, duration=edges_ms[-1] / 1000 if duration is None else duration,
-        segments=[record], persons=records,
+        segments=[record], persons=records, not_decoded=list(not_decoded),
     )  # fmt: skip
     store.commit(video)
 

@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 import pandas as pd
 
+from cache.track import media_seconds
 from videofer.timeline.fuse import Kernel, Pool, fuse_windows
 from videofer.timeline.plot import NUM_FACES, FaceSample, FaceStrips
-from videofer.timeline.rows import empty_rows, label_rows, person_rows
+from videofer.timeline.rows import empty_rows, label_rows, parted, person_rows
 from videofer.timeline.windows import predict_windows
 
 if TYPE_CHECKING:
@@ -59,6 +60,8 @@ def make_timeline(
     spec = model.spec
     hop_seconds = spec.hop_seconds / steps_per_hop
     duration = video.duration if video.duration > video.t_end + SAME_END_SECONDS else video.t_end
+    edges = media_seconds(video, np.array(video.not_decoded, np.int64).reshape(-1)).reshape(-1, 2)
+    not_decoded = [(float(start), float(end)) for start, end in edges]
     parts, spans = [], []
     for done, person in enumerate(video.persons):
         track = reader.track(key, person.id)
@@ -68,16 +71,18 @@ def make_timeline(
             on_progress=lambda share, start=start: report(start + share / len(video.persons)),  # type: ignore[misc]
         )  # fmt: skip
         rows = person_rows(
-            person.id, track.t_start, track.t_end, track.face_state, track.body_state, hop_seconds
-        )
+            person.id, track.t_start, track.t_end, track.face_state, track.body_state, hop_seconds,
+            not_decoded,
+        )  # fmt: skip
         probabilities = fuse_windows(
             windows.log_probs[chosen], windows.starts, windows.evidence[chosen],
             ((rows["t_start"] + rows["t_end"]) / 2).to_numpy(), spec.window_seconds,
             kernel=kernel, pool=pool,
         )  # fmt: skip
         parts.append(label_rows(rows, probabilities, model.labels, chosen))
-        spans.append((float(track.t_start[0]), float(track.t_end[-1])))
-    nobody = empty_rows(spans, video.t_end, duration, hop_seconds)
+        whole = parted(float(track.t_start[0]), float(track.t_end[-1]), not_decoded)
+        spans += [(start, end) for start, end, known in whole if known]
+    nobody = empty_rows(spans, video.t_end, duration, hop_seconds, not_decoded)
     parts.append(label_rows(nobody, None, model.labels, chosen))
     report(1.0)
 

@@ -7,6 +7,8 @@ What a row says of itself stands in its `state`, see `STATES`.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 
@@ -20,6 +22,9 @@ STATES = {
     "no_person": "nobody is seen",
     "not_decoded": "the video could not be read here",
 }
+
+Spans = Sequence[tuple[float, float]]
+"""Half-open stretches of media seconds."""
 
 ROW_COLUMNS = ("person", "t_start", "t_end", "face_state", "body_state")
 
@@ -49,42 +54,44 @@ def person_rows(
     face_state: np.ndarray,
     body_state: np.ndarray,
     hop_seconds: float,
+    not_decoded: Spans = (),
 ) -> pd.DataFrame:
     """ROW_COLUMNS for one person, from the first to the last evidence; states as names.
 
     The arrays (n,) say for each frame from when to when it is shown (media seconds, rising) and what is
-    seen in it (`State`).
+    seen in it (`State`). Nothing is said of the person in the spans `not_decoded`.
     """
-    edges = cut(float(t_start[0]), float(t_end[-1]), hop_seconds)
-    face = dominant_states(edges, t_start, t_end, face_state)
-    body = dominant_states(edges, t_start, t_end, body_state)
+    pieces = [
+        cut(start, end, hop_seconds)
+        for start, end, known in parted(float(t_start[0]), float(t_end[-1]), not_decoded)
+        if known
+    ]
+    face = [dominant_states(edges, t_start, t_end, face_state) for edges in pieces]
+    body = [dominant_states(edges, t_start, t_end, body_state) for edges in pieces]
     return pd.DataFrame(
         {
-            "person": pd.array(np.full(len(face), person), dtype="Int64"),
-            "t_start": edges[:-1],
-            "t_end": edges[1:],
-            "face_state": [STATE_NAMES[State(state)] for state in face],
-            "body_state": [STATE_NAMES[State(state)] for state in body],
+            "person": pd.array([person] * sum(map(len, face)), dtype="Int64"),
+            "t_start": np.concatenate([edges[:-1] for edges in pieces]),
+            "t_end": np.concatenate([edges[1:] for edges in pieces]),
+            "face_state": [STATE_NAMES[State(state)] for states in face for state in states],
+            "body_state": [STATE_NAMES[State(state)] for states in body for state in states],
         }
     )
 
 
 def empty_rows(
-    spans: list[tuple[float, float]], decoded_until: float, duration: float, hop_seconds: float
+    spans: Spans, decoded_until: float, duration: float, hop_seconds: float, not_decoded: Spans = ()
 ) -> pd.DataFrame:
     """ROW_COLUMNS for the time in [0, duration) that no span of a person covers.
 
-    Up to `decoded_until` nobody is seen there, from then on nothing is known.
+    Nobody is seen there, but in the spans `not_decoded` and from `decoded_until` on nothing is known.
     """
+    unknown = [*not_decoded, (max(0.0, decoded_until), float("inf"))]
     parts: list[tuple[np.ndarray, str]] = []
     at = 0.0
     for start, end in [*sorted(spans), (duration, duration)]:
-        gap_end = min(start, duration)
-        seen_end = min(max(decoded_until, at), gap_end)
-        if seen_end > at:
-            parts.append((cut(at, seen_end, hop_seconds), "no_person"))
-        if gap_end > max(seen_end, at):
-            parts.append((cut(max(seen_end, at), gap_end, hop_seconds), "not_decoded"))
+        for a, b, known in parted(at, min(start, duration), unknown):
+            parts.append((cut(a, b, hop_seconds), "no_person" if known else "not_decoded"))
         at = max(at, end)
     t_start = np.concatenate([edges[:-1] for edges, _ in parts] or [np.empty(0)])
     t_end = np.concatenate([edges[1:] for edges, _ in parts] or [np.empty(0)])
@@ -98,6 +105,22 @@ def empty_rows(
             "body_state": states,
         }
     )
+
+
+def parted(start: float, end: float, unknown: Spans) -> list[tuple[float, float, bool]]:
+    """[start, end) in parts (start, end, known): those that lie in one of the spans `unknown` and the others.
+
+    `unknown` is rising.
+    """
+    parts: list[tuple[float, float, bool]] = []
+    at = start
+    for a, b in unknown:
+        a, b = max(a, at), min(b, end)
+        if a < b:
+            parts += [(at, a, True), (a, b, False)]
+            at = b
+    parts.append((at, end, True))
+    return [part for part in parts if part[0] < part[1]]
 
 
 def dominant_states(
