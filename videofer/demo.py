@@ -175,14 +175,18 @@ def _recipes(size: Size) -> tuple[Recipe, Recipe]:
 def _preprocess(folder: Path, store: Path, manifest: Path) -> None:
     """With Ray, faces by detector and skeletons from the sidecars, as for anybody's videos."""
     from preprocessing.spec import PreprocessSpec
+    from preprocessing.stage.report import RunReport, text_of
     from preprocessing.stage.run import preprocess
-    from videofer.cli.preprocess import save_manifest, summarise
+    from videofer.cli.preprocess import save_manifest
     from videofer.cli.progress import StageProgress
     from videofer.datasets.manifest import read_manifest
 
+    accounts: list[RunReport] = []
     with StageProgress() as progress:
-        report = preprocess([folder], store, PreprocessSpec(pose="sidecar"), progress=progress)
-    summarise(report)
+        report = preprocess(
+            [folder], store, PreprocessSpec(pose="sidecar"), progress=progress, on_end=accounts.append
+        )
+    print(text_of(accounts[0]))
     missing = save_manifest(store, read_manifest(manifest))
     if report.failures or missing:
         raise UserError(f"the demo's videos did not all go through: {report.failures or missing}")

@@ -158,11 +158,11 @@ def text_of(report: RunReport) -> str:
 
 
 def _headline(report: RunReport) -> str:
-    done = f"stored {report.num_done} videos in {as_time(report.wall_seconds)}"
+    done = f"stored {as_count(report.num_done, 'video')} in {as_time(report.wall_seconds)}"
     parts = [f"{report.num_failed} failed" if report.num_failed else ""]
     parts.append(f"{report.num_stored_before} were in the store already" if report.num_stored_before else "")
     parts.append(f"{report.num_skipped} failed before" if report.num_skipped else "")
-    parts.append(f"{report.num_left} are left to do" if report.num_left else "")
+    parts.append(f"{report.num_left} left to do" if report.num_left else "")
     line = "; ".join([done, *filter(None, parts)])
     if report.ended == INTERRUPTED:
         return f"interrupted: {line}"

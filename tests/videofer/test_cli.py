@@ -51,7 +51,8 @@ def test_the_set_of_options_is_the_documented_one() -> None:
     options = {word for word in text.split() if word.startswith("--")}
     assert options == {
         "--out", "--manifest", "--labels-from-folders", "--config", "--decoder", "--faces", "--pose",
-        "--weights-dir", "--workers", "--ray-address", "--retry-failed", "--dry-run", "--set", "--help",
+        "--people", "--weights-dir", "--workers", "--ray-address", "--retry-failed", "--local", "--report",
+        "--dry-run", "--dry-run-seconds", "--deadline", "--cores-per-node", "--set", "--help",
     }  # fmt: skip
 
 
@@ -61,6 +62,9 @@ def test_the_set_of_options_is_the_documented_one() -> None:
         (["preprocess", "x.mp4"], "--out"),
         (["preprocess", "x.mp4", "--out", "S", "--wrokers", "2"], "--wrokers"),
         (["preprocess", "x.mp4", "--out", "S", "--faces", "haar"], "'haar'"),
+        (["preprocess", "x.mp4", "--out", "S", "--people", "some"], "some"),
+        (["preprocess", "x.mp4", "--out", "S", "--local", "L"], "--local is for a store at a URL"),
+        (["preprocess", "x.mp4", "--out", "S", "--deadline", "3"], "are for --dry-run"),
         (["preprocess", "x.mp4", "--out", "S", "--pose", "openpose"], "onnx:POSE[,PERSON]"),
         (["preprocess", "x.mp4", "--out", "S", "--pose", "onnx:none.onnx"], "none.onnx"),
         (["preprocess", "x.mp4", "--out", "S", "--set", "crop_sise=9"], "did you mean 'crop_size'?"),
@@ -108,16 +112,16 @@ def test_preprocess_lists_failures_and_exits_3(tmp_path: Path) -> None:
     store = tmp_path / "S"
     result = videofer("preprocess", tmp_path / "in", "--out", store, "--faces", "precropped")
     assert result.returncode == 3, result.stderr
-    assert "stored 1 videos" in result.stdout and "'bad.mp4': probe: empty file" in result.stdout
+    assert "stored 1 video in" in result.stdout and "'bad.mp4': probe: empty file" in result.stdout
     again = videofer("preprocess", tmp_path / "in", "--out", store, "--faces", "precropped")
     assert again.returncode == 3 and again.stdout.startswith("nothing to do: 1 of 2 inputs are in the store")
 
-    facts = json.loads(videofer("store", "info", store, "--json").stdout)
+    facts = json.loads(videofer("store", "info", store, "--json", "--videos").stdout)
     assert [video["names"] for video in facts["videos"]] == [["good.mp4"]]
     assert [(f["name"], f["stage"], f["reason"]) for f in facts["failures"]] == [
         ("bad.mp4", "probe", "empty file")
     ]
-    listing = videofer("store", "info", store).stdout
+    listing = videofer("store", "info", store, "--videos").stdout
     assert "'good.mp4': 64x48, 10 frames" in listing and "face 10 ok" in listing
     assert videofer("store", "verify", "--deep", store).returncode == 0
     shard = next((store / "shards").glob("*.h5"))
@@ -131,7 +135,8 @@ def test_preprocess_lists_failures_and_exits_3(tmp_path: Path) -> None:
 
 def test_dry_run_writes_nothing(tmp_path: Path) -> None:
     write_video(tmp_path / "a.mp4")
-    result = videofer("preprocess", tmp_path / "a.mp4", "--out", tmp_path / "S", "--dry-run")
+    arguments = ["--out", tmp_path / "S", "--faces", "precropped", "--dry-run", "--dry-run-seconds", 1]
+    result = videofer("preprocess", tmp_path / "a.mp4", *arguments)
     assert result.returncode == 0 and "'a.mp4': video, 64x48, h264, 0.40 s" in result.stdout
     assert not (tmp_path / "S").exists()
 

@@ -18,6 +18,7 @@ from videofer.cli import (
     evaluate,
     export,
     init,
+    plan,
     preprocess,
     store,
     timeline,
@@ -35,6 +36,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.command("preprocess")(preprocess.preprocess)
+app.command("plan")(plan.plan)
 app.add_typer(store.app, name="store")
 app.command("train")(train.train)
 app.command("crossval")(crossval.crossval)

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
+import shlex
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from videofer.cli.errors import DONE, SOME_FAILED
+from videofer.cli import dry_run as dry
+from videofer.cli.errors import DONE, INTERRUPTED, SOME_FAILED
 from videofer.cli.options import RayAddress, WeightsDir
 from videofer.cli.progress import StageProgress
 
@@ -15,14 +20,16 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from preprocessing.spec import PreprocessSpec
-    from preprocessing.stage.run import StageReport
+    from preprocessing.stage.report import RunReport
 
 SHOWN_FAILURES = 20
 
 
 def preprocess(
     inputs: Annotated[list[Path], typer.Argument(metavar="INPUT...", help="Videos, images or folders.")],
-    out: Annotated[Path, typer.Option(help="The store; made if it is not there, continued if it is.")],
+    out: Annotated[
+        str, typer.Option(help="The store, a folder or a URL; made if it is not there, continued if it is.")
+    ],
     manifest: Annotated[
         Path | None, typer.Option(help="Table of labels: name, label, subject, start, end, split, ...")
     ] = None,
@@ -33,45 +40,131 @@ def preprocess(
     decoder: Annotated[str | None, typer.Option(help="pyav or decord")] = None,
     faces: Annotated[str | None, typer.Option(help="auto, yunet, mtcnn or precropped")] = None,
     pose: Annotated[str | None, typer.Option(help="none, sidecar or onnx:POSE[,PERSON]")] = None,
+    people: Annotated[str | None, typer.Option(help="all, main, or how many of the main ones.")] = None,
     weights_dir: WeightsDir = None,
     workers: Annotated[int | None, typer.Option(min=1, help="Processes; by default one a core.")] = None,
     ray_address: RayAddress = None,
     retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Try failed inputs again.")] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done, do nothing.")] = False,
+    local: Annotated[
+        Path | None, typer.Option(help="Where a store at a URL is worked on; else in the user's cache.")
+    ] = None,
+    report: Annotated[
+        Path | None, typer.Option(help="Also write the run's report here; the measured rates of a dry run.")
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Look at a sample, say what a run would take, write nothing.")
+    ] = False,
+    dry_run_seconds: Annotated[
+        float, typer.Option(min=1.0, help="Time for that look; more makes it surer.")
+    ] = dry.SECONDS,
+    deadline: Annotated[
+        float | None, typer.Option(help="Hours; a dry run says how many nodes that takes.")
+    ] = None,
+    cores_per_node: Annotated[
+        int | None, typer.Option(min=1, help="Of a node, for the deadline; by default this machine's.")
+    ] = None,
     set_: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Any other key.")
     ] = None,
 ) -> int:
     """Decode, follow every person, crop faces, read skeletons, and store all of it."""
-    from preprocessing.stage.run import preprocess as run_stage
-    from videofer.datasets.manifest import labels_from_folders as from_folders
-    from videofer.datasets.manifest import read_manifest
+    from cache.remote import is_url
 
     if manifest is not None and labels_from_folders:
         raise typer.BadParameter("give either --manifest or --labels-from-folders")
-    spec = load_spec(config, set_ or [], {"decoder": decoder, "faces": faces, "pose": pose})
-    table = read_manifest(manifest) if manifest is not None else None
+    if local is not None and not is_url(out):
+        raise typer.BadParameter(f"--local is for a store at a URL, and --out is {out}")
+    if not dry_run and (deadline is not None or cores_per_node is not None):
+        raise typer.BadParameter("--deadline and --cores-per-node are for --dry-run")
+    if deadline is not None and not deadline > 0:
+        raise typer.BadParameter(f"--deadline is {deadline:g}; it must be above 0 hours")
+    options = {"decoder": decoder, "faces": faces, "pose": pose, "people": people}
+    spec = load_spec(config, set_ or [], options)
     if dry_run:
-        return _dry_run(inputs, out, spec)
-    with StageProgress() as progress:
-        report = run_stage(
+        return dry.dry_run(
+            inputs,
+            local if is_url(out) else Path(out),
+            spec,
+            weights_dir=weights_dir,
+            num_workers=workers,
+            seconds=dry_run_seconds,
+            deadline_hours=deadline,
+            cores_per_node=cores_per_node,
+            report=report,
+        )
+    table = labels_of(manifest)
+    try:
+        return _run(
             inputs,
             out,
+            local,
             spec,
+            table,
+            labels_from_folders,
+            report,
             weights_dir=weights_dir,
             num_workers=workers,
             ray_address=ray_address,
             retry_failed=retry_failed,
-            progress=progress,
         )
-    if labels_from_folders:
-        table = from_folders(report.sources)
-    if table is not None:
-        missing = save_manifest(out, table)
-        for line in missing[:SHOWN_FAILURES]:
-            typer.echo(f"manifest: {line}", err=True)
-    summarise(report)
-    return SOME_FAILED if report.failures else DONE
+    except KeyboardInterrupt:
+        typer.echo(f"to go on: {shlex.join(['videofer', *sys.argv[1:]])}", err=True)
+        return INTERRUPTED
+
+
+def _run(
+    inputs: list[Path],
+    out: str,
+    local: Path | None,
+    spec: PreprocessSpec,
+    table: pd.DataFrame | None,
+    labels_from_folders: bool,
+    report_file: Path | None,
+    **options: Any,
+) -> int:
+    """The stage, its report and its labels. Whatever ends it, the report is printed."""
+    from preprocessing.stage.report import text_of
+    from preprocessing.stage.run import preprocess as run_stage
+
+    ended: list[RunReport] = []
+    with store_folder(out, local) as folder:
+        try:
+            with StageProgress() as progress:
+                result = run_stage(inputs, folder, spec, progress=progress, on_end=ended.append, **options)
+        finally:
+            for account in ended:
+                typer.echo(text_of(account))
+                if report_file is not None:
+                    report_file.write_bytes(account.to_bytes())
+        if labels_from_folders:
+            from videofer.datasets.manifest import labels_from_folders as from_folders
+
+            table = from_folders(result.sources)
+        if table is not None:
+            for line in save_manifest(folder, table)[:SHOWN_FAILURES]:
+                typer.echo(f"manifest: {line}", err=True)
+    return SOME_FAILED if result.failures else DONE
+
+
+@contextlib.contextmanager
+def store_folder(out: str, local: Path | None) -> Iterator[Path]:
+    """The folder to work in: the store itself, or a copy here of one at a URL, which is pushed there."""
+    from cache.remote import is_url, mirrored
+
+    if not is_url(out):
+        yield Path(out)
+        return
+    with mirrored(out, local, note=lambda text: typer.echo(text, err=True)) as folder:
+        yield folder
+
+
+def labels_of(manifest: Path | None) -> pd.DataFrame | None:
+    """The table of labels, read before the work so that a mistake in it shows at once."""
+    if manifest is None:
+        return None
+    from videofer.datasets.manifest import read_manifest
+
+    return read_manifest(manifest)
 
 
 def load_spec(config: Path | None, overrides: list[str], options: dict[str, Any]) -> PreprocessSpec:
@@ -103,49 +196,3 @@ def save_manifest(out: Path, table: pd.DataFrame) -> list[str]:
             joined = pd.concat([old[~old["name"].isin(joined["name"])], joined], ignore_index=True)
         store.write_manifest(joined)
     return missing
-
-
-def summarise(report: StageReport) -> None:
-    """What was done, in a few lines; every failure with its reason."""
-    totals, plan = report.totals, report.plan
-    if report.nothing_to_do:
-        typer.echo(f"nothing to do: {plan.num_stored} of {len(report.sources)} inputs are in the store")
-    else:
-        speed = totals.media_seconds / max(report.wall_seconds, 1e-9)
-        typer.echo(
-            f"stored {totals.num_done} videos ({totals.num_frames} frames, {totals.media_seconds:.1f} s) in "
-            f"{report.wall_seconds:.1f} s: {speed:.1f} hours of video per hour; "
-            f"{plan.num_stored} were in the store already"
-        )
-        if totals.num_workers_lost:
-            typer.echo(f"workers lost and replaced: {totals.num_workers_lost}")
-    if report.failures:
-        typer.echo(f"failed: {len(report.failures)} (all in failures.jsonl of the store)")
-        for failure in report.failures[:SHOWN_FAILURES]:
-            typer.echo(f"  {failure.name!r}: {failure.stage}: {failure.reason}")
-
-
-def _dry_run(inputs: list[Path], out: Path, spec: PreprocessSpec) -> int:
-    from preprocessing.discover import discover
-    from preprocessing.pipeline import limits_of
-    from preprocessing.probe import probe
-    from preprocessing.types import InputError
-
-    sources, lost = discover(inputs, sidecars=spec.pose == "sidecar", frames_fps=spec.frames_fps)
-    limits = limits_of(spec)
-    seconds = 0.0
-    for source in sources:
-        try:
-            facts = probe(source, limits)
-        except InputError as error:
-            typer.echo(f"{source.name!r}: would fail: {error.reason}")
-            continue
-        seconds += facts.duration or 0.0
-        duration = "?" if facts.duration is None else f"{facts.duration:.2f}"
-        typer.echo(
-            f"{source.name!r}: {source.kind}, {facts.width}x{facts.height}, {facts.codec}, {duration} s"
-        )
-    for failure in lost:
-        typer.echo(f"{failure.name!r}: would fail: {failure.reason}")
-    typer.echo(f"{len(sources)} inputs, {seconds:.1f} s of known duration; nothing was written")
-    return DONE

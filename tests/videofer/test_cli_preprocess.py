@@ -1,0 +1,89 @@
+"""`videofer preprocess`: dry runs, reports, URLs, and what Ctrl-C leaves."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from cache.store import Store
+from preprocessing.stage.report import RunReport
+from tests.videos import write_video
+from videofer.cli import app
+from videofer.cli.errors import INTERRUPTED, one_line_errors
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def run(*arguments: object) -> int:
+    return one_line_errors(app, [str(argument) for argument in arguments])
+
+
+def test_a_dry_run_measures_what_a_plan_needs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_video(tmp_path / "in.mp4", pts=range(100))
+    rates, store = tmp_path / "rates.json", tmp_path / "S"
+    arguments = ["preprocess", tmp_path / "in.mp4", "--out", store, "--faces", "precropped", "--dry-run"]
+    arguments += ["--dry-run-seconds", 1, "--workers", 1, "--deadline", 1, "--report", rates]
+    assert run(*arguments) == 0
+    text = capsys.readouterr().out
+    assert "'in.mp4': video, 64x48, h264, 4.00 s" in text and "1 h: one node of" in text
+    assert not store.exists()
+    assert run("plan", "--rates", rates, "--videos", 1000, "--hours", 100, "--workers", 8) == 0
+    assert "1,000 videos, 100 h" in capsys.readouterr().out
+
+
+def test_the_report_is_printed_kept_and_copied(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_video(tmp_path / "in.mp4", pts=range(50))
+    store, copy = tmp_path / "S", tmp_path / "report.json"
+    arguments = ["preprocess", tmp_path / "in.mp4", "--out", store, "--faces", "precropped", "--report", copy]
+    assert run(*arguments) == 0
+    text = capsys.readouterr().out
+    assert text.startswith("stored 1 video in ") and "time went to " in text and "50 frames" in text
+    (kept,) = (store / "runs").glob("*.json")
+    assert kept.read_bytes() == copy.read_bytes()
+    report = RunReport.from_json(json.loads(copy.read_bytes()))
+    assert report.ended == "finished" and report.num_done == 1 and report.media_seconds == pytest.approx(2.0)
+    assert [cost.name for cost in report.sample] == ["in.mp4"] and report.bytes_written > 0
+    assert report.bytes_read == (tmp_path / "in.mp4").stat().st_size
+    assert run(*arguments, "--dry-run") == 2  # all is stored: nothing can be measured
+    out = capsys.readouterr()
+    assert "1 inputs are in the store already" in out.out and "no video could be timed" in out.err
+
+
+def test_a_store_at_a_url_is_worked_on_here_and_pushed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_video(tmp_path / "in.mp4", pts=range(50))
+    there, here = tmp_path / "there", tmp_path / "here"
+    arguments = ["preprocess", tmp_path / "in.mp4", "--out", there.as_uri(), "--local", here]
+    assert run(*arguments, "--faces", "precropped") == 0, capsys.readouterr().err
+    assert [video.names for video in Store.open(there).videos()] == [["in.mp4"]]
+    assert run(*arguments, "--faces", "precropped") == 0
+    assert "nothing to do: 1 of 1 inputs" in capsys.readouterr().out
+
+
+def test_ctrl_c_reports_and_says_how_to_go_on(tmp_path: Path) -> None:
+    write_video(tmp_path / "in.mp4", pts=range(6_000))
+    command = [sys.executable, "-c", "from videofer.cli import main; main()"]
+    command += ["preprocess", "in.mp4", "--out", "S", "--faces", "precropped"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    with subprocess.Popen(
+        command, cwd=tmp_path, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        limit = time.monotonic() + 60
+        while not list((tmp_path / "S" / "shards").glob("*.partial")) and time.monotonic() < limit:
+            time.sleep(0.05)  # until the worker has begun
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=60)
+    assert process.returncode == INTERRUPTED, err
+    assert out.startswith("interrupted: stored 0 videos in ") and "1 left to do" in out
+    assert "to go on: videofer preprocess in.mp4 --out S --faces precropped" in err
+    assert "Traceback" not in err
+    (kept,) = (tmp_path / "S" / "runs").glob("*.json")
+    assert json.loads(kept.read_bytes())["ended"] == "interrupted"
