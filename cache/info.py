@@ -44,6 +44,7 @@ def _video(video: VideoRecord) -> dict[str, Any]:
                 "num_frames": person.num_frames,
                 "t_start": person.t_start,
                 "t_end": person.t_end,
+                "confidence": person.confidence,
                 "face_states": person.face_states,
                 "body_states": person.body_states,
             }

@@ -40,6 +40,7 @@ def test_info_is_complete_json(tmp_path: Path) -> None:
                         "num_frames": 4,
                         "t_start": 0.0,
                         "t_end": 0.16,
+                        "confidence": 1.0,
                         "face_states": {"ok": 4},
                         "body_states": {},
                     }

@@ -62,7 +62,7 @@ def test_coverage_by_class_and_subject(store: Store) -> None:
 def test_the_page_is_one_file_with_faces(store: Store) -> None:
     html = quality_page(store, gather(store))
     tags = Tags(html)
-    assert tags.tags["img"] > 60 and tags.tags["svg"] == 6
+    assert tags.tags["img"] > 60 and tags.tags["svg"] == 7
     sources = [value for name, value in tags.attributes if name in ("src", "href")]
     assert all(value.startswith(("data:image/jpeg;base64,", "#")) for value in sources)
     assert "Content-Security-Policy" in html and "perceived expression" in html

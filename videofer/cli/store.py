@@ -193,7 +193,7 @@ def _video_lines(video: VideoRecord) -> list[str]:
         states = f"face {_counts(person.face_states)}; body {_counts(person.body_states)}"
         lines.append(
             f"  person {person.id}: {person.t_start:.3f} to {person.t_end:.3f} s, "
-            f"{person.num_frames} frames; {states}"
+            f"{person.num_frames} frames, confidence {person.confidence:.2f}; {states}"
         )
     return lines
 

@@ -13,7 +13,7 @@ import pandas as pd
 
 from cache.labels import labels_of
 from cache.reader import StoreReader
-from cache.schema import VideoRecord
+from cache.schema import QUALITY_NAMES, VideoRecord
 from cache.store import Store
 from cache.summary import summarise
 from videofer import emotions
@@ -23,6 +23,7 @@ MAX_MEASURED = 3000
 """Items whose frames are read; of more, as many are drawn, from every class and subject alike."""
 SMALL_FACE_PIXELS, DARK, BRIGHT = 24.0, 45.0, 215.0
 MIN_FACE_SHARE = 0.5
+UNSURE = 0.4  # confidence of a track
 MIN_SHARPNESS_SHARE = 0.1  # of the store's median
 
 
@@ -76,6 +77,7 @@ class Facts:
     conflicts: list[Doubt]  # subjects, contents and labels that are in two places
     lengths: dict[str, list[float]]  # "videos", "intervals", "tracks": seconds
     quality: dict[str, list[float]]  # QUALITY_NAMES: medians of the items
+    confidences: list[float]  # of all tracks
 
     @property
     def labelled(self) -> bool:
@@ -117,8 +119,9 @@ def gather(
         },
         quality={
             name: [one.quality[place] for one in seen]
-            for place, name in enumerate(("face_pixels", "sharpness", "brightness"))
+            for place, name in enumerate(QUALITY_NAMES)
         },
+        confidences=[person.confidence for video in videos for person in video.persons],
     )
 
 
@@ -162,6 +165,10 @@ def _doubts(
             longest = sorted((person.t_end - person.t_start for person in video.persons), reverse=True)
             what = f"{len(video.persons)} persons; seen for up to {longest[0]:.1f} and {longest[1]:.1f} s"
             doubts.append(Doubt("several people", name, what, 3.0 + longest[1] / max(longest[0], 1e-9)))
+        unsure = [person for person in video.persons if person.confidence < UNSURE]
+        if unsure:
+            what = ", ".join(f"person {person.id}: {person.confidence:.2f}" for person in unsure[:4])
+            doubts.append(Doubt("unsure track", name, f"confidence of {what}", 3.5))
         missing = video.duration - video.t_end
         if missing > max(1.0, 0.02 * video.duration) or getattr(video, "not_decoded", []):
             doubts.append(Doubt("damaged", name, f"{max(missing, 0):.1f} s at its end were not decoded", 7.0))

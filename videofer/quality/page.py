@@ -9,13 +9,13 @@ from cache.reader import StoreReader
 from cache.schema import STATE_NAMES
 from cache.store import Store
 from videofer.evaluation.page import render
-from videofer.quality.facts import BRIGHT, DARK, SMALL_FACE_PIXELS, Facts, Group
+from videofer.quality.facts import BRIGHT, DARK, SMALL_FACE_PIXELS, UNSURE, Facts, Group
 from videofer.quality.items import NO_LABEL
 from videofer.quality.pictures import contact_sheet, histogram
 
 MAX_ROWS = 300
 MAX_CLASSES, MAX_SUBJECTS = 60, 60
-CROPS_OF_CLASS, CROPS_OF_SUBJECT = 12, 8
+CROPS_OF_CLASS, CROPS_OF_SUBJECT = 12, 7
 STATES = tuple(STATE_NAMES.values())
 
 
@@ -90,19 +90,20 @@ def _histograms(facts: Facts) -> list[tuple[str, str, Any]]:
         ("Tracks", "from first to last sight of a person", histogram(lengths["tracks"], unit="s")),
         (
             "Face size",
-            f"median of an interval; dotted: {SMALL_FACE_PIXELS:.0f} pixels",
+            f"dotted: {SMALL_FACE_PIXELS:.0f} pixels",
             histogram(quality["face_pixels"], unit="pixels", limits=[SMALL_FACE_PIXELS]),
         ),
         (
             "Sharpness",
-            "variance of the Laplacian of the crop",
+            "variance of the Laplacian",
             histogram(quality["sharpness"], unit=""),
         ),
         (
             "Brightness",
-            f"mean luma of the crop; dotted: {DARK:.0f} and {BRIGHT:.0f}",
+            f"mean luma; dotted: {DARK:.0f} and {BRIGHT:.0f}",
             histogram(quality["brightness"], unit="", limits=[DARK, BRIGHT]),
         ),
+        ("Confidence", "of tracks", histogram(facts.confidences, unit="", limits=[UNSURE])),
     ]
 
 
