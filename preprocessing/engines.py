@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from preprocessing import faces, skeletons
+from preprocessing.network import LocalNetwork, OpenNetwork
 from preprocessing.types import FaceDetector, SkeletonEngine, Source
 from preprocessing.weights import EngineChoice, WeightsError
 
@@ -122,12 +123,15 @@ def resolve_engines(
     )
 
 
-def build_engines(choices: EngineChoices) -> Engines:
-    """Builds in a worker exactly what the driver chose, or raises WeightsError."""
+def build_engines(choices: EngineChoices, open_network: OpenNetwork = LocalNetwork) -> Engines:
+    """Builds in a worker exactly what the driver chose, or raises WeightsError.
+
+    open_network: where ONNX networks run, in this process or in one that holds a GPU.
+    """
     return Engines(
         choices=choices,
-        faces=faces.build(choices.faces),
-        skeletons=skeletons.build_skeletons(choices.skeletons),
+        faces=faces.build(choices.faces, open_network),
+        skeletons=skeletons.build_skeletons(choices.skeletons, open_network),
     )
 
 

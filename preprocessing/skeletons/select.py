@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from preprocessing.network import LocalNetwork, OpenNetwork
 from preprocessing.skeletons.topdown import TopDown
 from preprocessing.types import SkeletonEngine
 from preprocessing.weights import EngineChoice, WeightFile, WeightsError, find
@@ -35,13 +36,13 @@ def resolve_skeletons(spec: str = "sidecar", weights_dir: Path | None = None) ->
     return choice
 
 
-def build_skeletons(choice: EngineChoice) -> SkeletonEngine | None:
+def build_skeletons(choice: EngineChoice, open_network: OpenNetwork = LocalNetwork) -> SkeletonEngine | None:
     """The engine that serves every video; None for `none`, and for `sidecar`: each video has its own."""
     if choice.name in ("none", "sidecar"):
         return None
     if choice.name != "onnx":
         raise WeightsError(f"unknown skeleton engine {choice.name!r}; known: none, sidecar, onnx")
-    return TopDown(choice)
+    return TopDown(choice, open_network)
 
 
 def _locate(name: str, weights_dir: Path | None) -> Path:

@@ -8,6 +8,7 @@ import re
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from cache.errors import UserError
@@ -41,13 +42,18 @@ def start_ray(address: str | None, num_cpus: int | None = None) -> bool:
         for name, value in SLEEPING_THREADS.items():  # workers inherit it
             os.environ.setdefault(name, value)
         # "local": without it Ray looks for a cluster all the same, and fails where it finds one.
-        ray.init(address="local", num_cpus=num_cpus, include_dashboard=False, **options)
+        try:
+            ray.init(address="local", num_cpus=num_cpus, include_dashboard=False, **options)
+        except Exception as error:  # Ray raises no class of its own when its processes do not come up
+            raise UserError(f"Ray did not start on this machine: {_one_line(error)}") from error
         return True
     _check_answers(address)
+    if "RAY_AUTH_MODE" not in os.environ and _has_token():
+        os.environ["RAY_AUTH_MODE"] = "token"
     try:
         ray.init(address=address, runtime_env={"env_vars": SLEEPING_THREADS}, **options)
     except (ConnectionError, ValueError, RuntimeError) as error:
-        raise UserError(f"no Ray cluster at {address}: {' '.join(str(error).split())[:200]}") from error
+        raise UserError(f"no Ray cluster at {address}: {_one_line(error)}") from error
     return True
 
 
@@ -62,6 +68,19 @@ def running_ray(address: str | None, num_cpus: int | None = None) -> Iterator[No
             import ray
 
             ray.shutdown()
+
+
+def _has_token() -> bool:
+    """Whether `ray start` on this machine asks its clients for a token.
+
+    It does from the first time on that Ray was used here, which leaves one; clients do not show it unasked.
+    """
+    named = os.environ.get("RAY_AUTH_TOKEN") or os.environ.get("RAY_AUTH_TOKEN_PATH")
+    return bool(named) or (Path.home() / ".ray" / "auth_token").is_file()
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())[:200]
 
 
 def _check_answers(address: str) -> None:

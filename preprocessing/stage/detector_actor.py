@@ -8,8 +8,10 @@ together. With more workers than cores (they wait for answers) the GPU is kept b
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+import itertools
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +19,12 @@ import numpy as np
 
 from cache.errors import UserError
 from preprocessing.blob import Normaliser
-from preprocessing.network import Port, ports
+from preprocessing.network import OpenNetwork, Port, ports
 from preprocessing.onnx_session import open_session
 
 MAX_BATCH = 64
+START_SECONDS = 60.0  # for the processes on the GPUs
+MAX_REQUESTS = 1000  # that wait side by side
 GPU = "CUDAExecutionProvider"
 Answer = list[np.ndarray]
 
@@ -114,6 +118,30 @@ class _Lane:
         arrays = self._session.run(None, {self.inputs[0].name: blob})
         assert all(len(array) == len(batch) for array in arrays), "an output without a batch dimension"
         return [[array[n : n + 1] for array in arrays] for n in range(len(batch))]
+
+
+def networks_on_gpus(provider: str) -> Iterator[OpenNetwork]:
+    """Starts an actor on each GPU that Ray knows; what opens a network there, in turn, for ever.
+
+    UserError where there is no GPU, or ONNX Runtime cannot use it.
+    """
+    import ray
+
+    resources: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
+    num_gpus = int(resources.get("GPU", 0))
+    if num_gpus == 0:
+        raise UserError("no GPU: Ray found none on this machine or cluster")
+    options = {"num_cpus": 0, "num_gpus": 1, "max_restarts": -1, "max_concurrency": MAX_REQUESTS}
+    as_actor: Any = ray.remote(DetectorActor)
+    actors = [as_actor.options(**options).remote(provider) for _ in range(num_gpus)]
+    try:
+        ray.get([actor.batch_sizes.remote() for actor in actors], timeout=START_SECONDS)
+    except ray.exceptions.GetTimeoutError:
+        raise UserError(f"no GPU became free within {START_SECONDS:.0f} s: other jobs hold them") from None
+    except ray.exceptions.RayError as error:
+        lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+        raise UserError(lines[-1].removeprefix("cache.errors.UserError: ")) from error
+    return itertools.cycle([partial(RemoteNetwork, actor) for actor in actors])
 
 
 class RemoteNetwork:

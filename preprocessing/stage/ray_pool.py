@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import time
 from collections import deque
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from cache.errors import UserError
 from preprocessing.engines import EngineChoices
+from preprocessing.network import LocalNetwork, OpenNetwork
 from preprocessing.spec import PreprocessSpec
 from preprocessing.stage.cluster import start_ray
+from preprocessing.stage.detector_actor import networks_on_gpus
 from preprocessing.stage.job import Handle, Job, Reply, Vitals, WorkerLostError
 from preprocessing.stage.threads import THREAD_VARIABLES
 from preprocessing.stage.worker import Worker, new_crash_file, take_crash
@@ -96,10 +101,19 @@ class RayPool:
         *,
         num_workers: int,
         address: str | None = None,
+        gpu_provider: str | None = None,
     ) -> None:
+        """gpu_provider: of ONNX Runtime; None: each worker runs its networks on its own core."""
         import ray
 
         self._ours = start_ray(address, num_workers)
+        self._places: Iterator[OpenNetwork] = itertools.repeat(LocalNetwork)  # of each worker's networks
+        if gpu_provider is not None:
+            try:
+                self._places = networks_on_gpus(gpu_provider)
+            except UserError:
+                self.close()
+                raise
         as_actor: Any = ray.remote  # its stubs know no concurrency groups
         self._actor = as_actor(
             num_cpus=1,
@@ -112,7 +126,8 @@ class RayPool:
 
     def spawn(self) -> RayHandle:
         crash_file = new_crash_file(self._store_dir)
-        return RayHandle(self._actor.remote(*self._arguments, crash_file), crash_file)
+        actor = self._actor.remote(*self._arguments, crash_file, next(self._places))
+        return RayHandle(actor, crash_file)
 
     def wait(self, handles: list[Handle], timeout_seconds: float) -> list[Handle]:
         import ray

@@ -5,6 +5,8 @@ Here on the CPU: what differs on a GPU is ONNX Runtime's provider alone.
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -19,7 +21,12 @@ from preprocessing.blob import Normaliser
 from preprocessing.network import LocalNetwork
 from preprocessing.onnx_session import CPU
 from preprocessing.stage.cluster import running_ray
-from preprocessing.stage.detector_actor import DetectorActor, RemoteNetwork, require_provider
+from preprocessing.stage.detector_actor import (
+    DetectorActor,
+    RemoteNetwork,
+    networks_on_gpus,
+    require_provider,
+)
 from preprocessing.weights import WeightsError
 from tests.onnx_models import node, save_model
 
@@ -105,3 +112,47 @@ def test_a_provider_that_is_not_there_is_refused() -> None:
     require_provider(CPU)
     with pytest.raises(UserError, match=r"has no NoSuchProvider .it has .*CPUExecutionProvider"):
         require_provider("NoSuchProvider")
+
+
+def test_without_a_gpu_the_run_says_so(actor: Any) -> None:
+    with pytest.raises(UserError, match="no GPU: Ray found none"):
+        networks_on_gpus(CPU)
+
+
+def test_each_gpu_has_a_process_and_needs_its_provider() -> None:
+    """In a process of its own: the machine has one GPU there, as far as Ray is told."""
+    done = subprocess.run([sys.executable, "-c", SCRIPT], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert "ok\n" in done.stdout
+
+
+SCRIPT = """
+import ray
+quiet = {"include_dashboard": False, "log_to_driver": False, "logging_level": "ERROR"}
+ray.init(address="local", num_cpus=2, num_gpus=1, **quiet)
+from cache.errors import UserError
+import preprocessing.stage.detector_actor as stage
+from preprocessing.stage.detector_actor import GPU, networks_on_gpus, require_provider
+from preprocessing.onnx_session import CPU
+places = networks_on_gpus(CPU)
+assert next(places).args == next(places).args
+stage.START_SECONDS = 1.0
+try:
+    networks_on_gpus(CPU)
+except UserError as error:
+    assert str(error) == "no GPU became free within 1 s: other jobs hold them", error
+else:
+    raise SystemExit("a second process on one GPU")
+stage.START_SECONDS = 60.0
+del places
+try:
+    require_provider(GPU)
+except UserError:
+    try:
+        networks_on_gpus(GPU)
+    except UserError as error:
+        assert str(error).startswith("ONNX Runtime here has no CUDAExecutionProvider"), error
+    else:
+        raise SystemExit("a GPU out of nothing")
+print("ok")
+"""
