@@ -18,10 +18,10 @@ from cache.schema import FailureRecord
 from cache.store import Store
 from preprocessing.spec import PreprocessSpec
 from preprocessing.stage.blame import Blame
-from preprocessing.stage.job import Handle, Job, Pool, Reply, WorkerLostError
+from preprocessing.stage.job import KILLED, Handle, Job, Pool, Reply, WorkerLostError
 from preprocessing.stage.pending import Pending
 from preprocessing.stage.totals import Totals
-from preprocessing.stage.videos import KILLED, Finished, Videos
+from preprocessing.stage.videos import Finished, Videos
 
 POLL_SECONDS = 0.1
 QUEUE_DEPTH = 2  # jobs a worker has at once, where they are short: it never waits for the driver

@@ -11,6 +11,14 @@ from preprocessing.discover import place
 from preprocessing.part import SegmentOutcome
 from preprocessing.types import Source, Span
 
+READ = "read"  # stage of failures that are the disk's or the network's, not the video's
+KILLED = "WorkersKilled"  # error of a job whose workers were ended from outside
+
+
+def is_passing(stage: str, error: str) -> bool:
+    """Whether a failure says nothing of the video: the next run tries it again, nothing is committed."""
+    return stage == READ or error == KILLED
+
 
 @dataclass
 class Job:
@@ -19,6 +27,7 @@ class Job:
     key: str
     sources: list[Source]  # the first is read, all their names are kept
     num_bytes: int = 0
+    stamp: tuple[int, int] | None = None  # size and mtime in ns of the file when it was hashed
     span: Span | None = None  # None: all of it, unless the worker finds that it must be cut
     attempts: int = 0
 

@@ -11,8 +11,7 @@ from cache.removals import Removals
 from cache.schema import FailureRecord
 from cache.store import Store
 from preprocessing.discover import content_key, place
-from preprocessing.stage.job import Job
-from preprocessing.stage.videos import KILLED
+from preprocessing.stage.job import Job, is_passing
 from preprocessing.types import InputError, Source
 
 HASH_THREADS = 4  # hashing releases the GIL; more threads than this only fight over the disk
@@ -44,9 +43,8 @@ def make_plan(
     removed = Removals(store.path)
     recorded = {failure.path: failure for failure in store.failures()}
     with ThreadPoolExecutor(HASH_THREADS) as threads:
-        for source, (key, num_bytes) in zip(
-            sources, threads.map(lambda s: _key(store, s), sources), strict=True
-        ):
+        keys = threads.map(lambda s: _key(store, s), sources)
+        for source, (key, num_bytes, stamp) in zip(sources, keys, strict=True):
             on_hashed(source)
             path = place(source.path)
             failed = recorded.get(path)
@@ -72,29 +70,30 @@ def make_plan(
                     plan.failed_before.append(failed)
                 elif path in recorded:
                     store.clear_failure(path)
-            elif failed is not None and failed.error != KILLED and not retry_failed:
+            elif failed is not None and not retry_failed and not is_passing(failed.stage, failed.error):
                 plan.failed_before.append(failed)
             elif key in jobs:
                 jobs[key].sources.append(source)
             else:
-                jobs[key] = Job(key, [source], num_bytes)
+                jobs[key] = Job(key, [source], num_bytes, stamp)
     plan.jobs = sorted(jobs.values(), key=lambda job: -job.num_bytes)
     return plan
 
 
-def _key(store: Store, source: Source) -> tuple[str | InputError, int]:
-    """Content key, from the side table where path, size and time are unchanged; and size in bytes."""
+def _key(store: Store, source: Source) -> tuple[str | InputError, int, tuple[int, int] | None]:
+    """Content key, from the side table where size and time are unchanged; size; stamp of a plain file."""
     try:
         stat = source.path.stat()
         if source.sidecar is not None or not source.path.is_file():
-            return content_key(source), stat.st_size
+            return content_key(source), stat.st_size, None
         path = os.fspath(source.path.absolute())
-        key = store.hash_cache.get(path, stat.st_size, stat.st_mtime_ns)
+        stamp = stat.st_size, stat.st_mtime_ns
+        key = store.hash_cache.get(path, *stamp)
         if key is None:
             key = content_key(source)
-            store.hash_cache.put(path, stat.st_size, stat.st_mtime_ns, key)
-        return key, stat.st_size
+            store.hash_cache.put(path, *stamp, key)
+        return key, stat.st_size, stamp
     except InputError as error:
-        return error, 0
+        return error, 0, None
     except OSError as error:
-        return InputError("read", f"cannot be read: {error.strerror or error}"), 0
+        return InputError("read", f"cannot be read: {error.strerror or error}"), 0, None

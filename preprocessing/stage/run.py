@@ -28,7 +28,9 @@ from preprocessing.stage.totals import Totals
 from preprocessing.stage.worker import CRASHES, NO_ROOM_ERRORS
 from preprocessing.types import Source
 
-SEGMENT_BYTES = 4 << 20  # a file must have so many for each further worker; 300 s of video rarely have fewer
+BYTES_PER_SECOND = (
+    14_000  # of video; few have less: a file that cannot be longer than one part needs one worker
+)
 
 
 class StageInterrupted(KeyboardInterrupt):
@@ -82,6 +84,7 @@ def preprocess(
     weights_dir: Path | None = None,
     num_workers: int | None = None,
     ray_address: str | None = None,
+    gpu: bool = False,
     retry_failed: bool = False,
     progress: Progress | None = None,
     watch: Watch | None = None,
@@ -93,7 +96,8 @@ def preprocess(
     StageError, each one line for the user, where nothing at all can be done. One job and no cluster:
     spawned children do it; else a pool of Ray actors, one a core. Ctrl-C and SIGTERM end it by
     StageInterrupted once finished videos are stored; a second one at once. `on_end` gets the account of the
-    run, which is kept in `STORE/runs/`, also where the run is cut short.
+    run, which is kept in `STORE/runs/`, also where the run is cut short. `gpu`: the networks of ONNX
+    detectors run on the GPUs of the machine or cluster, in one process each, for all workers.
     """
     progress = progress or Silent()
     began, started = time.monotonic(), time.time()
@@ -117,10 +121,10 @@ def preprocess(
                 store.record_failure(failure)
             failures += plan.failures + plan.failed_before
             if plan.jobs:
-                workers = _num_workers(plan.jobs, num_workers)
+                workers = _num_workers(plan.jobs, num_workers, spec.segment_seconds)
                 driver = Driver(
                     store,
-                    _pool(store, spec, choices, workers, ray_address, len(plan.jobs)),
+                    _pool(store, spec, choices, workers, ray_address, len(plan.jobs), gpu=gpu),
                     workers,
                     spec,
                     pending=pending,
@@ -178,9 +182,10 @@ def _counter(progress: Progress, sources: list[Source]) -> Callable[[Source], No
     return hashed
 
 
-def _num_workers(jobs: list[Job], wanted: int | None) -> int:
+def _num_workers(jobs: list[Job], wanted: int | None, segment_seconds: float) -> int:
     """As many as asked for, by default one a core; fewer where there cannot be work for them."""
-    num_parts = sum(1 + job.num_bytes // SEGMENT_BYTES for job in jobs)
+    segment_bytes = segment_seconds * BYTES_PER_SECOND
+    num_parts = sum(1 + int(job.num_bytes / segment_bytes) for job in jobs)
     return min(wanted or usable_cores(), num_parts)
 
 
@@ -191,15 +196,25 @@ def _pool(
     num_workers: int,
     ray_address: str | None,
     num_jobs: int,
+    *,
+    gpu: bool,
 ) -> Pool:
     """Spawned children for a single video, Ray otherwise."""
-    if num_jobs == 1 and ray_address is None:
+    if num_jobs == 1 and ray_address is None and not gpu:
         from preprocessing.stage.child_pool import ChildPool
 
         return ChildPool(store.path, spec, choices)
+    from preprocessing.stage.detector_actor import GPU
     from preprocessing.stage.ray_pool import RayPool
 
-    return RayPool(store.path, spec, choices, num_workers=num_workers, address=ray_address)
+    return RayPool(
+        store.path,
+        spec,
+        choices,
+        num_workers=num_workers,
+        address=ray_address,
+        gpu_provider=GPU if gpu else None,
+    )
 
 
 @contextlib.contextmanager

@@ -17,7 +17,7 @@ from preprocessing.discover import place
 from preprocessing.part import SegmentOutcome
 from preprocessing.spec import PreprocessSpec
 from preprocessing.stage.costs import VideoCost
-from preprocessing.stage.job import Job
+from preprocessing.stage.job import Job, is_passing
 from preprocessing.stage.pending import Pending
 from preprocessing.stage.totals import Totals
 from preprocessing.types import Span
@@ -105,9 +105,9 @@ class Videos:
         """All spans of a video are sealed or given up."""
         del self._cut[video.job.key]
         stage, error, reason = next(iter(video.failed.values()), ("", "", ""))
-        killed = [failure for failure in video.failed.values() if failure[1] == KILLED]
-        if killed:  # what is pending waits for the next run
-            self._give_up(video.job, *killed[0])
+        passing = next((failure for failure in video.failed.values() if is_passing(*failure[:2])), None)
+        if passing is not None:  # what is pending waits for the next run
+            self._give_up(video.job, *passing)
             return
         if not video.sealed:
             self._give_up(video.job, stage, error, reason)

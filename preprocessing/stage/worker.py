@@ -14,9 +14,10 @@ from uuid import uuid4
 
 from cache.shard import ShardWriter
 from preprocessing.engines import EngineChoices, build_engines
+from preprocessing.network import LocalNetwork, OpenNetwork
 from preprocessing.pipeline import process_segment, spans_of
 from preprocessing.spec import PreprocessSpec
-from preprocessing.stage.job import Job, Reply, Vitals
+from preprocessing.stage.job import READ, Job, Reply, Vitals
 from preprocessing.stage.threads import pin_threads
 from preprocessing.types import InputError
 
@@ -30,11 +31,16 @@ class Worker:
     """Processes jobs into its own shards. `vitals` and `interrupt` may be called from another thread."""
 
     def __init__(
-        self, store_dir: Path, spec: PreprocessSpec, choices: EngineChoices, crash_file: Path | None = None
+        self,
+        store_dir: Path,
+        spec: PreprocessSpec,
+        choices: EngineChoices,
+        crash_file: Path | None = None,
+        open_network: OpenNetwork = LocalNetwork,
     ) -> None:
         pin_threads()
         self._spec = spec
-        self._engines = build_engines(choices)
+        self._engines = build_engines(choices, open_network)
         self._writer = ShardWriter(
             store_dir, codec=spec.codec, crop_size=spec.crop_size, jpeg_quality=spec.jpeg_quality
         )
@@ -58,6 +64,9 @@ class Worker:
         """Preprocess one video or span. Faults are a reply: its own, ours, and those of the disk."""
         seconds = {} if self._idle_since is None else {"wait": time.perf_counter() - self._idle_since}
         reply = self._process(job)
+        tells_of_it = not (reply.interrupted or reply.unfit or reply.hopeless)
+        if tells_of_it and (changed := what_changed(job)) is not None:  # it is not the content of this key
+            reply = Reply(failed_stage=READ, failed_error="InputError", failed_reason=changed)
         if self._writer.should_rotate and not (reply.unfit or reply.hopeless):
             sealed = self.seal()
             seconds |= sealed.seconds
@@ -112,6 +121,17 @@ class Worker:
     def vitals(self) -> Vitals:
         with self._lock:
             return Vitals(self._beats, self._num_frames, self._media_seconds, rss_bytes(os.getpid()))
+
+
+def what_changed(job: Job) -> str | None:
+    """Why a file is not the one that was hashed, None where it is or where that cannot be told."""
+    if job.stamp is None:
+        return None
+    try:
+        stat = job.source.path.stat()
+    except OSError as error:
+        return f"cannot be read any more: {error.strerror}"
+    return None if (stat.st_size, stat.st_mtime_ns) == job.stamp else "the file changed during the run"
 
 
 def new_crash_file(store_dir: Path) -> Path:

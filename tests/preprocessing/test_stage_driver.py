@@ -17,9 +17,8 @@ from cache.store import Store
 from preprocessing.part import SegmentOutcome
 from preprocessing.spec import PreprocessSpec
 from preprocessing.stage.driver import Driver, StageError
-from preprocessing.stage.job import Handle, Job, Reply, Vitals, WorkerLostError
+from preprocessing.stage.job import KILLED, Handle, Job, Reply, Vitals, WorkerLostError
 from preprocessing.stage.totals import Totals
-from preprocessing.stage.videos import KILLED
 from preprocessing.tracking.evidence import SegmentEvidence
 from preprocessing.types import Probe, Source, Span
 
@@ -88,6 +87,8 @@ class FakeHandle:
             return Reply(hopeless="the store cannot be written: No space left on device")
         if self.fate == "fail":
             return Reply(failed_stage="decode", failed_error="InputError", failed_reason="no good")
+        if self.fate == "unreadable":
+            return Reply(failed_stage="read", failed_error="InputError", failed_reason="Input/output error")
         if self.fate == "long" and job.span is None:
             edges = [None, 5, 10, 15, None]
             return Reply(spans=[Span(n, *edges[n : n + 2]) for n in range(4)])
@@ -421,12 +422,15 @@ def test_finished_parts_outlive_the_driver(tmp_path: Path) -> None:
     assert video.num_frames == 20 and list((store.path / "pending").iterdir()) == []
 
 
-def test_a_video_is_not_closed_while_a_part_is_to_be_tried_again(tmp_path: Path) -> None:
-    """Its workers were killed from outside: the other parts wait for the next run."""
+@pytest.mark.parametrize(("fate", "error"), [("die", KILLED), ("unreadable", "InputError")])
+def test_a_video_is_not_closed_while_a_part_is_to_be_tried_again(
+    tmp_path: Path, fate: str, error: str
+) -> None:
+    """Its workers were killed from outside, or the disk failed: the other parts wait for the next run."""
 
     def behave(job: Job, worker: int) -> str:
-        return "die" if job.span is not None and job.span.index == 1 else "long"
+        return fate if job.span is not None and job.span.index == 1 else "long"
 
     store, _, failures, _ = run(tmp_path, behave, "a")
-    assert stored(store) == [] and [f.error for f in failures] == [KILLED]
+    assert stored(store) == [] and [f.error for f in failures] == [error]
     assert len(list((store.path / "pending").glob("*.json"))) == 3

@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -221,3 +222,48 @@ def test_a_failure_belongs_to_the_file_however_it_is_named(
     bad.write_bytes(good.read_bytes())  # now of a content that is stored already
     assert preprocess([Path("bad.mp4")], store, SPEC).failures == []
     assert Store.open(store).failures() == []
+
+
+def test_a_file_that_changes_during_the_run_is_not_stored_under_its_old_content(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from preprocessing.stage import plan
+
+    video, store = write_video(tmp_path / "one.mp4"), tmp_path / "store"
+    content = video.read_bytes()
+    key_of = plan._key
+
+    def hash_then_shrink(*arguments: Any) -> Any:
+        found = key_of(*arguments)
+        truncate(video, 0.5, video)
+        return found
+
+    monkeypatch.setattr(plan, "_key", hash_then_shrink)
+    report = preprocess([video], store, SPEC)
+    assert [(f.stage, f.reason) for f in report.failures] == [("read", "the file changed during the run")]
+    assert names(store) == []
+    monkeypatch.undo()
+    video.write_bytes(content)
+    assert preprocess([video], store, SPEC).failures == [], "it is tried again without being asked to"
+    assert names(store) == ["one.mp4"] and Store.open(store).failures() == []
+
+
+LONG = SPEC.model_copy(update={"segment_seconds": 1.0})
+
+
+def write_long(folder: Path, seconds: int = 8) -> Path:
+    options = {"g": "25", "keyint_min": "25", "sc_threshold": "0"}
+    return write_video(folder / "long.mp4", pts=range(25 * seconds), codec_options=options)
+
+
+def test_a_long_video_is_done_in_parts(tmp_path: Path) -> None:
+    video, store = write_long(tmp_path), tmp_path / "store"
+    report = preprocess([video], store, LONG, num_workers=2)
+    assert report.failures == []
+    (record,) = Store.open(store).videos()
+    assert len(record.segments) == 8 and record.num_frames == 200 and len(record.persons) == 1
+    assert record.provenance["stage_seconds"].keys() >= {"decode", "track", "write"}
+    assert verify(Store.open(store), deep=True) == []
+    assert {path.name for path in store.iterdir()} >= {"commits", "shards", "runs"}
+    assert not (store / "crashes").exists() and list((store / "pending").iterdir()) == []
+    assert preprocess([video], store, LONG).nothing_to_do
