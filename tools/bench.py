@@ -1,9 +1,10 @@
 """Speed of preprocessing, side by side in one run. Nothing else should run on the machine.
 
-    make bench      (or: .venv/bin/python -m tools.bench [--parts one-core,all-cores,command] [--frames 1500])
+    make bench      (or: .venv/bin/python -m tools.bench [--parts one-core,skeletons] [--frames 1500])
 
 Parts:
   one-core   decoding alone against the whole preprocessing, one process on one thread; stages of a frame
+  skeletons  the same with skeletons, where their weights are
   all-cores  1 and N processes: decoding alone, bare preprocessing, actors of the stage's Ray pool
   command    `videofer preprocess` on one file, process start included (interview_one_face.mp4 or --video)
 
@@ -27,11 +28,12 @@ for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
 
 from preprocessing.engines import resolve_engines
 from preprocessing.stage.cluster import usable_cores
-from tools.speed import all_cores, command, one_core
+from tools.speed import all_cores, command, one_core, skeletons
 from tools.speed.setting import FPS, Setting, make_video
 
 PARTS: dict[str, Callable[[Setting], None]] = {
     "one-core": one_core.measure,
+    "skeletons": skeletons.measure,
     "all-cores": all_cores.measure,
     "command": command.measure,
 }
