@@ -12,7 +12,7 @@ import numpy as np
 
 from cache.crops import CropLog
 from cache.layout import EXTENT_ROW, FACE_ROW, KIND_CODES, LogWriter, body_row, fixed_text
-from cache.schema import SEEN_STATES, BodyBlock, Codec, FaceBlock, LocalTrack, SegmentRecord
+from cache.schema import BodyBlock, Codec, FaceBlock, LocalTrack, SegmentRecord, is_seen
 
 ROWS_PER_WRITE = 64  # frames of a track that are gathered before they become an extent
 
@@ -97,7 +97,7 @@ class SegmentWriter:
         """The next frames of a face track. The caller may reuse the arrays afterwards."""
         self._require_open()
         track, num_frames = self._tracks["face", local_id], len(block.states)
-        seen = np.isin(block.states, SEEN_STATES)
+        seen = is_seen(block.states)
         crops = _shaped("crops", block.crops, (int(seen.sum()), *self._crop_shape))
         if crops.dtype != np.uint8:
             raise ValueError(f"crops must be uint8, got {crops.dtype}")

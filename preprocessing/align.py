@@ -8,6 +8,7 @@ Letters in shapes: N faces, S crop side in pixels.
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 
 import cv2
 import numpy as np
@@ -20,7 +21,7 @@ TEMPLATE = (
 )
 """(5, 2) float64: where the landmarks lie in a crop of side 1, as ArcFace's alignment puts them."""
 
-ANCHORS = (0, 1, 2)  # the eyes and the nose
+ANCHORS = (0, 1, 2)  # the eyes and the nose; they come first
 EYE_DISTANCE = float(np.linalg.norm(TEMPLATE[1] - TEMPLATE[0]))  # in crops of side 1
 
 
@@ -30,19 +31,31 @@ def similarity_from_landmarks(landmarks_xy: np.ndarray, size: int) -> np.ndarray
     landmarks_xy (N, 5, 2) in source pixels -> (N, 2, 3) float32, source pixels -> crop pixels; never
     a reflection. All NaN where a landmark is not finite or the three points coincide.
     """
-    points = np.asarray(landmarks_xy, np.float64)[:, ANCHORS]  # (N, 3, 2)
-    target = TEMPLATE[list(ANCHORS)] * size
     # As complex numbers a similarity is z -> a z + b, and its least-squares fit is one division.
-    z = points[..., 0] + 1j * points[..., 1]
-    w = target[:, 0] + 1j * target[:, 1]
-    z_mean, w_mean = z.mean(axis=1), w.mean()
-    z_centred, w_centred = z - z_mean[:, None], w - w_mean
-    spread = (np.abs(z_centred) ** 2).sum(axis=1)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        a = (np.conj(z_centred) * w_centred).sum(axis=1) / np.where(spread > 1e-6, spread, np.nan)
+    points = np.ascontiguousarray(np.asarray(landmarks_xy)[:, : len(ANCHORS)], np.float64)  # (N, 3, 2)
+    z = points.view(np.complex128)[..., 0]  # (N, 3)
+    w_mean, w_centred = _target(size)
+    z_mean = z.sum(axis=1) / len(ANCHORS)
+    z_centred = z - z_mean[:, None]
+    spread = (z_centred.real**2 + z_centred.imag**2).sum(axis=1)
+    spread[~(spread > 1e-6)] = np.nan
+    with np.errstate(invalid="ignore"):
+        a = (z_centred.conj() @ w_centred) / spread
     b = w_mean - a * z_mean
-    rows = [[a.real, -a.imag, b.real], [a.imag, a.real, b.imag]]
-    return np.moveaxis(np.array(rows), -1, 0).astype(np.float32)
+    warps = np.empty((len(z), 2, 3), np.float32)
+    warps[:, 0, 0] = warps[:, 1, 1] = a.real
+    warps[:, 1, 0] = a.imag
+    warps[:, 0, 1] = -a.imag
+    warps[:, 0, 2], warps[:, 1, 2] = b.real, b.imag
+    return warps
+
+
+@lru_cache
+def _target(size: int) -> tuple[complex, np.ndarray]:
+    """Mean and centred places (3,) of the anchors in a crop of that size, as complex numbers."""
+    target = TEMPLATE[: len(ANCHORS)] * size
+    w = target[:, 0] + 1j * target[:, 1]
+    return complex(w.mean()), w - w.mean()
 
 
 def apply_warp(warp: np.ndarray, points_xy: np.ndarray) -> np.ndarray:

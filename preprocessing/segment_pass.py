@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, overload
 
 import numpy as np
 
-from cache.schema import SEEN_STATES, BodyBlock, FaceBlock, State
+from cache.schema import BodyBlock, FaceBlock, State, is_seen
 from cache.track import ends_of
 from preprocessing.decode import AnyDecoder
 from preprocessing.decode.pyav_engine import PyAVDecoder
@@ -176,6 +176,7 @@ class SegmentPass:
                         r.track.local_id = self.segment.open_track("body", first, self.layout)
                     self.segment.append_bodies(r.track.local_id, block)
                 self.seen.see_bodies(r.track.local_id, first, block)
+                self.seen.describe("body", r.track.local_id, r.track.looks)
             self.see_seams("body", r)
 
     @overload
@@ -301,7 +302,7 @@ def _rows(block: FaceBlock | BodyBlock, begin: int, end: int) -> FaceBlock | Bod
     """Some rows of a block: all its columns have one row a frame, but for the crops."""
     cut = {f.name: getattr(block, f.name)[begin:end] for f in fields(block) if f.name != "crops"}
     if isinstance(block, FaceBlock):
-        seen = np.isin(block.states, SEEN_STATES)
+        seen = is_seen(block.states)
         num_before, num = int(seen[:begin].sum()), int(seen[begin:end].sum())
         cut["crops"] = block.crops[num_before : num_before + num]
     return replace(block, **cut)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+import math
 from collections import Counter
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -37,6 +38,11 @@ class Continuity:
     _open_pts: list[int] = field(default_factory=list)  # heap: packets whose picture has not come yet
     _lost_now: list[str] = field(default_factory=list)  # why, since the last good picture
     _num_waiting: int = 0  # packets since the last good picture
+
+    def __post_init__(self) -> None:
+        # Whole numbers of ticks: comparing fractions for every frame would cost a tenth of decoding it.
+        self._max_pts = math.floor(Fraction(self.max_seconds) / self.time_base)
+        self._leap_pts = math.floor(Fraction(LEAP_SECONDS) / self.time_base)
 
     def anew(self) -> Continuity:
         """An empty record for another pass through the same stream."""
@@ -87,7 +93,7 @@ class Continuity:
         """Whether an accepted picture is to be held until the next one shows if its time can be right."""
         if self.num_frames == 0:
             return True
-        return bool((picture.pts - self.end_pts) * self.time_base > LEAP_SECONDS)
+        return bool(picture.pts - self.end_pts > self._leap_pts)
 
     def confirms(self, held: Any, picture: Any) -> bool:
         """Whether the picture after a held one leaves its time credible; counts the held one where not."""
@@ -120,7 +126,7 @@ class Continuity:
     def duration_pts(self, picture: Any) -> int:
         """As the container says, 0 where it says nothing that can be true."""
         duration_pts: int = picture.duration or 0
-        return duration_pts if 0 < duration_pts * self.time_base <= self.max_seconds else 0
+        return duration_pts if 0 < duration_pts <= self._max_pts else 0
 
     def lost_at_end_seconds(self, declared_end_pts: int | None) -> float:
         """How much is missing behind the last good frame, as far as lost packets show or the header says."""
@@ -170,7 +176,7 @@ class Continuity:
             return "corrupt"
         if self.num_frames and picture.pts <= self.last_pts:
             return "time not after the frame before"
-        if self.num_frames and (picture.pts - self.first_pts) * self.time_base > self.max_seconds:
+        if self.num_frames and picture.pts - self.first_pts > self._max_pts:
             return f"time more than the limit of {self.max_seconds:.0f} s after the first frame"
         if (picture.width, picture.height) != self.size_wh:
             return (

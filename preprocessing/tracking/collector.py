@@ -12,7 +12,7 @@ from typing import Literal
 
 import numpy as np
 
-from cache.schema import SEEN_STATES, BodyBlock, FaceBlock, State
+from cache.schema import SEEN_STATES, BodyBlock, FaceBlock, State, is_seen
 from preprocessing.skeletons.layouts import COCO17
 from preprocessing.tracking.appearance import Looks
 from preprocessing.tracking.evidence import Box, SeamBox, SegmentEvidence, TrackEvidence, TrackKind
@@ -133,7 +133,7 @@ class EvidenceCollector:
 
     def _summarise(self, kind: TrackKind, local_id: int, first: int, block: FaceBlock | BodyBlock) -> None:
         stop = first + len(block.states)
-        seen = np.flatnonzero(np.isin(block.states, SEEN_STATES))
+        seen = np.flatnonzero(is_seen(block.states))
         summary = self._summaries.get((kind, local_id))
         if summary is None:
             summary = self._summaries[kind, local_id] = _Summary(first, stop)
