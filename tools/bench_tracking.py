@@ -2,10 +2,11 @@
 
     .venv/bin/python tools/bench_tracking.py [--pairs 6] [--faces yunet] [--weights-dir DIR] [--videos DIR]
 
-Every case of `tools/crossings.py` is drawn with several sets of subjects, encoded, and preprocessed twice:
-with `appearance: none` (motion and overlap only) and with `appearance: plain`. A frame of a person counts
-where at least 60 % of the face can be seen. ID-F1 and identity switches are those of `motmetrics`. The
-last case is made of one subject twice, in the same clothes: nothing but motion can tell them apart.
+Every case of `tools/crossings.py` is drawn with several sets of subjects, encoded, and preprocessed three
+times: with `appearance: none` (motion and overlap only), with `appearance: plain`, and with the latter cut
+into segments of two seconds. A frame of a person counts where at least 60 % of the face can be seen. ID-F1
+and identity switches are those of `motmetrics`. The last case is made of one subject twice, in the same
+clothes: nothing but motion can tell them apart.
 """
 
 from __future__ import annotations
@@ -29,13 +30,18 @@ from cache.reader import StoreReader
 from cache.schema import SEEN_STATES
 from cache.shard import ShardWriter
 from cache.store import Store
-from preprocessing.engines import Engines, build_engines, resolve_engines
 from preprocessing.assemble import assemble
+from preprocessing.engines import Engines, build_engines, resolve_engines
 from preprocessing.pipeline import process_segment
 from preprocessing.spec import PreprocessSpec
 from preprocessing.types import Source
 from tools.crossings import CASES, MIN_VISIBLE, Truth, make_video
 
+MODES = {
+    "none": PreprocessSpec(appearance="none"),
+    "plain": PreprocessSpec(appearance="plain"),
+    "cut": PreprocessSpec(appearance="plain", segment_seconds=2.0),
+}
 MIN_IOU = 0.3  # of a stored box with the truth, to be that face
 
 
@@ -115,7 +121,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--weights-dir", type=Path)
     parser.add_argument("--videos", type=Path, help="keep the videos here and take them up again")
     parser.add_argument("--cases", nargs="*", default=[*CASES])
-    parser.add_argument("--appearance", nargs="*", default=["none", "plain"])
+    parser.add_argument("--modes", nargs="*", default=[*MODES], choices=[*MODES])
     parser.add_argument("--each", action="store_true", help="print every video")
     options = parser.parse_args(arguments)
     shared = Path(__file__).resolve().parents[2] / "shared" / "data" / "weights"
@@ -129,15 +135,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
         for name in options.cases:
             for number in range(options.pairs):
                 video, truth = made(name, number, folder)
-                for mode in options.appearance:
+                for mode in options.modes:
                     start = time.perf_counter()
-                    found = stored_faces(video, engines, PreprocessSpec(appearance=mode))
+                    found = stored_faces(video, engines, MODES[mode])
                     seconds[mode] += time.perf_counter() - start
                     results[name, mode].append(score(truth, found))
                     if options.each:
                         print(video.name, mode, results[name, mode][-1], flush=True)
-    print_table(results, options.appearance)
-    print("seconds in all:", ", ".join(f"{mode} {seconds[mode]:.1f}" for mode in options.appearance))
+    print_table(results, options.modes)
+    print("seconds in all:", ", ".join(f"{mode} {seconds[mode]:.1f}" for mode in options.modes))
 
 
 def made(name: str, number: int, folder: Path) -> tuple[Path, Truth]:

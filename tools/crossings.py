@@ -23,6 +23,7 @@ from videofer.synthetic.subjects import Subject, draw_subject
 
 FPS = 25
 WIDTH, HEIGHT = 640, 480
+ENCODING = {"preset": "veryfast", "crf": "21", "g": "25"}  # a keyframe each second
 MIN_VISIBLE = 0.6  # share of a face that can be seen, below which no tracker need find it
 FACE_UV = np.array([-1.0, -0.75, 1.0, 1.75])  # truth box in face units, about as detectors draw it
 
@@ -173,7 +174,7 @@ def make_video(case: Case, path: Path, seed: int = 0) -> Truth:
     truth = Truth(np.full((*shape, 4), np.nan), np.zeros(shape), np.full((*shape, 17, 2), np.nan))
     order = sorted(range(len(people)), key=lambda p: case.actors[p].depth)
     with av.open(path, "w", options={"video_track_timescale": "12800"}) as container:
-        stream = container.add_stream("libx264", rate=FPS, options={"preset": "veryfast", "crf": "21"})
+        stream = container.add_stream("libx264", rate=FPS, options=ENCODING)
         stream.width, stream.height, stream.pix_fmt = WIDTH, HEIGHT, "yuv420p"
         for n in range(case.num_frames):
             image = backgrounds[case.scene[n]][:HEIGHT, :WIDTH].copy()

@@ -78,18 +78,15 @@ class Looks:
         return unit(self._face) if self._face is not None else np.empty(0, np.float32)
 
 
-def difference(
-    a: tuple[Sequence[float] | np.ndarray, Sequence[float] | np.ndarray],
-    b: tuple[Sequence[float] | np.ndarray, Sequence[float] | np.ndarray],
-    face_scale: float,
-) -> float | None:
-    """How unlike two people look, each (clothing, face): 1 is as much as one person differs from oneself.
+def difference(a: Sequence[np.ndarray], b: Sequence[np.ndarray], scales: Sequence[float]) -> float | None:
+    """How unlike two people look: 1 is as much as one person differs from oneself.
 
-    The mean over the parts that both have; None where they have none in common.
+    a, b: the same parts of each, empty where not seen; the mean over the parts that both have. None where
+    they have none in common.
     """
     parts = [
         (1.0 - float(np.dot(x, y))) / scale
-        for x, y, scale in zip(a, b, (CLOTHING_SCALE, face_scale), strict=True)
+        for x, y, scale in zip(a, b, scales, strict=True)
         if len(x) and len(x) == len(y)
     ]
     return float(np.mean(parts)) if parts else None

@@ -6,14 +6,19 @@ between. Sidecar skeletons are read at every frame. No frame is kept but the new
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from cache.schema import BodyBlock, State
 from preprocessing.meter import Meter
+from preprocessing.skeletons.layouts import LAYOUTS
 from preprocessing.spec import PreprocessSpec
-from preprocessing.tracking.association import associate, box_iou
+from preprocessing.tracking.appearance import FACE_SCALE, Looks
+from preprocessing.tracking.association import assign, box_iou, pair_costs
+from preprocessing.tracking.body_looks import BodySight
+from preprocessing.tracking.identity import HIDDEN_IOU, with_looks
+from preprocessing.tracking.motion import Motion
 from preprocessing.types import Bodies, Frame, SkeletonEngine
 
 MIN_SCORE = 0.3  # mean of the keypoint scores below which a followed body is gone
@@ -25,13 +30,22 @@ SAME_BODY_IOU = 0.7  # two followed boxes that overlap more have run onto one bo
 class BodyTrack:
     """A body being followed, and where it was last seen."""
 
-    box: np.ndarray  # (4,)
-    velocity: np.ndarray  # (2,) pixels a second of the box's centre
+    motion: Motion
     keypoints: np.ndarray  # (J, 3)
     score: float
     last_index: int
-    last_seconds: float
+    looks: Looks = field(default_factory=Looks)
+    was_hidden: bool = False  # lost where somebody else was
     local_id: int | None = None
+
+    @property
+    def box(self) -> np.ndarray:
+        """(4,) where it was last seen."""
+        return self.motion.box
+
+    @property
+    def last_seconds(self) -> float:
+        return self.motion.seconds
 
 
 @dataclass(frozen=True)
@@ -48,6 +62,8 @@ class BodyFollower:
 
     def __init__(self, spec: PreprocessSpec, engine: SkeletonEngine, meter: Meter) -> None:
         self._spec = spec
+        self._describes = spec.appearance != "none"
+        self._layout = LAYOUTS[engine.layout]
         self._engine = engine
         self._meter = meter
         self._active: list[BodyTrack] = []
@@ -107,34 +123,51 @@ class BodyFollower:
             self._searched_seconds = seconds
         with self._meter.stage("pose"):
             found = self._engine.detect(frame, source_index, seconds, known)
-        bodies = _distinct(found)
-        self._advance(index, seconds, bodies)
+        self._advance(BodySight(_distinct(found), index, seconds, frame, self._layout))
         self._looked, self._looked_seconds = index, seconds
         self._seconds = [seconds]
 
-    def _advance(self, index: int, seconds: float, bodies: Bodies) -> None:
+    def _advance(self, sight: BodySight) -> None:
         tracks = self._active + self._lost
-        expected = [t.box + np.tile(t.velocity, 2) * (seconds - t.last_seconds) for t in tracks]
-        pairs = associate(np.array(expected).reshape(-1, 4), bodies.boxes_xyxy)
-        seen = []
+        bodies, index, seconds = sight.bodies, sight.index, sight.seconds
+        pairs = self._pair(tracks, sight)
         for m, n in pairs:
             self._extend(tracks[m], index, seconds, bodies, n, bridged=m < len(self._active))
-            seen.append(tracks[m])
-        for n in sorted(set(range(len(bodies))) - {n for _, n in pairs}):
-            track = BodyTrack(
-                bodies.boxes_xyxy[n],
-                np.zeros(2),
-                bodies.keypoints[n],
-                float(bodies.scores[n]),
-                index,
-                seconds,
-            )
+        seen, numbers = [tracks[m] for m, _ in pairs], [n for _, n in pairs]
+        for n in sorted(set(range(len(bodies))) - set(numbers)):
+            motion = Motion(bodies.boxes_xyxy[n], seconds)
+            track = BodyTrack(motion, bodies.keypoints[n], float(bodies.scores[n]), index)
             self._emit(track, index, *_ends(bodies, n), [_state(track.score)])
             seen.append(track)
+            numbers.append(n)
+        for track, n in zip(seen, numbers, strict=True):
+            track.was_hidden = False
+            if self._describes and track.looks.is_due(seconds) and len((look := sight.look(n)).clothing):
+                track.looks.add(look, seconds)
         seen_ids = {id(track) for track in seen}
         limit = seconds - self._spec.max_gap_seconds
         self._lost = [t for t in tracks if id(t) not in seen_ids and t.last_seconds >= limit]
+        for track in self._lost:
+            if track.last_index == self._looked:  # lost just now
+                overlap = box_iou(track.motion.expected(seconds)[None], bodies.boxes_xyxy)
+                track.was_hidden = self._describes and bool((overlap > HIDDEN_IOU).any())
         self._active = seen
+
+    def _pair(self, tracks: list[BodyTrack], sight: BodySight) -> list[tuple[int, int]]:
+        """(track, body): by place, and by clothing where the place leaves a choice."""
+        if not tracks or not len(sight.bodies):
+            return []
+        costs = pair_costs(
+            np.stack([track.motion.expected(sight.seconds) for track in tracks]), sight.bodies.boxes_xyxy
+        )
+        if self._describes and (len(tracks) > 1 or self._lost):
+            is_lost = np.arange(len(tracks)) >= len(self._active)
+            was_hidden = np.array([track.was_hidden for track in tracks])
+            looks = [track.looks for track in tracks]
+            costs = with_looks(
+                costs, is_lost, looks, sight.look, FACE_SCALE, np.zeros_like(is_lost), was_hidden
+            )
+        return assign(costs)
 
     def _extend(
         self, track: BodyTrack, index: int, seconds: float, bodies: Bodies, n: int, bridged: bool
@@ -157,11 +190,8 @@ class BodyFollower:
             self._emit(
                 track, track.last_index + 1, boxes, joints, np.zeros(between), [State.ABSENT] * between
             )
-        centre, old_centre = (box[:2] + box[2:]) / 2, (track.box[:2] + track.box[2:]) / 2
-        velocity = (centre - old_centre) / max(seconds - track.last_seconds, 1e-6)
-        track.velocity = velocity if bridged else np.zeros(2)
-        track.box, track.keypoints, track.score = box, keypoints, score
-        track.last_index, track.last_seconds = index, seconds
+        track.motion.see(box, seconds, broken=not bridged)
+        track.keypoints, track.score, track.last_index = keypoints, score, index
         self._emit(track, index, *_ends(bodies, n), [_state(score)])
 
     def _emit(

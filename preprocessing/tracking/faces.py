@@ -13,17 +13,16 @@ import numpy as np
 from cache.schema import State
 from preprocessing.meter import Meter
 from preprocessing.spec import PreprocessSpec
-from preprocessing.tracking.appearance import difference
 from preprocessing.tracking.association import assign, box_iou, pair_costs
 from preprocessing.tracking.describe import FaceDescriber, FaceEmbedder, Sight
 from preprocessing.tracking.face_rows import FaceRows, FaceTrack, absent_block, face_block, face_row
-from preprocessing.tracking.identity import STRANGER, with_looks
+from preprocessing.tracking.identity import HIDDEN_IOU, STRANGER, unlikeness, with_looks
 from preprocessing.tracking.motion import Motion
 from preprocessing.tracking.schedule import LookSchedule
 from preprocessing.types import FaceDetector, Faces, Frame
 
-HIDDEN_IOU = 0.05  # of the place where a lost face should be with somebody else's
-MUCH_CHANGE = 8.0  # levels of luma on average between two looks: a cut may have been missed
+MUCH_CHANGE = 8.0  # levels of luma on average between two looks: a cut may have been missed ...
+MIN_CONTRAST = 2.0  # ... if that is so many times what is usual here
 
 
 class FaceFollower:
@@ -52,6 +51,8 @@ class FaceFollower:
         self._looked_seconds = 0.0
         self._look_spacing_seconds = float("inf")
         self._thumbnail: np.ndarray | None = None  # of the last look
+        self._change = 0.0  # of the thumbnail since the last look, levels of luma on average
+        self._usual_change = 0.0
         self._newest = -1
         self._active: list[FaceTrack] = []  # seen at the newest look
         self._lost: list[FaceTrack] = []  # not seen there, but not given up
@@ -98,12 +99,7 @@ class FaceFollower:
 
     def _detect(self, indices: list[int], size_wh: tuple[int, int]) -> list[Sight]:
         """Search frames in pictures reduced to this size. The last one is compared with the last look's."""
-        thumbnail = self._frames[indices[-1]][1].luma_thumbnail()
-        is_changed = (
-            self._thumbnail is not None
-            and thumbnail.shape == self._thumbnail.shape
-            and cv2.norm(thumbnail, self._thumbnail, cv2.NORM_L1) > MUCH_CHANGE * thumbnail.size
-        )
+        is_changed = self._is_changed(self._frames[indices[-1]][1])
         with self._meter.stage("convert"):
             pictures = [self._frames[index][1].reduced_rgb(size_wh) for index in indices]
         with self._meter.stage("detect"):
@@ -119,6 +115,14 @@ class FaceFollower:
             )
             for index, picture, f in zip(indices, pictures, found, strict=True)
         ]
+
+    def _is_changed(self, frame: Frame) -> bool:
+        """Whether the picture changed so much since the last look that a cut may have been missed."""
+        self._change = 0.0
+        thumbnail = frame.luma_thumbnail()
+        if self._thumbnail is not None and thumbnail.shape == self._thumbnail.shape:
+            self._change = cv2.norm(thumbnail, self._thumbnail, cv2.NORM_L1) / thumbnail.size
+        return self._change > MUCH_CHANGE and self._change > MIN_CONTRAST * self._usual_change
 
     def _look(self, index: int) -> None:
         """Search frame `index`; where tracks came or went since the last look, search between too."""
@@ -139,6 +143,7 @@ class FaceFollower:
             pairs = self._pair(sight)
         self._advance(index, sight, pairs)
         self._thumbnail = frame.luma_thumbnail()
+        self._usual_change += 0.3 * (self._change - self._usual_change)
         self._schedule.looked(index, seconds, frame, settled=not changed and not self._lost)
 
     def _num_kept(self, pairs: list[tuple[FaceTrack, int]]) -> int:
@@ -197,11 +202,7 @@ class FaceFollower:
         elif track.is_unsure or track.looks.is_due(sight.seconds):
             look = self._describer.look(sight, n)
             if track.is_unsure:
-                unlike = difference(
-                    (track.looks.clothing, track.looks.face),
-                    (look.clothing, look.face),
-                    self._describer.face_scale,
-                )
+                unlike = unlikeness(track.looks, look, self._describer.face_scale)
                 track.is_unsure = unlike is not None and unlike > STRANGER
             if not track.is_unsure:
                 track.looks.add(look, sight.seconds)

@@ -6,13 +6,20 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from preprocessing.tracking.appearance import Look, Looks, difference
+from preprocessing.tracking.appearance import CLOTHING_SCALE, Look, Looks, difference
 
 LOST_COST = 0.3  # in box sides: one who was seen at the last look is rather meant than one who was not
 LOOK_COST = 0.4  # for a look as unlike as a person at most is to oneself
+HIDDEN_IOU = 0.05  # overlap of the place where a lost one should be with somebody else's
 STRANGER = 1.5  # who was lost and now looks so different is somebody else, or will be merged again later
 IMPOSTOR = 3.0  # and who was there at the last look: single looks at real people differ by 2.2 at most
 FACE_ALONE = 1.5  # times as much, where the clothing cannot be compared: faces turn, clothes do not
+
+
+def unlikeness(track: Looks, look: Look, face_scale: float) -> float | None:
+    """How unlike a track is a look, as `difference` has it; None if there is nothing to compare."""
+    scales = (CLOTHING_SCALE, face_scale)
+    return difference((track.clothing, track.face), (look.clothing, look.face), scales)
 
 
 def with_looks(
@@ -39,7 +46,7 @@ def with_looks(
     for n in np.flatnonzero(doubtful.any(axis=0)).tolist():
         look = describe(n)
         for m in np.flatnonzero(doubtful[:, n]).tolist():
-            unlike = difference((looks[m].clothing, looks[m].face), (look.clothing, look.face), face_scale)
+            unlike = unlikeness(looks[m], look, face_scale)
             limit = STRANGER if is_lost[m] else IMPOSTOR
             if not (len(look.clothing) and len(looks[m].clothing)):
                 limit *= FACE_ALONE

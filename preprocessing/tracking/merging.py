@@ -6,11 +6,9 @@ people is left alone.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
-from preprocessing.tracking.appearance import EMBEDDING_SCALE, FACE_SCALE, difference, unit
+from preprocessing.tracking.appearance import CLOTHING_SCALE, EMBEDDING_SCALE, FACE_SCALE, difference, unit
 from preprocessing.tracking.strands import Group, Strand, meet
 
 SAME_PERSON = 1.3  # difference up to which fragments with both clothing and face are merged
@@ -21,15 +19,8 @@ CLOTHING_ONLY_SECONDS = 10.0  # and not after longer than this: somebody else in
 DOUBT = 0.3  # a merge at the limit takes so much off the certainty
 
 
-@dataclass(eq=False)
-class _Look:
-    """The mean look of a group, kept as weighted sums."""
-
-    clothing: np.ndarray
-    face: np.ndarray
-
-    def parts(self) -> tuple[np.ndarray, np.ndarray]:
-        return unit(self.clothing), unit(self.face)
+Parts = tuple[np.ndarray, np.ndarray, np.ndarray]
+"""Of a group, sums over its looks: clothing below the face, clothing of the trunk, face. Empty: not seen."""
 
 
 def merge_fragments(groups: list[Group], appearance: str) -> list[Group]:
@@ -60,7 +51,7 @@ def merge_fragments(groups: list[Group], appearance: str) -> list[Group]:
             continue
         certainty = min(groups[i].certainty, groups[j].certainty, 1.0 - DOUBT * float(unlike[i, j]))
         groups[i] = Group(groups[i].faces + groups[j].faces, groups[i].bodies + groups[j].bodies, certainty)
-        looks[i] = _Look(_add(looks[i].clothing, looks[j].clothing), _add(looks[i].face, looks[j].face))
+        looks[i] = _sum(looks[i], looks[j])
         apart[i] &= apart[j]
         apart[:, i] = apart[i]
         groups.pop(j)
@@ -82,14 +73,14 @@ def _is_ambiguous(i: int, j: int, unlike: np.ndarray, apart: np.ndarray) -> bool
     return False
 
 
-def _unlike(a: Group, b: Group, look_a: _Look, look_b: _Look, face_scale: float) -> float:
+def _unlike(a: Group, b: Group, look_a: Parts, look_b: Parts, face_scale: float) -> float:
     """Difference of two groups in units of the limit that holds for what can be compared; inf if nothing."""
-    parts_a, parts_b = look_a.parts(), look_b.parts()
-    value = difference(parts_a, parts_b, face_scale)
+    parts_a, parts_b = [unit(part) for part in look_a], [unit(part) for part in look_b]
+    value = difference(parts_a, parts_b, (CLOTHING_SCALE, CLOTHING_SCALE, face_scale))
     if value is None:
         return np.inf
-    has_clothing, has_face = (len(x) > 0 and len(y) > 0 for x, y in zip(parts_a, parts_b, strict=True))
-    if has_clothing and has_face:
+    below, trunk, has_face = (len(x) > 0 and len(y) > 0 for x, y in zip(parts_a, parts_b, strict=True))
+    if has_face and (below or trunk):
         return value / SAME_PERSON
     if has_face:
         return value / SAME_FACE
@@ -115,14 +106,20 @@ def _gap_seconds(a: Group, b: Group) -> float:
     return min(gaps)
 
 
-def _look_of(group: Group) -> _Look:
-    look = _Look(np.empty(0), np.empty(0))
+def _look_of(group: Group) -> Parts:
+    total: Parts = (np.empty(0), np.empty(0), np.empty(0))
     for strand in group.strands:
         for track in strand.tracks.values():
-            look.clothing = _add(look.clothing, np.array(track.clothing) * track.num_descriptors)
-            look.face = _add(look.face, np.array(track.face) * track.num_descriptors)
-    return look
+            clothing = np.array(track.clothing) * track.num_descriptors
+            face = np.array(track.face) * track.num_descriptors
+            nothing = np.empty(0)
+            here = (clothing, nothing) if strand.kind == "face" else (nothing, clothing)
+            total = _sum(total, (*here, face))
+    return total
 
 
-def _add(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    return a + b if len(a) == len(b) else (a if len(a) else b)
+def _sum(a: Parts, b: Parts) -> Parts:
+    clothing, trunk, face = (
+        x + y if len(x) == len(y) else (x if len(x) else y) for x, y in zip(a, b, strict=True)
+    )
+    return clothing, trunk, face

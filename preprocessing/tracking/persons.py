@@ -84,6 +84,7 @@ def _record(number: int, group: Group) -> PersonRecord:
         t_end=max(t.t_end for t in tracks),
         face_states=_count(group.faces, stop - first),
         body_states=_count(group.bodies, stop - first),
+        confidence=confidence(group),
     )
 
 
