@@ -17,6 +17,7 @@ class Overheads:
     commit_seconds: float = 0.0006  # a video's record, with its share of waits for the disk
     plan_seconds: float = 0.00004  # an input that is in the store already, at the start of a run
     open_seconds: float = 0.00005  # a video's record, when a store is opened without its index
+    watch_seconds: float = 0.0005  # for each worker and second, whatever it does
     worker_start_seconds: float = 5.0  # of a worker process until its first job
 
     def save(self, path: Path) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 
 from preprocessing.scale.archive import Archive
 from preprocessing.scale.overheads import Overheads
-from preprocessing.scale.plan import RunPlan, Setup, make_plan
+from preprocessing.scale.plan import MAX_WATCH_SHARE, RunPlan, Setup, make_plan
 from preprocessing.scale.rates import Rates
 
 NUM_POINTS = 600
@@ -98,7 +98,9 @@ def _draw_cores(
 ) -> None:
     """Length of the run against cores, with the line of perfect sharing."""
     here = ways[0].setup.num_workers
-    cores = np.unique(np.round(here * 2.0 ** np.arange(-4, CORE_STEPS - 4)).astype(int).clip(1))
+    most = MAX_WATCH_SHARE / overheads.watch_seconds if overheads.watch_seconds else math.inf
+    steps = here * 2.0 ** np.arange(-4, CORE_STEPS - 4)
+    cores = np.unique(np.round(steps[steps < most]).astype(int).clip(1))
     for way in ways:
         runs = [
             make_plan(archive, rates, replace(way.setup, num_workers=int(n), num_node_losses=0), overheads)
@@ -116,6 +118,10 @@ def _draw_cores(
     if driver > ideal[-1] / 3:
         axes.axhline(driver, color=FAINT, lw=1, ls=":")
         axes.annotate("one driver: no faster than this", (cores[0], driver), color=FAINT, va="bottom")
+    if cores[-1] < steps[-1]:
+        axes.axvline(most, color=FAINT, lw=1, ls=":")
+        axes.annotate("one driver watches no more", (most, axes.get_ylim()[1]), (-6, -8),
+                      textcoords="offset points", color=FAINT, ha="right", va="top")  # fmt: skip
     axes.set_xscale("log", base=2)
     axes.set_yscale("log")
     axes.xaxis.set_major_formatter(lambda value, _position: f"{value:,.0f}")

@@ -15,6 +15,7 @@ from preprocessing.scale.rates import Rates
 from preprocessing.scale.simulate import Cluster, Hazards, Simulated, simulate
 
 LEAD_SECONDS = 1.0  # decoded before and after a segment, see preprocessing.pipeline
+MAX_WATCH_SHARE = 0.9  # of the driver's time; beyond, it has none for jobs
 MAX_TRIES = 25  # of numbers of nodes for a deadline
 
 Order = Literal["largest first", "random", "as listed"]
@@ -50,7 +51,8 @@ class RunPlan:
     bytes_written: float
     run: Simulated
     startup_seconds: float  # before the first job, where all is in the store already
-    driver_seconds: float  # in all
+    driver_seconds: float  # for all jobs
+    watch_share: float  # of the driver's time, for watching the workers
 
     @property
     def num_nodes(self) -> int:
@@ -73,7 +75,8 @@ class RunPlan:
     @property
     def driver_share(self) -> float:
         """How busy the driver is. At 1 more workers make nothing faster."""
-        return self.driver_seconds / self.wall_seconds if self.wall_seconds else 0.0
+        jobs = self.driver_seconds / self.wall_seconds if self.wall_seconds else 0.0
+        return jobs + self.watch_share
 
 
 def make_jobs(archive: Archive, rates: Rates, setup: Setup) -> np.ndarray:
@@ -97,11 +100,17 @@ def make_plan(
     deaths = setup.deaths_per_worker_hour
     ideal = float(jobs.sum()) / setup.num_workers
     losses = tuple(ideal * (n + 1) / (setup.num_node_losses + 1) for n in range(setup.num_node_losses))
-    commit_share = overheads.commit_seconds * len(archive) / len(jobs)
+    watch_share = overheads.watch_seconds * setup.num_workers
+    if watch_share >= MAX_WATCH_SHARE:
+        raise UserError(
+            f"one driver watches at most {MAX_WATCH_SHARE / overheads.watch_seconds:,.0f} workers, and not "
+            f"{setup.num_workers:,}: split the archive into stores and merge them"
+        )
+    job_seconds = overheads.job_seconds + overheads.commit_seconds * len(archive) / len(jobs)
     cluster = Cluster(
         setup.num_workers,
         setup.workers_per_node,
-        driver_seconds=overheads.job_seconds + commit_share,
+        driver_seconds=job_seconds / (1 - watch_share),
         start_seconds=overheads.worker_start_seconds,
     )
     hazards = Hazards(rates.deaths_per_worker_hour if deaths is None else deaths, losses)
@@ -127,7 +136,8 @@ def make_plan(
         bytes_written=archive.total_seconds * rates.bytes_written_per_second,
         run=run,
         startup_seconds=(overheads.open_seconds + overheads.plan_seconds) * len(archive),
-        driver_seconds=cluster.driver_seconds * len(run.run_jobs),
+        driver_seconds=job_seconds * len(run.run_jobs),
+        watch_share=watch_share,
     )
 
 
@@ -148,7 +158,7 @@ def plan_for_deadline(
         plan = make_plan(archive, rates, replace(setup, num_workers=num_workers), overheads, scale)
         if plan.wall_seconds <= deadline_seconds:
             return plan
-        if plan.driver_seconds > deadline_seconds:
+        if plan.driver_seconds > deadline_seconds * (1 - plan.watch_share):
             raise UserError(
                 f"one driver needs {plan.driver_seconds / 3600:.2g} h to hand out {plan.num_jobs:,} jobs, "
                 f"more than {deadline_seconds / 3600:g} h: split the archive into stores and merge them"

@@ -65,7 +65,8 @@ def limits(plan: RunPlan) -> list[str]:
         (plan.utilisation, f"cores: busy {as_share(plan.utilisation, 1.0)} of the run"),
         (
             plan.driver_share,
-            f"the driver: {plan.num_jobs / wall:.3g} jobs/s, busy {as_share(plan.driver_share, 1.0)}",
+            f"the driver: busy {as_share(plan.driver_share, 1.0)}, with {plan.num_jobs / wall:.3g} jobs/s, "
+            f"watching {as_count(plan.setup.num_workers, 'worker')}",
         ),
         (
             plan.longest_job_seconds / wall,

@@ -22,7 +22,7 @@ from preprocessing.scale.text import text_of, to_json
 from preprocessing.stage.costs import VideoCost
 from preprocessing.stage.report import FINISHED, RunReport
 
-FREE = Overheads(0.0, 0.0, 0.0, 0.0, 0.0)
+FREE = Overheads(0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
 RATES = Rates(
     job_seconds=0.0,
     per_second=np.array([0.1]),
@@ -224,6 +224,17 @@ def test_lost_nodes_cost_time_but_no_job() -> None:
         make_plan(archive, RATES, replace(SETUP, num_node_losses=2), FREE)
 
 
+def test_a_driver_that_watches_many_hands_out_less() -> None:
+    """10 workers at 0.05 s a second leave half of the driver: 100 jobs of 0.1 s take it 20 s."""
+    archive = archive_of(*[1.0] * 100)
+    setup, busy = Setup(10, 10), replace(FREE, job_seconds=0.1, watch_seconds=0.05)
+    plan = make_plan(archive, RATES, setup, busy)
+    assert plan.wall_seconds == pytest.approx(20.0, abs=0.2)
+    assert plan.driver_share == pytest.approx(1.0, abs=0.01)
+    with pytest.raises(UserError, match="at most 18 workers, and not 20"):
+        make_plan(archive, RATES, Setup(20, 10), busy)
+
+
 def test_text_and_json_say_the_same() -> None:
     archive = archive_of(*[100.0] * 8)
     plan = make_plan(archive, RATES, SETUP)
@@ -235,8 +246,8 @@ def test_text_and_json_say_the_same() -> None:
 
 
 def test_overheads_are_kept(tmp_path: Path) -> None:
-    Overheads(0.1, 0.2, 0.3, 0.4, 0.5).save(tmp_path / "o.json")
-    assert read_overheads(tmp_path / "o.json") == Overheads(0.1, 0.2, 0.3, 0.4, 0.5)
+    Overheads(0.1, 0.2, 0.3, 0.4, 0.5, 0.6).save(tmp_path / "o.json")
+    assert read_overheads(tmp_path / "o.json") == Overheads(0.1, 0.2, 0.3, 0.4, 0.5, 0.6)
     (tmp_path / "bad.json").write_text('{"job_secs": 1}')
     with pytest.raises(UserError, match="job_seconds"):
         read_overheads(tmp_path / "bad.json")

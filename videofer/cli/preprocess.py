@@ -44,6 +44,9 @@ def preprocess(
     weights_dir: WeightsDir = None,
     workers: Annotated[int | None, typer.Option(min=1, help="Processes; by default one a core.")] = None,
     ray_address: RayAddress = None,
+    gpu: Annotated[
+        bool, typer.Option("--gpu", help="Run the detectors' networks on the GPUs, for all workers.")
+    ] = False,
     retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Try failed inputs again.")] = False,
     local: Annotated[
         Path | None, typer.Option(help="Where a store at a URL is worked on; else in the user's cache.")
@@ -105,6 +108,7 @@ def preprocess(
             weights_dir=weights_dir,
             num_workers=workers,
             ray_address=ray_address,
+            gpu=gpu,
             retry_failed=retry_failed,
         )
     except KeyboardInterrupt:
