@@ -16,7 +16,7 @@ from preprocessing.spec import PreprocessSpec
 from preprocessing.types import Frame
 
 QUIET_CHANGE = 6.0  # levels of luma: a picture stands still if no cell of its thumbnail changed by more
-ENOUGH_FACE_PIXELS = 28.0  # a face this wide is found, its landmarks nearly as exact as in a larger picture
+ENOUGH_FACE_PIXELS = 27.0  # a face this wide is found, its landmarks nearly as exact as in a larger picture
 SIDE_STEP = 32  # detectors pad the sides of a picture to multiples of this
 LEAST_LONG_SIDE = 96
 LARGEST_REDUCTION = 3.0  # of large pictures: a face of 48 pixels must still be found
