@@ -33,12 +33,16 @@ _READ_BYTES = 1 << 16  # a Python call for each: rare enough not to be felt, sma
 
 @contextmanager
 def open_container(path: Path, stage: str, limits: Limits | None = None) -> Iterator[Any]:
-    """An `av.container.InputContainer`. Raises InputError(stage, ...) where there is no readable video."""
+    """An `av.container.InputContainer`. Raises InputError(stage, ...) where there is no readable video.
+
+    Where the file itself cannot be read on, be it here or later inside the block: InputError("read", ...).
+    The disk is at fault then and not the video.
+    """
     max_pixels = (limits or Limits()).max_pixels
-    with open_regular_file(path, stage) as file:
+    with open_regular_file(path, stage) as file, _disk_faults(_Bytes(file)) as content:
         try:
             container = av.open(
-                _Bytes(file),
+                content,
                 mode="r",
                 options={"max_pixels": str(max_pixels)},  # FFmpeg decodes some pictures to see what they are
                 container_options={"format_whitelist": _DEMUXERS, "protocol_whitelist": ""},
@@ -59,15 +63,37 @@ class _Bytes:
 
     def __init__(self, file: BinaryIO) -> None:
         self.name = file.name  # the suffix helps FFmpeg where the content leaves a doubt
-        self.read = file.read
         self.tell = file.tell
+        self.fault: OSError | None = None  # FFmpeg may take it for a damaged file and go on
+        self._read = file.read
         self._seek = file.seek
+
+    def read(self, count: int) -> bytes:
+        try:
+            return self._read(count)
+        except OSError as error:
+            self.fault = error
+            raise
 
     def seek(self, offset: int, whence: int) -> int:
         try:
             return self._seek(offset, whence)
         except (OSError, ValueError):
             return -errno.EINVAL
+
+
+@contextmanager
+def _disk_faults(content: _Bytes) -> Iterator[_Bytes]:
+    """Whatever comes of it where the file could not be read, the reason is that."""
+    try:
+        yield content
+    except (InputError, OSError) as error:
+        fault = content.fault or error
+        if isinstance(fault, OSError) and not isinstance(fault, av.FFmpegError):
+            raise InputError("read", f"cannot be read: {fault.strerror}") from error
+        raise
+    if content.fault is not None:
+        raise InputError("read", f"cannot be read: {content.fault.strerror}")
 
 
 def open_regular_file(path: Path, stage: str) -> BinaryIO:

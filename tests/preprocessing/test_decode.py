@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from fractions import Fraction
 from pathlib import Path
@@ -14,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from preprocessing.align import apply_warp, invert_warp
-from preprocessing.decode import DECODERS, decoder_for
+from preprocessing.decode import DECODERS, container, decoder_for
 from preprocessing.decode.frames import PixelFrame, PlaneFrame
 from preprocessing.decode.limits import Limits
 from preprocessing.decode.orientation import Orientation
@@ -511,3 +512,54 @@ def test_odd_names(tmp_path: Path, name: bytes, engine: str) -> None:
     path = tmp_path / os.fsdecode(name)
     write_video(tmp_path / "plain.mp4", pts=range(5)).rename(path)
     assert len(decode(path, engine)) == 5
+
+
+# The disk
+
+
+class FailingFile:
+    """A file whose disk fails behind a place."""
+
+    def __init__(self, file: Any, good_bytes: int) -> None:
+        self._file, self._good_bytes = file, good_bytes
+        self.name = file.name
+        self.seek, self.tell, self.fileno, self.close = file.seek, file.tell, file.fileno, file.close
+
+    def read(self, count: int) -> Any:
+        if self.tell() + count > self._good_bytes:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        return self._file.read(count)
+
+    def __enter__(self) -> FailingFile:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+@pytest.mark.parametrize("suffix", [".mkv", ".ts", ".avi", ".mp4"])
+def test_a_failing_disk_is_no_damage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, suffix: str) -> None:
+    """It may be well again tomorrow: nothing of the video counts as read, wherever FFmpeg meets the fault."""
+    options = {"movflags": "+faststart"} if suffix == ".mp4" else {}
+    path = write_video(
+        tmp_path / f"a{suffix}",
+        pts=range(300),
+        size_wh=(320, 240),
+        codec="mpeg2video",
+        container_options=options,
+    )
+    source, num_bytes = video(path), path.stat().st_size
+    facts = probe(source)
+    open_really = container.open_regular_file
+    for share in (0.7, 0.0):
+        monkeypatch.setattr(
+            container,
+            "open_regular_file",
+            lambda *args, share=share: FailingFile(open_really(*args), int(num_bytes * share)),
+        )
+        with pytest.raises(InputError, match=r"^cannot be read: Input/output error$") as caught:
+            list(decoder_for("video").frames(source, facts))
+        assert caught.value.stage == "read"
+    with pytest.raises(InputError) as caught:
+        probe(source)
+    assert caught.value.stage == "read"
