@@ -160,7 +160,7 @@ def places(folder: Path) -> Iterator[tuple[str, Path]]:
         (folder / name).symlink_to(target)
         if name != "to_folder.mp4":  # a loop of folders: walked once, not a case of its own
             yield kind, folder / name
-    for name in ("pipe.mp4", "pipe.jpg", "pipe.keypoints.npz"):
+    for name in ("pipe.mp4", "pipe.jpg", "flow.keypoints.npz"):
         os.mkfifo(folder / name)
         yield kind, folder / name
     here = socket.socket(socket.AF_UNIX)

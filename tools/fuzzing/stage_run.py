@@ -77,7 +77,7 @@ def _judge(cases: list[Case], store_dir: Path, problems: list[str]) -> list[Resu
     reader = StoreReader(store_dir)
     videos = {}
     for video in store.videos():
-        t_start, t_end, _ = reader.times(video.key)
+        _, t_start, t_end = reader.times(video.key)
         if (
             (np.diff(t_start) <= 0).any()
             or (t_end <= t_start).any()
