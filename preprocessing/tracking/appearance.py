@@ -18,7 +18,7 @@ CANVAS = 64  # pixels of the square that a face and its hair are warped into bef
 FACE_PART = 0.5  # of it that the crop's template fills; the rest is hair, ears and background
 MIN_PATCH_PIXELS = 6  # sides of a patch of clothing below which it says nothing
 
-FIRST_LOOK_SECONDS = 0.2  # from the first look at a person to the second; then twice as long each time
+FIRST_LOOK_SECONDS = 0.4  # from the first look at a person to the second; then twice as long each time
 RAREST_LOOK_SECONDS = 5.0
 
 CLOTHING_SCALE = 0.06  # a person's own clothing differs by so much between two parts of a video, at most
@@ -59,7 +59,10 @@ class Looks:
         return seconds >= self._due_seconds
 
     def add(self, look: Look, seconds: float) -> None:
-        """Takes in one more."""
+        """Takes in one more; an empty one only puts off the next."""
+        if not len(look.clothing) and not len(look.face):
+            self._due_seconds = seconds + FIRST_LOOK_SECONDS
+            return
         self._due_seconds = seconds + min(FIRST_LOOK_SECONDS * 2.0**self.num_looks, RAREST_LOOK_SECONDS)
         if len(look.clothing):
             self._clothing = look.clothing + (0 if self._clothing is None else self._clothing)

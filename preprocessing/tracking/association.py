@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from itertools import permutations
+
 import numpy as np
 
 MAX_CENTRE_DISTANCE = 1.0  # in box sides; a face or body that moves further between looks is another one
 MAX_SIZE_RATIO = 2.0
+MAX_TRIED = 3  # an assignment of so many is found by trying all
 _FORBIDDEN = 1e6
 
 
@@ -43,13 +46,26 @@ def assign(costs: np.ndarray) -> list[tuple[int, int]]:
     """Pairs (row, column) of least total cost, as many as there can be; inf forbids a pair. costs: (M, N)."""
     if costs.size == 0:
         return []
-    if costs.shape == (1, 1):  # by far the most frequent case
-        return [(0, 0)] if np.isfinite(costs[0, 0]) else []
-    from scipy.optimize import linear_sum_assignment
-
     finite = np.where(np.isfinite(costs), costs, _FORBIDDEN)
-    rows, columns = linear_sum_assignment(finite)
-    return [(int(m), int(n)) for m, n in zip(rows, columns, strict=True) if np.isfinite(costs[m, n])]
+    rows, columns = _cheapest(finite)
+    return [(m, n) for m, n in zip(rows, columns, strict=True) if np.isfinite(costs[m, n])]
+
+
+def _cheapest(costs: np.ndarray) -> tuple[list[int], list[int]]:
+    """Rows and columns of least total cost. Small ones are tried out: importing SciPy alone takes longer."""
+    num_rows, num_columns = costs.shape
+    if num_rows > num_columns:
+        columns, rows = _cheapest(costs.T)
+        return rows, columns
+    if num_columns > MAX_TRIED:
+        from scipy.optimize import linear_sum_assignment
+
+        rows, columns = linear_sum_assignment(costs)
+        return rows.tolist(), columns.tolist()
+    table = costs.tolist()
+    choices = permutations(range(num_columns), num_rows)
+    best = min(choices, key=lambda choice: sum(table[m][n] for m, n in enumerate(choice)))
+    return list(range(num_rows)), list(best)
 
 
 def associate(tracks_xyxy: np.ndarray, detections_xyxy: np.ndarray) -> list[tuple[int, int]]:

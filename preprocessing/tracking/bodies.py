@@ -142,8 +142,8 @@ class BodyFollower:
             numbers.append(n)
         for track, n in zip(seen, numbers, strict=True):
             track.was_hidden = False
-            if self._describes and track.looks.is_due(seconds) and len((look := sight.look(n)).clothing):
-                track.looks.add(look, seconds)
+            if self._describes and track.looks.is_due(seconds):
+                track.looks.add(sight.look(n), seconds)
         seen_ids = {id(track) for track in seen}
         limit = seconds - self._spec.max_gap_seconds
         self._lost = [t for t in tracks if id(t) not in seen_ids and t.last_seconds >= limit]
