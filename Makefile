@@ -1,5 +1,6 @@
 # make demo    everything, once, before your eyes: synthetic videos, preprocessing, training, timeline
 # make test    all tests
+# make test-faults   kills, lost nodes, full disks, stuck and poison videos against real runs
 # make lint    ruff and mypy
 # make bench   speed, side by side in one run
 # make bench-train   speed of training and timelines, on a GPU where there is one
@@ -13,7 +14,7 @@ STAMP  := $(VENV)/.installed
 DEMO_OUT  ?= demo
 DEMO_ARGS ?=
 
-.PHONY: setup demo test lint bench bench-train lock clean
+.PHONY: setup demo test test-faults lint bench bench-train lock clean
 .DELETE_ON_ERROR:
 
 setup: $(STAMP)
@@ -31,6 +32,9 @@ demo: $(STAMP)
 
 test: $(STAMP)
 	$(BIN)/python -m pytest
+
+test-faults: $(STAMP)
+	$(BIN)/python -m pytest -m faults tests/faults
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

@@ -89,6 +89,7 @@ COLUMNS = (
     "deep check",
     "left over",
     "orphans",
+    "all gone after (s)",
     "seconds",
 )
 
@@ -108,6 +109,7 @@ def row(result: Result) -> list[str]:
         "clean" if not verdict.damaged else f"{len(verdict.damaged)} problems",
         str(len(verdict.left_over)),
         str(result.num_orphans),
+        f"{result.orphan_seconds:.0f}",
         f"{result.seconds:.0f}",
     ]
 

@@ -179,10 +179,12 @@ class Run:
     """One running driver."""
 
     def __init__(self, household: Household, command: list[str], env: dict[str, str]) -> None:
-        self._log = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the run
+        descriptor, name = tempfile.mkstemp(dir=env["RAY_TMPDIR"], suffix=".log")
+        self._log = Path(name)
         self._process = household.start(
-            command, env=env, cwd=REPOSITORY, stdout=self._log, stderr=subprocess.STDOUT
+            command, env=env, cwd=REPOSITORY, stdout=descriptor, stderr=subprocess.STDOUT
         )
+        os.close(descriptor)
 
     @property
     def pid(self) -> int:
@@ -203,8 +205,7 @@ class Run:
 
     def text(self) -> str:
         """All that it printed so far."""
-        self._log.seek(0)
-        return self._log.read().decode(errors="replace")
+        return self._log.read_text(errors="replace")
 
     def until(self, condition: Callable[[], bool], seconds: float = 120.0) -> bool:
         """Wait for a condition; False when the run ended before, or the time is over."""

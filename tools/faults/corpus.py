@@ -19,7 +19,7 @@ NUM_PICTURES = 8  # clips that are encoded; all others are these with other time
 def make_corpus(folder: Path, num_videos: int, num_frames: int, size: int, *, with_long: bool) -> list[Path]:
     """Square H.264 files of so many frames and pixels; every third has a keypoint file."""
     folder.mkdir(parents=True, exist_ok=True)
-    paths = []
+    paths: list[Path] = []
     for number in range(num_videos):
         path = folder / f"v{number:03}.mp4"
         if number < NUM_PICTURES:

@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from tools.faults.bed import Bed, Result, Run
@@ -20,17 +21,17 @@ class NotPossibleError(Exception):
     """This machine does not allow a fault to be made; the message says what is missing."""
 
 
-def full_disk(bed: Bed) -> Result:
+def full_disk(bed: Bed, shares: Sequence[float] = SHARES) -> Result:
     """A file system that is full in the middle of a run, several times, and then has room again."""
     mount = bed.folder / "small"
     mount.mkdir(exist_ok=True)
     needed = sum(path.stat().st_size for path in (bed.folder / "undisturbed").rglob("*") if path.is_file())
     began, problems = time.monotonic(), []
-    _do("mount", "-t", "tmpfs", "-o", f"size={int(needed * SHARES[0])}", "tmpfs", mount)
+    _do("mount", "-t", "tmpfs", "-o", f"size={int(needed * shares[0])}", "tmpfs", mount)
     try:
         out = mount / "store"
         with Household() as household:
-            for share in SHARES:
+            for share in shares:
                 _do("mount", "-o", f"remount,size={int(needed * share)}", mount)
                 run = bed.start_command(household, [bed.videos], out, shard_seconds=1.0)
                 run.wait()
@@ -40,7 +41,7 @@ def full_disk(bed: Bed) -> Result:
             problems += unexpected(report, failed=set())
             return bed.conclude(
                 "disk full, then space again",
-                f"tmpfs of {', '.join(f'{share:.0%}' for share in SHARES)} of what is needed, then enough",
+                f"tmpfs of {', '.join(f'{share:.0%}' for share in shares)} of what is needed, then enough",
                 household,
                 out,
                 began,

@@ -93,7 +93,8 @@ class Cluster:
         self._folder = folder / "ray"
         import ray
 
-        self._ip = str(ray.util.get_node_ip_address())  # type: ignore[no-untyped-call]  # Ray turns the loopback address into this one
+        # not the loopback address: Ray puts this one in its place
+        self._ip = str(ray.util.get_node_ip_address())  # type: ignore[no-untyped-call]
         with socket.create_server((self._ip, 0)) as server:
             self._port = server.getsockname()[1]
         self._nodes: list[subprocess.Popen[bytes]] = []

@@ -14,7 +14,7 @@ import numpy as np
 from cache.reader import StoreReader
 from cache.records import canonical_json
 from cache.schema import FailureRecord, VideoRecord
-from cache.store import Store
+from cache.store import Store, StoreError
 from cache.verify import verify
 
 CROPS_AT_ONCE = 512
@@ -73,9 +73,19 @@ def judge(store_dir: Path, expected: dict[str, str]) -> Verdict:
 
 
 def digests(store_dir: Path) -> dict[str, str]:
-    """Name -> hash over all that a reader gets of a video: times, persons, states, boxes, joints, crops."""
+    """Name -> hash over all that a reader gets of a video: times, persons, states, boxes, joints, crops.
+
+    Of a damaged video, what is wrong.
+    """
     reader = StoreReader(store_dir)
-    return {name: _digest(reader, video) for video in reader.videos() for name in video.names}
+    found = {}
+    for video in reader.videos():
+        try:
+            digest = _digest(reader, video)
+        except StoreError as error:
+            digest = str(error)
+        found.update(dict.fromkeys(video.names, digest))
+    return found
 
 
 def _digest(reader: StoreReader, video: VideoRecord) -> str:

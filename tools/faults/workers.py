@@ -35,7 +35,7 @@ def killed_actors(bed: Bed, num_kills: int, mean_seconds: float = 0.9) -> Result
 
 def poison(bed: Bed, num_kills: int, mean_seconds: float = 0.9) -> Result:
     """Videos that end their worker every time, by SIGKILL or SIGSEGV; others are killed from outside."""
-    out, folder = bed.folder / "poison", bed.folder / "poison-videos"
+    out, folder = bed.folder / f"poison{num_kills}", bed.folder / "poison-videos"
     began = time.monotonic()
     bad = {write_clip(_made(folder) / name, 9000 + n, 60).name for n, name in enumerate(POISON)}
     with Household() as household:
