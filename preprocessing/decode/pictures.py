@@ -7,6 +7,7 @@ from typing import Any
 
 import av
 
+from preprocessing.decode.avi_times import AviTimes
 from preprocessing.decode.container import ffmpeg_reason
 from preprocessing.decode.continuity import Continuity
 
@@ -29,6 +30,7 @@ def pictures(container: Any, stream: Any, record: Continuity) -> Iterator[Any]:
 def _packets(container: Any, stream: Any, record: Continuity) -> Iterator[Any]:
     """The packets of a stream; an error of the demuxer loses a packet, one of the file ends it all."""
     packets = container.demux(stream)
+    avi_times = AviTimes(stream) if container.format.name == "avi" else None
     num_errors = 0
     while num_errors <= MAX_READ_ERRORS_IN_A_ROW:
         try:
@@ -47,6 +49,8 @@ def _packets(container: Any, stream: Any, record: Continuity) -> Iterator[Any]:
             return
         if packet.size:  # an empty one would tell the decoder that the stream ends
             num_errors = 0
+            if avi_times is not None:
+                avi_times.correct(packet)
             yield packet
 
 

@@ -375,7 +375,7 @@ def test_real_damage_costs_what_it_covers(shared_data: Path) -> None:
     assert decoder.not_decoded == []  # too short to be worth a row
 
 
-@pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv", ".avi"])
 def test_goes_on_behind_a_hole(tmp_path: Path, suffix: str) -> None:
     """A stretch of zeros in the middle, as a bad copy leaves it: told, and the rest is there."""
     path = write_video(
@@ -383,11 +383,12 @@ def test_goes_on_behind_a_hole(tmp_path: Path, suffix: str) -> None:
     )
     whole_pts, _ = decode_with_gaps(path)
     data = bytearray(path.read_bytes())
-    data[int(len(data) * 0.4) : int(len(data) * 0.6)] = bytes(int(len(data) * 0.2))
+    hole = slice(int(len(data) * 0.4), int(len(data) * 0.6))
+    data[hole] = bytes(hole.stop - hole.start)
     path.write_bytes(data)
     pts, decoder = decode_with_gaps(path)
     assert set(pts) <= set(whole_pts)
-    assert pts[:60] == whole_pts[:60]
+    assert pts[:50] == whole_pts[:50]
     assert pts[-60:] == whole_pts[-60:]
     ((start_pts, stop_pts),) = decoder.not_decoded
     assert stop_pts in pts
