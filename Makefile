@@ -43,7 +43,7 @@ lint: $(STAMP)
 
 bench: $(STAMP)
 	$(BIN)/python -m tools.bench
-	$(BIN)/python tools/bench_store.py
+	$(BIN)/python -m tools.bench_store
 
 bench-train: $(STAMP)
 	$(BIN)/python tools/bench_train.py
