@@ -44,12 +44,13 @@ def _probe_video(source: Source, limits: Limits) -> Probe:
     with open_container(source.path, STAGE, limits) as container:
         stream = choose_stream(container)
         codec = stream.codec_context
-        limits.check_picture(codec.width, codec.height)
+        width, height = codec.width, codec.height  # now: a picture that fails to decode may change them
+        limits.check_picture(width, height)
         first, starts = _first_look(container, stream, limits)
         stream_start = starts.get(stream.index, Fraction(0))
         duration = declared_duration(container, stream, stream_start)
         limits.check_duration(duration)
-        width, height, pixel_format = codec.width, codec.height, codec.pix_fmt
+        pixel_format = codec.pix_fmt
         orientation = Orientation()
         if first is not None:  # headers lie, frames do not
             width, height, pixel_format = first.width, first.height, first.format.name

@@ -13,6 +13,7 @@ import pytest
 from PIL import Image
 
 from preprocessing.decode.orientation import Orientation, from_display_matrix, from_exif
+from preprocessing.discover import content_key
 from preprocessing.probe import Limits, probe
 from preprocessing.types import InputError, Source
 from tests.videos import numbered_picture, truncate, write_audio, write_video
@@ -242,3 +243,29 @@ def test_keypoints_fail(tmp_path: Path, arrays: dict[str, Any], complaint: str) 
 def test_keypoints_of_random_bytes(tmp_path: Path) -> None:
     (tmp_path / "a.npz").write_bytes(np.random.default_rng(0).bytes(1000))
     assert reason(Source(tmp_path / "a.npz", "a", "keypoints")).startswith("not a keypoint file")
+
+
+def test_a_picture_that_claims_no_size_keeps_the_header_s(tmp_path: Path) -> None:
+    """VP8 tells the size in every keyframe, and its decoder believes it before it fails."""
+    path = write_video(tmp_path / "a.webm", codec="libvpx")
+    data = path.read_bytes()
+    place = data.index(b"\x9d\x01\x2a") + 3
+    path.write_bytes(data[:place] + bytes(4) + data[place + 4 :])
+    facts = probe(video(path))
+    assert (facts.width, facts.height) == (64, 48)
+
+
+def test_what_the_kernel_shows_as_an_empty_file(tmp_path: Path) -> None:
+    """It says that it is a plain file, and reading it may wait for ever."""
+    link = tmp_path / "a.ts"
+    link.symlink_to("/proc/kmsg")
+    assert reason(video(link)) == "empty file"
+    assert len(content_key(video(link))) == 32
+
+
+def test_terabytes_of_nothing_are_not_read(tmp_path: Path) -> None:
+    with (tmp_path / "a.mp4").open("wb") as file:
+        file.truncate(1 << 42)
+    assert "the limit is" in reason(video(tmp_path / "a.mp4"))
+    with pytest.raises(InputError, match="the limit is"):
+        content_key(video(tmp_path / "a.mp4"))

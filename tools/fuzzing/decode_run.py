@@ -7,6 +7,7 @@ import itertools
 import multiprocessing
 import resource
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
@@ -30,8 +31,17 @@ class Result:
     pts: tuple[int, ...] = ()
 
 
-def run_decoding(cases: list[Case], *, num_workers: int, limit_bytes: int) -> list[Result]:
-    """One result a case. A child that hangs or dies is replaced, and its case is charged with it."""
+def run_decoding(
+    cases: list[Case],
+    *,
+    num_workers: int,
+    limit_bytes: int,
+    decode: Callable[[Path], Result] | None = None,
+) -> list[Result]:
+    """One result a case. A child that hangs or dies is replaced, and its case is charged with it.
+
+    `decode`: what is done with a case in the child, `decode_case` by default.
+    """
     context = multiprocessing.get_context("spawn")
     results: list[Result | None] = [None] * len(cases)
     waiting = list(reversed(range(len(cases))))
@@ -39,7 +49,9 @@ def run_decoding(cases: list[Case], *, num_workers: int, limit_bytes: int) -> li
 
     def start() -> None:
         ours, theirs = context.Pipe()
-        process = context.Process(target=_serve, args=(theirs, limit_bytes), daemon=True)
+        process = context.Process(
+            target=_serve, args=(theirs, limit_bytes, decode or decode_case), daemon=True
+        )
         process.start()
         theirs.close()
         children[ours] = (process, None, time.monotonic())
@@ -157,7 +169,7 @@ def _seams(source: Any, facts: Any, spans: list[Any], pts: list[int] | None) -> 
     return ""
 
 
-def _serve(requests: Connection, limit_bytes: int) -> None:
+def _serve(requests: Connection, limit_bytes: int, decode: Callable[[Path], Result]) -> None:
     """The child: says that it is ready, then answers paths with results until the pipe closes."""
     import cv2
 
@@ -177,7 +189,7 @@ def _serve(requests: Connection, limit_bytes: int) -> None:
         before = _status_bytes("VmRSS")
         began = time.monotonic()
         try:
-            result = decode_case(path)
+            result = decode(path)
         except MemoryError:
             result = Result("over memory", "MemoryError")
         except Exception as error:

@@ -176,8 +176,8 @@ def _times(data: dict[str, bytes]) -> Iterator[Crafted]:
     for name in ("open_gop.mkv", "vp8.webm"):
         for seed in range(4):
             yield kind, name, _shuffle_blocks(data[name], np.random.default_rng(seed))
-    for rate in (b"F0:0", b"F1000000000:1", b"F1:1000000000", b"F-5:1"):
-        yield "lying time scale", "raw.y4m", data["raw.y4m"].replace(b"F25:1", rate, 1)
+    for fps in (b"F0:0", b"F1000000000:1", b"F1:1000000000", b"F-5:1"):
+        yield "lying time scale", "raw.y4m", data["raw.y4m"].replace(b"F25:1", fps, 1)
 
 
 def h264_claim(size: int) -> bytes:

@@ -74,8 +74,10 @@ MAKES = (
 )
 
 
-def make_seeds(folder: Path, real: Path | None = None) -> list[Path]:
+def make_seeds(folder: Path, real: Path | None = None, most_real: int | None = None) -> list[Path]:
     """Encodes every make, and adds the small ones among real videos below `real`, where it exists.
+
+    `most_real`: of these only so many, the smallest.
 
     The files are the same in every run of one build of FFmpeg.
     """
@@ -89,7 +91,8 @@ def make_seeds(folder: Path, real: Path | None = None) -> list[Path]:
     if real is not None and real.is_dir():
         suffixes = {".mp4", ".mov", ".mkv", ".webm", ".avi"}
         found = (path for path in real.rglob("*.*") if path.suffix in suffixes)
-        seeds += sorted(path for path in found if path.stat().st_size <= MAX_REAL_BYTES)
+        small = (path for path in found if path.stat().st_size <= MAX_REAL_BYTES)
+        seeds += sorted(small, key=lambda path: (path.stat().st_size, path.name))[:most_real]
     return seeds
 
 
