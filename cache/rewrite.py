@@ -6,14 +6,16 @@ The copy is read back and every checksum of it is checked before it takes its na
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 from cache.atomic import PARTIAL_SUFFIX, fsync_file, publish
-from cache.check import check_segment
+from cache.check import check_segments
 from cache.errors import CorruptError, StoreError
 from cache.layout import SEGMENTS, tree_path
 from cache.schema import SegmentRecord, VideoRecord
@@ -56,21 +58,24 @@ def copy_segments(
     places: dict[Place, Place] = {}
     copier: _Copier | None = None
     try:
-        for path, segment, key in sources:
-            try:
-                _check_source(path, segment, key)
-                with open_shard(path) as file:
-                    content = _content(file)
+        for path, members in groupby(sources, key=itemgetter(0)):  # each file is opened twice, not by segment
+            whole = list(_whole([(segment, key) for _, segment, key in members], path, on_damaged))
+            if not whole:
+                continue
+            with open_shard(path) as file:
+                content = _content(file)
+                for segment, key in whole:
                     if copier is not None and (copier.content != content or copier.num_bytes >= max_bytes):
                         copier.seal()
                         copier = None
                     if copier is None:
                         copier = _Copier(target_shards, content)
-                    places[place_of(segment)] = copier.add(file, segment, key)
-            except CorruptError as error:
-                if on_damaged is None:
-                    raise
-                on_damaged(segment, str(error))
+                    try:
+                        places[place_of(segment)] = copier.add(file, segment, key)
+                    except CorruptError as error:
+                        if on_damaged is None:
+                            raise
+                        on_damaged(segment, str(error))
         if copier is not None:
             copier.seal()
             copier = None
@@ -154,8 +159,8 @@ class _Copier:
         self._file.attrs["complete"] = True
         self._file.close()
         fsync_file(self._partial)
-        for segment, key in self._added:
-            for problem in check_segment(self._partial, segment, key, deep=True).problems:
+        for check in check_segments(self._partial, self._added, deep=True):
+            for problem in check.problems:
                 raise StoreError(f"the copy of a segment does not read back: {problem}")
         publish(self._partial, self._path)
 
@@ -164,9 +169,20 @@ class _Copier:
         self._partial.unlink(missing_ok=True)
 
 
-def _check_source(path: Path, segment: SegmentRecord, key: str) -> None:
-    for problem in check_segment(path, segment, key, deep=True).problems:
-        raise CorruptError(problem)
+def _whole(
+    segments: list[tuple[SegmentRecord, str]],
+    path: Path,
+    on_damaged: Callable[[SegmentRecord, str], None] | None,
+) -> Iterator[tuple[SegmentRecord, str]]:
+    """Those of a shard's segments that pass every check."""
+    checks = check_segments(path, segments, deep=True)
+    for (segment, key), check in zip(segments, checks, strict=True):
+        if not check.problems:
+            yield segment, key
+        elif on_damaged is None:
+            raise CorruptError(check.problems[0])
+        else:
+            on_damaged(segment, check.problems[0])
 
 
 def _content(file: Any) -> dict[str, Any]:

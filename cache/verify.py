@@ -57,7 +57,8 @@ def verify(
     """
     problems: list[Problem] = []
     videos: list[VideoRecord] = []
-    for path in store.commit_paths():
+    paths = store.commit_paths()
+    for path in paths:
         try:
             record = read_record(path)
         except (StoreError, OSError) as error:
@@ -66,7 +67,7 @@ def verify(
         if record.key != path.stem:
             problems.append(Problem("error", f"commit record {path} is of video {record.key}", path=path))
         videos.append(record)
-    all_readable = len(videos) == len(store.commit_paths())
+    all_readable = len(videos) == len(paths)
     checks = check_videos(store, videos, deep=deep, num_processes=num_processes, progress=progress)
     for video in videos:
         problems += [Problem("error", message, video.key) for message in video_problems(video, checks)]

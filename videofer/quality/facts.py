@@ -117,10 +117,7 @@ def gather(
             "intervals": [item.seconds for item in items if item.label != NO_LABEL],
             "tracks": [person.t_end - person.t_start for video in videos for person in video.persons],
         },
-        quality={
-            name: [one.quality[place] for one in seen]
-            for place, name in enumerate(QUALITY_NAMES)
-        },
+        quality={name: [one.quality[place] for one in seen] for place, name in enumerate(QUALITY_NAMES)},
         confidences=[person.confidence for video in videos for person in video.persons],
     )
 
@@ -214,18 +211,21 @@ def _conflicts(videos: Sequence[VideoRecord], manifest: pd.DataFrame | None) -> 
     names = {video.key: video.names[0] if video.names else video.key for video in videos}
     columns = [column for column in ("split", "subject") if column in manifest.columns]
     for column in columns:
-        known = manifest.dropna(subset=[column])
-        for key, values in known.groupby("key")[column].unique().items():
-            if len(values) > 1:
-                what = f"one content has the {column}s {', '.join(sorted(map(str, values)))}"
-                found.append(Doubt(f"two {column}s", names.get(str(key), str(key)), what, 5.0))
+        for key, values in _several(manifest, "key", column).items():
+            what = f"one content has the {column}s {', '.join(values)}"
+            found.append(Doubt(f"two {column}s", names.get(key, key), what, 5.0))
     if len(columns) == 2:
-        known = manifest.dropna(subset=columns)
-        for subject, values in known.groupby("subject")["split"].unique().items():
-            if len(values) > 1:
-                what = f"is in {', '.join(sorted(map(str, values)))}: figures would not be of new people"
-                found.append(Doubt("subject in two splits", str(subject), what, 6.0))
+        for subject, values in _several(manifest, "subject", "split").items():
+            what = f"is in {', '.join(values)}: figures would not be of new people"
+            found.append(Doubt("subject in two splits", subject, what, 6.0))
     return sorted(found, key=lambda doubt: (-doubt.weight, doubt.name))
+
+
+def _several(table: pd.DataFrame, of: str, column: str) -> dict[str, list[str]]:
+    """Values of the column by value of `of`, where there are several."""
+    pairs = table[[of, column]].dropna().drop_duplicates()
+    pairs = pairs[pairs[of].duplicated(keep=False)]
+    return {str(name): sorted(map(str, rows)) for name, rows in pairs.groupby(of)[column]}
 
 
 def _natural(name: str) -> tuple[Any, ...]:

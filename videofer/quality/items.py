@@ -64,9 +64,9 @@ def make_items(videos: Sequence[VideoRecord], manifest: pd.DataFrame | None) -> 
         classes = emotions.in_order(soft | {str(label) for label in table["label"].dropna()})
         labelled = table["label"].notna() | table[soft_columns(table)].notna().any(axis=1)
         examples, skipped = make_examples(table[labelled].reset_index(drop=True), videos, classes)
-        splits = table[labelled].reset_index(drop=True)[["subject", "split"]]
+        subjects, splits = (table.loc[labelled, name].tolist() for name in ("subject", "split"))
         for example in examples:
-            subject, split = splits.iloc[example.row]
+            subject, split = subjects[example.row], splits[example.row]
             items.append(
                 Item(
                     key=example.key,
