@@ -90,7 +90,7 @@ def pictures() -> Iterator[Crafted]:
         return png[:33] + _chunk(b"zTXt", b"note\0\0" + _zeros_compressed(300 << 20)) + png[33:]
 
     yield "picture bomb", "text.png", with_packed_text
-    frames = [small.resize((2000, 2000))] * 3
+    frames = [Image.new("P", (2000, 2000), shade) for shade in range(3)]
     buffer = io.BytesIO()
     frames[0].save(buffer, "GIF", save_all=True, append_images=frames[1:], duration=1)
     yield "picture bomb", "many.gif", buffer.getvalue() + buffer.getvalue()[800:] * 3
