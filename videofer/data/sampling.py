@@ -227,7 +227,7 @@ def read_clips(reader: CropReader, track: Track, rows: np.ndarray, spec: SampleS
     """
     size = spec.input_size
     flat = rows.reshape(-1)
-    if flat.size and flat[0] >= 0 and (flat[1:] > flat[:-1]).all():  # nearly always: as they are, without a further copy
+    if flat.size and flat[0] >= 0 and (flat[1:] > flat[:-1]).all():  # nearly always: no further copy
         return resize_crops(reader.read_crops(track, flat), size).reshape(*rows.shape, size, size, 3)
     wanted, place = np.unique(rows, return_inverse=True)
     first = int(np.searchsorted(wanted, 0))
