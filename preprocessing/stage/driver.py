@@ -11,19 +11,20 @@ from __future__ import annotations
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 
 from cache.errors import UserError
 from cache.schema import FailureRecord
 from cache.store import Store
 from preprocessing.spec import PreprocessSpec
 from preprocessing.stage.blame import Blame
-from preprocessing.stage.job import KILLED, Handle, Job, Pool, Reply, WorkerLostError
+from preprocessing.stage.job import KILLED, Job, Pool, Reply, WorkerLostError
 from preprocessing.stage.pending import Pending
 from preprocessing.stage.totals import Totals
 from preprocessing.stage.videos import Finished, Videos
+from preprocessing.stage.watch import Watch, WatchedWorker
 
 POLL_SECONDS = 0.1
+CHECK_SECONDS, CHECK_SECONDS_A_WORKER = 0.5, 0.01  # between two looks at the signs of life of all workers
 QUEUE_DEPTH = 2  # jobs a worker has at once, where they are short: it never waits for the driver
 SHORT_BYTES = 16 << 20  # a larger file takes so long that nobody feels the wait after it
 MAX_CRASHES_ALONE = 2  # of a process by its own doing
@@ -36,39 +37,6 @@ STOP_SECONDS = 20.0  # for workers to seal what they finished, when the run is c
 
 class StageError(UserError, RuntimeError):
     """The stage itself cannot work. The message is one line for the user."""
-
-
-@dataclass(frozen=True)
-class Watch:
-    """When a worker is taken for hung. Times in seconds."""
-
-    silent_seconds: float = 60.0  # no progress for so long
-    deadline_base_seconds: float = 300.0  # one job: so long, and
-    deadline_factor: float = 60.0  # so many times its media time done so far
-    max_rss_bytes: int = 8 << 30
-    start_seconds: float = 180.0  # for the first sign of life of a new worker
-
-
-@dataclass(eq=False)
-class _Worker:
-    """A handle with what the driver knows of it."""
-
-    handle: Handle
-    born: float
-    starting: bool = True  # until its first sign of life; a death before it is no video's fault
-    jobs: deque[Job] = field(default_factory=deque)  # the first is being done, the others wait in the worker
-    alone: bool = False  # its job runs alone in this process
-    used: bool = False
-    sealing: bool = False
-    started: float = 0.0  # when the request under way was made or came to the front
-    beats: int = -1
-    last_progress: float = 0.0
-    media_seconds: float = 0.0
-    unsealed: list[Finished] = field(default_factory=list)
-
-    @property
-    def busy(self) -> bool:
-        return self.starting or bool(self.jobs) or self.sealing
 
 
 class Driver:
@@ -90,7 +58,7 @@ class Driver:
         self._watch = watch or Watch()
         self._on_progress = on_progress
         self._clock = clock
-        self._workers: list[_Worker] = []
+        self._workers: list[WatchedWorker] = []
         self._queue: deque[Job] = deque()
         self._suspects: deque[Job] = deque()  # to be run alone in a fresh process
         self._put_off: deque[Job] = deque()  # suspects whose turn comes when all else is done
@@ -118,7 +86,7 @@ class Driver:
                     break
                 ready = {id(handle) for handle in self._pool.wait([w.handle for w in busy], POLL_SECONDS)}
                 now = self._clock()
-                check_all = now - checked >= POLL_SECONDS
+                check_all = now - checked >= max(CHECK_SECONDS, CHECK_SECONDS_A_WORKER * len(self._workers))
                 if check_all:
                     checked = now
                 for worker in busy:
@@ -160,9 +128,9 @@ class Driver:
         num_wanted -= sum(worker.starting for worker in self._workers)
         for _ in range(min(num_wanted, self._num_workers - len(self._workers))):
             now = self._clock()
-            self._workers.append(_Worker(self._pool.spawn(), born=now, last_progress=now))
+            self._workers.append(WatchedWorker(self._pool.spawn(), born=now, last_progress=now))
 
-    def _prefetch(self, worker: _Worker) -> None:
+    def _prefetch(self, worker: WatchedWorker) -> None:
         """A short job more, to be there when the one under way is done."""
         while (
             worker.jobs
@@ -175,29 +143,24 @@ class Driver:
         ):
             self._submit(worker, self._queue.popleft())
 
-    def _start(self, worker: _Worker, job: Job, *, alone: bool) -> None:
+    def _start(self, worker: WatchedWorker, job: Job, *, alone: bool) -> None:
         worker.alone, worker.used = alone, True
         self._submit(worker, job)
-        self._begin(worker)
+        worker.begin(self._clock())
 
-    def _submit(self, worker: _Worker, job: Job) -> None:
+    def _submit(self, worker: WatchedWorker, job: Job) -> None:
         job.attempts += 1
         worker.jobs.append(job)
         worker.handle.submit(job)
 
-    def _begin(self, worker: _Worker) -> None:
-        """What is at the front of a worker's requests is begun now."""
-        worker.started = worker.last_progress = self._clock()
-        worker.media_seconds = 0.0
-
-    def _request_seal(self, worker: _Worker) -> None:
+    def _request_seal(self, worker: WatchedWorker) -> None:
         worker.sealing = True
-        self._begin(worker)
+        worker.begin(self._clock())
         worker.handle.seal()
 
     # --- watching --------------------------------------------------------------------------------
 
-    def _attend(self, worker: _Worker) -> None:
+    def _attend(self, worker: WatchedWorker) -> None:
         """Take the worker's answers, look at its signs of life, end it if it must be."""
         try:
             if worker.starting:
@@ -213,14 +176,14 @@ class Driver:
                 self._take(worker, reply)
                 if not worker.jobs:
                     return
-            reason = self._overdue(worker)
+            reason = worker.why_overdue(self._watch, self._clock())
         except WorkerLostError as error:
             self._mourn(worker, error)
             return
         if reason is not None:
             self._convict(worker, reason)
 
-    def _await_start(self, worker: _Worker) -> None:
+    def _await_start(self, worker: WatchedWorker) -> None:
         worker.starting = worker.handle.vitals() is None
         if not worker.starting:
             self._failed_starts = self._dead_starts = 0
@@ -228,26 +191,9 @@ class Driver:
             reason = f"no sign of life {self._watch.start_seconds:.0f} s after the start"
             raise WorkerLostError(reason, at_start=True)
 
-    def _overdue(self, worker: _Worker) -> str | None:
-        """Why the worker must be ended, None while it may go on."""
-        now, vitals = self._clock(), worker.handle.vitals()
-        if vitals is None or not worker.busy:
-            return None
-        if vitals.beats != worker.beats:
-            worker.beats, worker.last_progress = vitals.beats, now
-            worker.media_seconds = vitals.media_seconds
-        if now - worker.last_progress > self._watch.silent_seconds:
-            return f"no progress for {self._watch.silent_seconds:.0f} s"
-        allowed = self._watch.deadline_base_seconds + self._watch.deadline_factor * worker.media_seconds
-        if now - worker.started > allowed:
-            return f"not done after {allowed:.0f} s"
-        if vitals.rss_bytes > self._watch.max_rss_bytes:
-            return f"used more than {self._watch.max_rss_bytes / 2**30:.1f} GiB of memory"
-        return None
-
     # --- losses ----------------------------------------------------------------------------------
 
-    def _convict(self, worker: _Worker, reason: str) -> None:
+    def _convict(self, worker: WatchedWorker, reason: str) -> None:
         """The worker hangs, swells or broke down: there is a reason in the job itself, if it ran alone."""
         job = self._bury(worker)
         if job is None:
@@ -258,7 +204,7 @@ class Driver:
         else:
             self._suspects.append(job)
 
-    def _mourn(self, worker: _Worker, error: WorkerLostError) -> None:
+    def _mourn(self, worker: WatchedWorker, error: WorkerLostError) -> None:
         """The worker's process is gone, for whatever reason."""
         job = self._bury(worker)
         if worker.starting:
@@ -299,7 +245,7 @@ class Driver:
         seconds = self._blame.seconds_alone(job.name)
         return deaths >= MAX_DEATHS_ALONE or (deaths > 2 and seconds > MAX_SECONDS_ALONE)
 
-    def _bury(self, worker: _Worker) -> Job | None:
+    def _bury(self, worker: WatchedWorker) -> Job | None:
         """Take a worker out and save what can be; the job that it was at, if it was at one."""
         self.totals.num_workers_lost += 1
         self._remove(worker)
@@ -312,13 +258,13 @@ class Driver:
             self._tell(lost, -1)
         return worker.jobs[0] if worker.jobs else None
 
-    def _remove(self, worker: _Worker) -> None:
+    def _remove(self, worker: WatchedWorker) -> None:
         worker.handle.kill()
         self._workers.remove(worker)
 
     # --- finishing -------------------------------------------------------------------------------
 
-    def _take(self, worker: _Worker, reply: Reply) -> None:
+    def _take(self, worker: WatchedWorker, reply: Reply) -> None:
         """One answer, the oldest that was asked for."""
         job = None
         if worker.sealing:
@@ -327,7 +273,7 @@ class Driver:
         elif worker.jobs:
             job = worker.jobs.popleft()
         seconds = self._clock() - worker.started
-        self._begin(worker)
+        worker.begin(self._clock())
         if job is not None and not reply.interrupted:
             self._blame.saw(job.name, seconds, died=False, alone=worker.alone)
         if job is not None and reply.outcome is not None:
@@ -358,7 +304,7 @@ class Driver:
             totals.num_done += sign
             totals.num_bytes_done += sign * finished.job.num_bytes
 
-    def _commit(self, worker: _Worker, sealed: set[str]) -> None:
+    def _commit(self, worker: WatchedWorker, sealed: set[str]) -> None:
         """All that lies in shards that have their final names now."""
         finished = [item for item in worker.unsealed if item.outcome.record.shard in sealed]
         worker.unsealed = [item for item in worker.unsealed if item.outcome.record.shard not in sealed]
@@ -391,7 +337,7 @@ class Driver:
                 self._remove(worker)
             self._pool.close()
 
-    def _take_last(self, worker: _Worker) -> None:
+    def _take_last(self, worker: WatchedWorker) -> None:
         try:
             reply = worker.handle.reply()
         except WorkerLostError:

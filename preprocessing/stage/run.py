@@ -19,12 +19,13 @@ from preprocessing.discover import discover
 from preprocessing.engines import EngineChoices, resolve_engines
 from preprocessing.spec import PreprocessSpec
 from preprocessing.stage.cluster import usable_cores
-from preprocessing.stage.driver import Driver, StageError, Watch
+from preprocessing.stage.driver import Driver, StageError
 from preprocessing.stage.job import Job, Pool
 from preprocessing.stage.pending import Pending
 from preprocessing.stage.plan import Plan, make_plan
 from preprocessing.stage.report import FINISHED, INTERRUPTED, RunReport, make_report
 from preprocessing.stage.totals import Totals
+from preprocessing.stage.watch import Watch
 from preprocessing.stage.worker import CRASHES, NO_ROOM_ERRORS
 from preprocessing.types import Source
 
@@ -103,7 +104,11 @@ def preprocess(
     began, started = time.monotonic(), time.time()
     sources, lost = discover(inputs, sidecars=spec.pose == "sidecar", frames_fps=spec.frames_fps)
     choices = resolve_engines(
-        decoder=spec.decoder, faces_name=spec.faces, pose=spec.pose, weights_dir=weights_dir
+        decoder=spec.decoder,
+        faces_name=spec.faces,
+        pose=spec.pose,
+        appearance=spec.appearance,
+        weights_dir=weights_dir,
     )
     progress.note(describe(choices))
     store = open_or_create(out, spec)

@@ -20,7 +20,7 @@ from cache.reader import StoreReader
 from cache.store import Store
 from cache.verify import verify
 from preprocessing.spec import PreprocessSpec
-from preprocessing.stage.driver import Watch
+from preprocessing.stage.watch import Watch
 from preprocessing.stage.run import preprocess
 from tests.videos import truncate, write_audio, write_video
 

@@ -17,7 +17,7 @@ from typing import Any
 def main(given: dict[str, Any]) -> int:
     from cache.errors import UserError
     from preprocessing.spec import PreprocessSpec
-    from preprocessing.stage.driver import Watch
+    from preprocessing.stage.watch import Watch
     from preprocessing.stage.run import preprocess
 
     try:
