@@ -52,3 +52,17 @@ def test_a_fork_while_a_thread_holds_the_lock_does_not_hang() -> None:
     done.set()
     thread.join()
     assert os.waitpid(child, 0)[1] == 0
+
+
+def test_threads_that_push_each_other_s_values_out() -> None:
+    """A value may be dropped while another thread has just found it."""
+    lru: LRU[int] = LRU(3, lambda _: 1)
+
+    def use(start: int) -> bool:
+        keys = ((start + i) % 7 for i in range(5000))
+        return all(lru.get(key, lambda key=key: key) == key for key in keys)  # type: ignore[misc]
+
+    with ThreadPoolExecutor(8) as pool:
+        assert all(pool.map(use, range(8)))
+    assert len(lru) == 3
+    assert lru.find("never made") is None
