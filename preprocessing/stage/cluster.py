@@ -33,6 +33,8 @@ def start_ray(address: str | None, num_cpus: int | None = None) -> bool:
     """
     for name, value in _QUIET.items():
         os.environ.setdefault(name, value)
+    if address is not None and _has_token():
+        os.environ.setdefault("RAY_AUTH_MODE", "token")  # read when Ray is imported
     import ray
 
     if ray.is_initialized():
@@ -48,8 +50,6 @@ def start_ray(address: str | None, num_cpus: int | None = None) -> bool:
             raise UserError(f"Ray did not start on this machine: {_one_line(error)}") from error
         return True
     _check_answers(address)
-    if "RAY_AUTH_MODE" not in os.environ and _has_token():
-        os.environ["RAY_AUTH_MODE"] = "token"
     try:
         ray.init(address=address, runtime_env={"env_vars": SLEEPING_THREADS}, **options)
     except (ConnectionError, ValueError, RuntimeError) as error:
