@@ -43,7 +43,7 @@ def make_plan(
     removed = Removals(store.path)
     recorded = {failure.path: failure for failure in store.failures()}
     with ThreadPoolExecutor(HASH_THREADS) as threads:
-        keys = threads.map(lambda s: _key(store, s), sources)
+        keys = threads.map(lambda s: _key(store, removed, s), sources)
         for source, (key, num_bytes, stamp) in zip(sources, keys, strict=True):
             on_hashed(source)
             path = place(source.path)
@@ -80,8 +80,13 @@ def make_plan(
     return plan
 
 
-def _key(store: Store, source: Source) -> tuple[str | InputError, int, tuple[int, int] | None]:
-    """Content key, from the side table where size and time are unchanged; size; stamp of a plain file."""
+def _key(
+    store: Store, removed: Removals, source: Source
+) -> tuple[str | InputError, int, tuple[int, int] | None]:
+    """Content key, from the side table where size and time are unchanged; size; stamp of a plain file.
+
+    What was removed for good is hashed anew each time: its path shall not come back into the store either.
+    """
     try:
         stat = source.path.stat()
         if source.sidecar is not None or not source.path.is_file():
@@ -91,7 +96,8 @@ def _key(store: Store, source: Source) -> tuple[str | InputError, int, tuple[int
         key = store.hash_cache.get(path, *stamp)
         if key is None:
             key = content_key(source)
-            store.hash_cache.put(path, *stamp, key)
+            if key not in removed:
+                store.hash_cache.put(path, *stamp, key)
         return key, stat.st_size, stamp
     except InputError as error:
         return error, 0, None

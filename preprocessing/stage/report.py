@@ -9,7 +9,7 @@ import re
 import time
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from preprocessing.stage.totals import Totals
 
 FINISHED, INTERRUPTED = "finished", "interrupted"
+REMOVED = "removed"  # stage of a failure: see `preprocessing.stage.plan`
 MAX_FAILURES = 1000  # in the report; all of them are in failures.jsonl
 SHOWN_FAILURES = 20
 SHOWN_SLOWEST = 3
@@ -87,11 +88,15 @@ class RunReport:
         return cls(**values)
 
     def save(self, store: Path) -> Path:
-        """Write STORE/runs/<UTC time>-<pid>.json, whole or not at all."""
+        """Write STORE/runs/<UTC time>-<pid>.json, whole or not at all.
+
+        Without what was removed from the store for good: its name shall not come back into it.
+        """
         path = store / "runs" / self.file_name
         path.parent.mkdir(exist_ok=True)
+        kept = [failure for failure in self.failures if failure.stage != REMOVED]
         with atomic_write(path) as file:
-            file.write(self.to_bytes())
+            file.write(replace(self, failures=kept).to_bytes())
         return path
 
     def to_bytes(self) -> bytes:
