@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import h5py
@@ -156,3 +158,69 @@ def test_a_whole_store_needs_nothing(tmp_path: Path) -> None:
     fill(store, shards=1)
     assert repaired(store).nothing_to_do
     assert not (store.path / "quarantine").exists()
+
+
+KILLED_AT_EVERY_STEP = """
+import os, shutil, signal, sys
+from pathlib import Path
+from cache.repair import apply, plan_repair
+from cache.store import Store
+from cache.verify import verify
+from tests.cache.test_repair import check_survivors
+
+original = Path(sys.argv[1])
+for number in range(1, 1000):
+    copy = original.with_name(f"copy{number}")
+    shutil.copytree(original, copy)
+    child = os.fork()
+    if child == 0:
+        seen = 0
+
+        def watch(event, arguments):
+            global seen
+            changes = event in ("os.rename", "os.remove", "os.mkdir") or (
+                event == "open" and isinstance(arguments[2], int) and arguments[2] & (os.O_WRONLY | os.O_RDWR)
+            )
+            seen += bool(changes)
+            if changes and seen == number:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+        sys.addaudithook(watch)
+        store = Store.open(copy)
+        with store.lock():
+            apply(store, plan_repair(store))
+        os._exit(0)
+    _, status = os.waitpid(child, 0)
+    store = Store.open(copy)
+    with store.lock():
+        apply(store, plan_repair(store))
+    assert verify(store, deep=True) == []
+    check_survivors(store)
+    shutil.rmtree(copy)
+    if not os.WIFSIGNALED(status):
+        assert os.waitstatus_to_exitcode(status) == 0
+        break
+print(number)
+"""
+
+
+def check_survivors(store: Store) -> None:
+    """All but k1 and k5, whatever happened."""
+    assert store.keys() == {f"k{number}" for number in range(8)} - {"k1", "k5"}
+    reader = StoreReader(store.path)
+    for key in store.keys():  # noqa: SIM118  (a store is no dict)
+        check_video(reader, key)
+
+
+def test_killed_at_every_step(tmp_path: Path) -> None:
+    store = make_store(tmp_path / "store")
+    fill(store, shards=2)
+    segment = store.video("k1").segments[0]
+    with h5py.File(store.shard_path(segment.shard)) as file:
+        offset = file[segment.group]["crops"].id.get_offset()
+    flip_byte(store.shard_path(segment.shard), offset + 7)
+    flip_byte(store.path / "commits" / "k5.json", 60)
+    command = [sys.executable, "-c", KILLED_AT_EVERY_STEP, str(store.path)]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=Path(__file__).parents[2])
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout) > 8  # steps at which it was killed
