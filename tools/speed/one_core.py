@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tools.speed.setting import Preprocessing, Setting, decode_only, every_fifth, in_turns, ratio, row
+from tools.speed.setting import Preprocessing, Setting, decode_only, every_fifth, in_turns, ratios, row
 
 FLOOR = 0.6  # the aim
 
@@ -16,9 +16,9 @@ def measure(setting: Setting) -> None:
     rates = in_turns(dict(zip(names, runs, strict=True)), setting.repeats)
     print(row(names[0], rates[names[0]]))
     for name in names[1:]:
-        print(row(name, rates[name], f"ratio {ratio(rates[name], rates[names[0]]):.2f}"))
+        print(row(name, rates[name], ratios(rates[name], rates[names[0]])))
     print(f"aim: ratio {FLOOR} with every 5th frame searched")
-    print_stages(fifth, rates[names[1]][-1])
+    print_stages(fifth, rates[names[1]].wall[-1])
 
 
 def print_stages(run: Preprocessing, frames_per_second: float) -> None:

@@ -6,7 +6,7 @@ import os
 import statistics
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import av
@@ -115,22 +115,33 @@ class Preprocessing:
         return outcome.record.num_frames
 
 
-def in_turns(runs: dict[str, Callable[[], int]], repeats: int) -> dict[str, list[float]]:
-    """Frames per second of each, measured alternately, so that a slow minute hurts all alike."""
-    rates: dict[str, list[float]] = {name: [] for name in runs}
+@dataclass
+class Rates:
+    """Frames per second of several runs, by the clock on the wall and by the CPU time of this process."""
+
+    wall: list[float] = field(default_factory=list)
+    cpu: list[float] = field(default_factory=list)
+
+
+def in_turns(runs: dict[str, Callable[[], int]], repeats: int) -> dict[str, Rates]:
+    """Rates of each, measured alternately, so that a slow minute hurts all alike."""
+    rates = {name: Rates() for name in runs}
     for _ in range(repeats):
         for name, run in runs.items():
-            began = time.perf_counter()
+            began, began_cpu = time.perf_counter(), time.process_time()
             num_frames = run()
-            rates[name].append(num_frames / (time.perf_counter() - began))
+            rates[name].wall.append(num_frames / (time.perf_counter() - began))
+            rates[name].cpu.append(num_frames / (time.process_time() - began_cpu))
     return rates
 
 
-def ratio(above: list[float], below: list[float]) -> float:
-    """Median of the ratios of runs that stood side by side."""
-    return statistics.median(a / b for a, b in zip(above, below, strict=True))
+def ratios(above: Rates, below: Rates) -> str:
+    """Medians of the ratios of runs that stood side by side; by CPU time other work disturbs them less."""
+    wall = statistics.median(a / b for a, b in zip(above.wall, below.wall, strict=True))
+    cpu = statistics.median(a / b for a, b in zip(above.cpu, below.cpu, strict=True))
+    return f"ratio {wall:.2f}, by CPU time {cpu:.2f}"
 
 
-def row(name: str, rates: list[float], rest: str = "") -> str:
+def row(name: str, rates: Rates, rest: str = "") -> str:
     """One line of a table."""
-    return f"{name:38} {max(rates):7.0f} frames/s  (median {statistics.median(rates):5.0f})  {rest}"
+    return f"{name:36} {max(rates.wall):6.0f} frames/s (median {statistics.median(rates.wall):5.0f})  {rest}"

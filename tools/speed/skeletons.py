@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from preprocessing.engines import resolve_engines
 from tools.speed.one_core import print_stages
-from tools.speed.setting import Preprocessing, Setting, decode_only, every_fifth, in_turns, ratio, row
+from tools.speed.setting import Preprocessing, Setting, decode_only, every_fifth, in_turns, ratios, row
 
 FLOOR = 0.18  # the aim
 POSE, PERSON = "tinypose_256x192.onnx", "rtmdet_nano_person_end2end.onnx"
@@ -26,6 +26,6 @@ def measure(setting: Setting) -> None:
     names = ("decode only", "faces and skeletons")
     rates = in_turns({names[0]: lambda: decode_only(setting.video), names[1]: run}, setting.repeats)
     print(row(names[0], rates[names[0]]))
-    print(row(names[1], rates[names[1]], f"ratio {ratio(rates[names[1]], rates[names[0]]):.2f}"))
+    print(row(names[1], rates[names[1]], ratios(rates[names[1]], rates[names[0]])))
     print(f"aim: ratio {FLOOR} with a skeleton every 5th frame, persons searched every 25th")
-    print_stages(run, rates[names[1]][-1])
+    print_stages(run, rates[names[1]].wall[-1])
