@@ -6,9 +6,11 @@ import math
 
 
 def as_time(seconds: float) -> str:
-    """0.42 s, 12.3 s, 4 min 05 s, 3 h 20 min, 2.4 days."""
+    """4 ms, 0.42 s, 12.3 s, 4 min 05 s, 3 h 20 min, 2.4 days."""
     if not math.isfinite(seconds):
         return "unknown"
+    if 0 < seconds < 0.0995:
+        return f"{1000 * seconds:.0f} ms"
     if seconds < 10:
         return f"{seconds:.2f} s"
     if seconds < 99.95:

@@ -13,6 +13,7 @@ from preprocessing.stage.costs import VideoCost
 from preprocessing.stage.report import RunReport
 
 _ARRAYS = ("per_second", "weights", "durations_seconds")
+BLINK_SECONDS = 2.0
 LEAST_SHARE = 0.1  # of a video's time that is its length's, however short it is
 
 
@@ -77,6 +78,7 @@ def rates_of(report: RunReport, described: str) -> Rates:
     if not sample:
         raise UserError(f"{described}: no video was finished in this run")
     job_seconds = fit_job_seconds(sample)
+    sample = without_blinks(sample)
     media = np.array([cost.media_seconds for cost in sample])
     work = np.array([cost.worker_seconds for cost in sample])
     jobs = np.array([max(1, cost.num_segments) for cost in sample])
@@ -95,6 +97,16 @@ def rates_of(report: RunReport, described: str) -> Rates:
     )
 
 
+def without_blinks(sample: list[VideoCost]) -> list[VideoCost]:
+    """Without videos so short that they tell what opening costs, not what a second of video does.
+
+    All of them where they are most of what was measured.
+    """
+    longer = [cost for cost in sample if cost.media_seconds >= BLINK_SECONDS]
+    share = sum(cost.media_seconds for cost in longer) / sum(cost.media_seconds for cost in sample)
+    return longer if share > 0.5 else sample
+
+
 def fit_job_seconds(sample: list[VideoCost]) -> float:
     """Worker seconds of a job of length 0: the intercept of cost over length, by relative least squares.
 
@@ -110,7 +122,7 @@ def fit_job_seconds(sample: list[VideoCost]) -> float:
     (per_job, per_second), *_ = np.linalg.lstsq(sides, np.ones(len(sample)), rcond=None)
     if per_second <= 0:
         return 0.0
-    return float(np.clip(per_job, 0.0, (work / jobs).min()))
+    return float(np.clip(per_job, 0.0, np.median(work / jobs)))
 
 
 def _saved(path: Path) -> Rates | None:

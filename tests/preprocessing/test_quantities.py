@@ -12,6 +12,8 @@ from preprocessing.quantities import as_bytes, as_count, as_hours, as_number, as
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
+        (as_time(0.0), "0.00 s"),
+        (as_time(0.0042), "4 ms"),
         (as_time(0.4231), "0.42 s"),
         (as_time(12.34), "12.3 s"),
         (as_time(245), "4 min 05 s"),

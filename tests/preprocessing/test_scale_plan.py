@@ -143,6 +143,14 @@ def test_videos_of_one_length_tell_only_the_sum() -> None:
     assert rates_of(report_of(sample), "x").mean_per_second == pytest.approx(0.15)
 
 
+def test_blinks_do_not_tell_the_cost_of_a_second() -> None:
+    """A clip of 0.1 s takes 0.1 s to open: that is not a second for a second."""
+    blinks = [VideoCost(f"b{n}", 0.1, 3, 1, 1, 0.11) for n in range(50)]
+    rates = rates_of(report_of([*blinks, *costs(50, 60, 70, 80, per_job=0.1)]), "x")
+    assert rates.job_seconds == pytest.approx(0.1, rel=0.01) and rates.per_second.max() < 0.11
+    assert len(rates_of(report_of(blinks), "x").per_second) == 50
+
+
 def test_longer_videos_count_more() -> None:
     sample = [VideoCost("a", 90.0, 1, 1, 1, 9.0), VideoCost("b", 10.0, 1, 1, 1, 10.0)]
     rates = rates_of(report_of(sample, num_failed=2, num_workers_lost=4), "x")
