@@ -6,7 +6,7 @@ A new store grows beside its place and takes its name when it is complete, so ha
 from __future__ import annotations
 
 import shutil
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -27,11 +27,18 @@ if TYPE_CHECKING:
 ROW_IDENTITY = ("key", "start", "end", "person")  # of the manifest: two such rows say something of the same
 
 
-def merge(paths: Sequence[Path], out: Path, *, keep_first: bool = False) -> dict[str, int]:
+def merge(
+    paths: Sequence[Path],
+    out: Path,
+    *,
+    keep_first: bool = False,
+    progress: Callable[[int, int], None] = lambda _done, _total: None,
+) -> dict[str, int]:
     """One new store of several: `num_videos`, `num_twice` (same content in two), `num_removed`, `num_rows`.
 
     The same content in two stores is one video with all its names. What one store removed for good does not
     come back from another. keep_first: where manifests disagree on a row, the first store is right.
+    progress: gets the number of stores that are in, and of all.
     Raises StoreError: two input contracts or codecs (naming the fields), manifests that disagree.
     """
     stores = [Store.open(path) for path in paths]
@@ -50,7 +57,8 @@ def merge(paths: Sequence[Path], out: Path, *, keep_first: bool = False) -> dict
             Removals(target.path).take_over(journal.entries())
         gone = Removals(target.path)
         records: dict[str, VideoRecord] = {}
-        for store in stores:
+        for number, store in enumerate(stores):
+            progress(number, len(stores))
             taken = []
             for video in store.videos():
                 if video.key in gone:

@@ -10,20 +10,21 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from cache.atomic import atomic_write_text
 from cache.errors import CorruptError, StoreError
 from cache.journal import Journal
-from cache.labels import labels_of
+from cache.labels import labels_of, read_labels
 from cache.pending import pending_files
 from cache.removals import DEFAULT_REASON, Removals
 from cache.rewrite import segments_in
 from cache.store import Store
 from cache.vacate import drop_pending, keep_lines, unlink_all, vacate
 
+Progress = Callable[[int, int], None]
 QUARANTINE = "quarantine"
 _INTENT = "removing.json"
 _HIDDEN = "(removed)"
@@ -67,21 +68,26 @@ def keys_of_subjects(store: Store, subjects: Sequence[str]) -> list[str]:
 
 
 def remove(
-    store: Store, keys: Iterable[str], *, subjects: Sequence[str] = (), reason: str = DEFAULT_REASON
+    store: Store,
+    keys: Iterable[str],
+    *,
+    subjects: Sequence[str] = (),
+    reason: str = DEFAULT_REASON,
+    progress: Progress = lambda _done, _total: None,
 ) -> RemoveReport:
     """Remove videos, and the manifest's rows of these subjects. The caller holds the store's lock.
 
-    A removal that was begun before is finished first.
+    A removal that was begun before is finished first. progress: gets the number of shards looked at, and all.
     """
     finish(store)
     keys = sorted(set(keys))
     names = sorted({name for key in keys for name in store.video(key).names})
     intent = {"keys": keys, "names": names, "subjects": list(subjects), "reason": reason}
     atomic_write_text(store.path / _INTENT, json.dumps(intent) + "\n")
-    return finish(store) or RemoveReport()
+    return finish(store, progress) or RemoveReport()
 
 
-def finish(store: Store) -> RemoveReport | None:
+def finish(store: Store, progress: Progress = lambda _done, _total: None) -> RemoveReport | None:
     """Finish the removal that was begun, None when none was. The caller holds the store's lock."""
     intent = intent_of(store)
     if intent is None:
@@ -92,7 +98,7 @@ def finish(store: Store) -> RemoveReport | None:
     unlink_all([store.path / "index.json"])
     unlink_all(store.path / "commits" / f"{key}.json" for key in keys)
     unlink_all(path for path, key in pending_files(store.path).items() if key in keys)
-    _clean_shards(store, keys, report)
+    _clean_shards(store, keys, report, progress)
     report.num_manifest_rows = _clean_manifest(store, keys, names, set(intent["subjects"]))
     _clean_journals(store, keys, names)
     _clean_run_reports(store, names)
@@ -104,10 +110,12 @@ def finish(store: Store) -> RemoveReport | None:
     return report
 
 
-def _clean_shards(store: Store, keys: set[str], report: RemoveReport) -> None:
+def _clean_shards(store: Store, keys: set[str], report: RemoveReport, progress: Progress) -> None:
     """Every shard that holds one of these videos, or cannot be listed, is written anew without them."""
     records = store.videos()
-    for path in sorted((store.path / "shards").glob("*.h5")):
+    paths = sorted((store.path / "shards").glob("*.h5"))
+    for done, path in enumerate(paths):
+        progress(done, len(paths))
         try:
             if not keys & {key for _, key in segments_in(path)}:
                 continue
@@ -125,7 +133,7 @@ def _clean_shards(store: Store, keys: set[str], report: RemoveReport) -> None:
 
 
 def _clean_manifest(store: Store, keys: set[str], names: set[str], subjects: set[str]) -> int:
-    manifest = store.manifest()
+    manifest = read_labels(store)
     if manifest is None:
         return 0
     gone = manifest["key"].isin(keys) if "key" in manifest.columns else manifest["name"].isin(names)

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
+from cache.labels import read_labels
 from cache.removals import Removals
 from cache.schema import SCHEMA_VERSION, STATE_NAMES, FailureRecord, VideoRecord
 from cache.store import Store
@@ -129,7 +130,7 @@ def stage_seconds(videos: Sequence[VideoRecord]) -> dict[str, float]:
 
 def manifest_facts(store: Store) -> dict[str, Any] | None:
     """Rows, subjects, labels and splits of the manifest; None where there is none."""
-    table = store.manifest()
+    table = read_labels(store)
     if table is None:
         return None
     facts: dict[str, Any] = {"num_rows": len(table)}

@@ -17,6 +17,7 @@ from cache.errors import StoreError
 from cache.reader import StoreReader
 from cache.removals import Removals
 from cache.remove import finish, keys_of_subjects, remove
+from cache.repair import apply, plan_repair
 from cache.rewrite import segments_in
 from cache.schema import FailureRecord
 from cache.store import Store
@@ -189,3 +190,16 @@ def test_dead_copies_and_the_quarantine_go_too(tmp_path: Path) -> None:
     assert report is not None and report.quarantine_dropped and report.num_shards == 2
     check_removed(store, {"k3"})
     assert not (store.path / "quarantine").exists()
+
+
+def test_an_unreadable_manifest_is_said_before_anything_is_done(tmp_path: Path) -> None:
+    store = full_store(tmp_path / "store")
+    (store.path / "manifest.parquet").write_bytes(b"PAR1 no")
+    with pytest.raises(StoreError, match=r"manifest.parquet is unreadable"):
+        keys_of_subjects(store, ["s0"])
+    with store.lock(), pytest.raises(StoreError, match=r"manifest.parquet is unreadable"):
+        remove(store, ["k0"])
+    assert not (store.path / "commits" / "k0.json").exists() and "k0" in Removals(store.path)
+    with store.lock():
+        apply(store, plan_repair(store))  # sets it aside and finishes the removal
+    assert verify(store, deep=True) == []

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from videofer.cli.errors import DONE, SOME_FAILED
-from videofer.cli.store_shared import StorePath
+from videofer.cli.store_shared import StorePath, counting
 
 if TYPE_CHECKING:
     from cache.store import Store
@@ -60,10 +60,10 @@ def remove(
         _list_runs(runs_that_saw(runs or [], keys.__contains__), [])
         return DONE
     _others_in(opened, keys, subject or [])
-    with opened.lock():
-        report = (
-            remove_videos(opened, keys, subjects=subject or [], reason=reason) if keys else finish(opened)
-        )
+    with opened.lock(), counting("shards") as progress:
+        report = finish(opened, progress)
+        if keys:
+            report = remove_videos(opened, keys, subjects=subject or [], reason=reason, progress=progress)
     if report is None and not runs:
         raise typer.BadParameter("say what to remove: --subject or --video")
     if report is not None:
@@ -149,7 +149,8 @@ def merge(
 
     if len(stores) < 2:
         raise typer.BadParameter("give at least two stores")
-    numbers = merge_stores(stores, out, keep_first=keep_first)
+    with counting("stores") as progress:
+        numbers = merge_stores(stores, out, keep_first=keep_first, progress=progress)
     typer.echo(
         f"{out}: {numbers['num_videos']} videos; {numbers['num_twice']} were in two stores, "
         f"{numbers['num_removed']} left out as removed; {numbers['num_rows']} rows of labels"
