@@ -25,6 +25,7 @@ class Continuity:
     average_fps: float | None = None
     from_pts: int | None = None  # what lies before it is of no interest
     num_frames: int = 0
+    num_hidden: int = 0  # packets that the container says are not to be shown
     first_pts: int = 0
     last_pts: int = 0
     last_duration_pts: int = 0
@@ -70,6 +71,7 @@ class Continuity:
         if self._first_sent_pts is None and packet.pts is not None:
             self._first_sent_pts = packet.pts
         if packet.is_discard:
+            self.num_hidden += 1
             return
         self._num_waiting += 1
         if packet.pts is not None:

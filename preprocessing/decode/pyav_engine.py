@@ -91,7 +91,7 @@ class PyAVDecoder:
             if is_cut_off(source.path):
                 self.warnings.append("the file is cut off near its end")
             if record.num_frames == 0:
-                raise InputError(STAGE, "; ".join(["no frame could be decoded", *self.warnings]))
+                raise InputError(STAGE, "; ".join(["no frame could be decoded", *_why_nothing(record)]))
 
     def _open(self, source: Source, probe: Probe, stack: ExitStack) -> tuple[Any, Any]:
         container = stack.enter_context(open_container(source.path, STAGE, self.limits))
@@ -171,6 +171,12 @@ def _early_end(source: Source, probe: Probe, stream: Any, record: Continuity) ->
     if ends_early and (frames_missing or cut_off is not False):
         return "the file is cut off" if cut_off else "the stream ends early"
     return None
+
+
+def _why_nothing(record: Continuity) -> list[str]:
+    if record.num_hidden:
+        return [f"the container hides all {record.num_hidden} pictures (edit list)"]
+    return record.remarks() or ["the stream is empty"]
 
 
 def _share_asked_for(probe: Probe, record: Continuity) -> float:

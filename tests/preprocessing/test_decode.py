@@ -564,3 +564,12 @@ def test_a_failing_disk_is_no_damage(tmp_path: Path, monkeypatch: pytest.MonkeyP
     with pytest.raises(InputError) as caught:
         probe(source)
     assert caught.value.stage == "read"
+
+
+def test_an_edit_list_that_shows_nothing(tmp_path: Path) -> None:
+    """A time scale that lies makes the edited length nothing."""
+    data = write_video(tmp_path / "a.mp4", pts=range(25), codec_options={"bf": "2"}).read_bytes()
+    place = data.index(b"mvhd") + 16
+    (tmp_path / "b.mp4").write_bytes(data[:place] + b"\x7f\xff\xff\xff" + data[place + 4 :])
+    with pytest.raises(InputError, match=r"no frame could be decoded; the container hides all \d+ pictures"):
+        decode(tmp_path / "b.mp4")
