@@ -24,7 +24,7 @@ from preprocessing.stage.videos import Finished, Videos
 from preprocessing.stage.watch import Watch, WatchedWorker
 
 POLL_SECONDS = 0.1
-CHECK_SECONDS, CHECK_SECONDS_A_WORKER = 0.5, 0.01  # between two looks at the signs of life of all workers
+CHECK_SECONDS, CHECK_SECONDS_A_WORKER = 1.0, 0.02  # between two looks at the signs of life of all workers
 QUEUE_DEPTH = 2  # jobs a worker has at once, where they are short: it never waits for the driver
 SHORT_BYTES = 16 << 20  # a larger file takes so long that nobody feels the wait after it
 MAX_CRASHES_ALONE = 2  # of a process by its own doing

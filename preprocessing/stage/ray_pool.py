@@ -20,7 +20,7 @@ from preprocessing.stage.job import Handle, Job, Reply, Vitals, WorkerLostError
 from preprocessing.stage.threads import THREAD_VARIABLES
 from preprocessing.stage.worker import Worker, new_crash_file, take_crash
 
-VITALS_SECONDS = 0.5  # between two questions; asked at every turn of the driver they would keep it busy
+VITALS_SECONDS = 0.9  # between two questions; asked at every turn of the driver they would keep it busy
 GROUPS = {"signs": 1}  # threads of an actor besides the one that works
 
 
