@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from preprocessing import faces, skeletons
 from preprocessing.network import LocalNetwork, OpenNetwork
+from preprocessing.tracking.describe import FaceEmbedder
 from preprocessing.types import FaceDetector, SkeletonEngine, Source
-from preprocessing.weights import EngineChoice, WeightsError
+from preprocessing.weights import EngineChoice, WeightFile, WeightsError
 
 if TYPE_CHECKING:
     from preprocessing.decode import AnyDecoder
@@ -30,6 +31,10 @@ PACKAGES = (
 """Whose versions are stored with every video: they may change pixels, boxes or joints."""
 
 
+PLAIN = EngineChoice("plain")
+"""People are told apart by what needs no weights."""
+
+
 @dataclass(frozen=True)
 class EngineChoices:
     """What decodes, finds faces and finds skeletons. Plain data: it passes between processes."""
@@ -37,12 +42,14 @@ class EngineChoices:
     decoder: str
     faces: EngineChoice
     skeletons: EngineChoice
+    appearance: EngineChoice = PLAIN  # how people are told apart
 
     def to_json(self) -> dict[str, Any]:
         return {
             "decoder": self.decoder,
             "faces": self.faces.to_json(),
             "skeletons": self.skeletons.to_json(),
+            "appearance": self.appearance.to_json(),
         }
 
     @classmethod
@@ -51,6 +58,7 @@ class EngineChoices:
             data["decoder"],
             EngineChoice.from_json(data["faces"]),
             EngineChoice.from_json(data["skeletons"]),
+            EngineChoice.from_json(data["appearance"]),
         )
 
 
@@ -61,6 +69,7 @@ class Engines:
     choices: EngineChoices
     faces: FaceDetector
     skeletons: SkeletonEngine | None  # the one that serves every video; sidecars are each video's own
+    embedder: FaceEmbedder | None = None  # of faces, where people are told apart by a network
 
     def decoder_for(self, source: Source, limits: Limits | None = None) -> AnyDecoder:
         """The decoder of an input: the chosen one for video files, that of its kind for others."""
@@ -98,6 +107,7 @@ class Engines:
             "decoder": self.choices.decoder,
             "detector": detector.provenance(),
             "skeletons": skeletons_of_source.provenance(),
+            "appearance": self.choices.appearance.provenance(),
             "versions": package_versions(),
         }
 
@@ -107,6 +117,7 @@ def resolve_engines(
     decoder: str = "pyav",
     faces_name: str = "auto",
     pose: str = "sidecar",
+    appearance: str = "plain",
     weights_dir: Path | None = None,
 ) -> EngineChoices:
     """Chooses all engines on the driver. WeightsError (one line) if one cannot be had as asked."""
@@ -120,7 +131,20 @@ def resolve_engines(
         decoder=decoder,
         faces=faces.resolve(faces_name, weights_dir),
         skeletons=skeletons.resolve_skeletons(pose, weights_dir),
+        appearance=_resolve_appearance(appearance, weights_dir),
     )
+
+
+def _resolve_appearance(text: str, weights_dir: Path | None) -> EngineChoice:
+    """`plain`, `none`, or `onnx:FILE`: a path, or a name in the folder of weights."""
+    if not text.startswith("onnx:"):
+        return EngineChoice(text, reason="as asked")
+    path = Path(text.removeprefix("onnx:"))
+    if not path.is_file() and weights_dir is not None and (weights_dir / path).is_file():
+        path = weights_dir / path
+    choice = EngineChoice("onnx", {"embedding": WeightFile.of(path)}, "as asked")
+    FaceEmbedder(path)  # a file of another kind is refused now, not by every worker
+    return choice
 
 
 def build_engines(choices: EngineChoices, open_network: OpenNetwork = LocalNetwork) -> Engines:
@@ -132,6 +156,9 @@ def build_engines(choices: EngineChoices, open_network: OpenNetwork = LocalNetwo
         choices=choices,
         faces=faces.build(choices.faces, open_network),
         skeletons=skeletons.build_skeletons(choices.skeletons, open_network),
+        embedder=FaceEmbedder(choices.appearance.weights["embedding"].checked(), open_network)
+        if choices.appearance.name == "onnx"
+        else None,
     )
 
 

@@ -54,7 +54,11 @@ class SegmentPass:
                 "skeletons", f"its joints are {skeletons.layout}, those of this store are {spec.skeleton}"
             )
         self.seen = EvidenceCollector(detector.sure_score if detector else 0.0, LAYOUTS[spec.skeleton].head)
-        self.faces = FaceFollower(spec, detector, facts.width, facts.height, meter) if detector else None
+        self.faces = (
+            FaceFollower(spec, detector, facts.width, facts.height, meter, tools.engines.embedder)
+            if detector
+            else None
+        )
         self.bodies = BodyFollower(spec, skeletons, meter) if skeletons else None
         self.layout = skeletons.layout if skeletons else ""
         self.scenes = CutDetector()

@@ -100,7 +100,7 @@ def describe_clothing(picture_rgb: np.ndarray, box_xyxy: np.ndarray) -> np.ndarr
     height, width = picture_rgb.shape[:2]
     x0, y0, x1, y1 = np.rint(box_xyxy).astype(int)
     left, top, right, bottom = max(x0, 0), max(y0, 0), min(x1, width), min(y1, height)
-    too_narrow = right - left < max(MIN_PATCH_PIXELS, 0.5 * (x1 - x0))
+    too_narrow = right - left < max(MIN_PATCH_PIXELS, 0.8 * (x1 - x0))
     if too_narrow or bottom - top < max(MIN_PATCH_PIXELS, 0.5 * (y1 - y0)):
         return np.empty(0, np.float32)
     patch = cv2.resize(picture_rgb[top:bottom, left:right], (16, 24), interpolation=cv2.INTER_AREA)

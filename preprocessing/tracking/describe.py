@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from preprocessing.align import similarity_from_landmarks
-from preprocessing.onnx_session import open_session
+from preprocessing.blob import Normaliser
+from preprocessing.network import LocalNetwork, OpenNetwork
 from preprocessing.tracking.appearance import (
     EMBEDDING_SCALE,
     FACE_SCALE,
@@ -20,6 +21,7 @@ from preprocessing.tracking.appearance import (
 from preprocessing.types import Faces, Frame
 from preprocessing.weights import WeightsError
 
+NORMALISER = Normaliser(mean=(127.5, 127.5, 127.5), std=(127.5, 127.5, 127.5))
 # Parts of a person, in sides of the face, to be added to its box (x0, y0, x1, y1).
 HEAD = np.array([-0.35, -0.2, 0.35, 0.0])
 CLOTHING = np.array([-0.4, 1.7, 0.4, 1.7])
@@ -43,27 +45,25 @@ class Sight:
 class FaceEmbedder:
     """Any ONNX network from aligned faces (N, 3, side, side), RGB in [-1, 1], to vectors (N, D): ArcFace."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, open_network: OpenNetwork = LocalNetwork) -> None:
         """Raises WeightsError if the file is not such a network."""
-        self._session = open_session(path)
-        inputs, outputs = self._session.get_inputs(), self._session.get_outputs()
-        shape = inputs[0].shape
-        fits = len(inputs) == 1 and len(shape) == 4 and shape[1] == 3 and shape[2] == shape[3]
-        if not (fits and isinstance(shape[2], int)) or len(outputs[0].shape) != 2:
+        self._network = open_network(path)
+        shape, vector = self._network.inputs[0].shape, self._network.outputs[0].shape
+        is_picture = len(self._network.inputs) == 1 and len(shape) == 4 and shape[1] == 3
+        if not is_picture or not isinstance(shape[2], int) or shape[2] != shape[3] or len(vector) != 2:
             raise WeightsError(
-                f"{path} is no face embedding: {shape} -> {outputs[0].shape}, "
+                f"{path} is no face embedding: {shape} -> {vector}, "
                 "expected (N, 3, side, side) -> (N, length)"
             )
-        self._input_name, self._side = inputs[0].name, shape[2]
+        self._side = shape[2]
 
     def embed(self, frame: Frame, landmarks_xy: np.ndarray) -> np.ndarray:
         """Unit vector (D,) of the face with these landmarks (5, 2); empty where they make no face."""
         warp = similarity_from_landmarks(np.asarray(landmarks_xy, np.float32)[None], self._side)[0]
         if not np.isfinite(warp).all():
             return np.empty(0, np.float32)
-        crop = frame.aligned_rgb(warp, (self._side, self._side)).astype(np.float32)
-        blob = np.ascontiguousarray((crop / 127.5 - 1).transpose(2, 0, 1)[None])
-        return unit(self._session.run(None, {self._input_name: blob})[0][0])
+        crop = frame.aligned_rgb(warp, (self._side, self._side))
+        return unit(self._network.run(crop, NORMALISER)[0][0])
 
 
 class FaceDescriber:

@@ -16,13 +16,13 @@ from preprocessing.spec import PreprocessSpec
 from preprocessing.tracking.association import assign, box_iou, pair_costs
 from preprocessing.tracking.describe import FaceDescriber, FaceEmbedder, Sight
 from preprocessing.tracking.face_rows import FaceRows, FaceTrack, absent_block, face_block, face_row
-from preprocessing.tracking.identity import HIDDEN_IOU, STRANGER, unlikeness, with_looks
+from preprocessing.tracking.identity import HIDDEN_IOU, IMPOSTOR, STRANGER, unlikeness, with_looks
 from preprocessing.tracking.motion import Motion
 from preprocessing.tracking.schedule import LookSchedule
 from preprocessing.types import FaceDetector, Faces, Frame
 
-MUCH_CHANGE = 8.0  # levels of luma on average between two looks: a cut may have been missed ...
-MIN_CONTRAST = 2.0  # ... if that is so many times what is usual here
+MUCH_CHANGE = 3.0  # levels of luma in half the picture, between two looks: a cut may have been missed ...
+MIN_CONTRAST = 3.0  # ... if that is so many times what is usual here
 
 
 class FaceFollower:
@@ -51,7 +51,7 @@ class FaceFollower:
         self._looked_seconds = 0.0
         self._look_spacing_seconds = float("inf")
         self._thumbnail: np.ndarray | None = None  # of the last look
-        self._change = 0.0  # of the thumbnail since the last look, levels of luma on average
+        self._change = 0.0  # of the thumbnail since the last look: its median, levels of luma
         self._usual_change = 0.0
         self._newest = -1
         self._active: list[FaceTrack] = []  # seen at the newest look
@@ -121,7 +121,7 @@ class FaceFollower:
         self._change = 0.0
         thumbnail = frame.luma_thumbnail()
         if self._thumbnail is not None and thumbnail.shape == self._thumbnail.shape:
-            self._change = cv2.norm(thumbnail, self._thumbnail, cv2.NORM_L1) / thumbnail.size
+            self._change = float(np.median(cv2.absdiff(thumbnail, self._thumbnail)))
         return self._change > MUCH_CHANGE and self._change > MIN_CONTRAST * self._usual_change
 
     def _look(self, index: int) -> None:
@@ -167,6 +167,7 @@ class FaceFollower:
                 self._describer.face_scale,
                 check,
                 np.array([track.was_hidden for track in tracks]),
+                strict=sight.is_changed,
             )
         return [(tracks[m], n) for m, n in assign(costs)]
 
@@ -201,9 +202,9 @@ class FaceFollower:
             track.is_unsure = True
         elif track.is_unsure or track.looks.is_due(sight.seconds):
             look = self._describer.look(sight, n)
-            if track.is_unsure:
-                unlike = unlikeness(track.looks, look, self._describer.face_scale)
-                track.is_unsure = unlike is not None and unlike > STRANGER
+            unlike = unlikeness(track.looks, look, self._describer.face_scale)
+            limit = STRANGER if track.is_unsure else IMPOSTOR
+            track.is_unsure = unlike is not None and unlike > limit and track.looks.num_looks > 1
             if not track.is_unsure:
                 track.looks.add(look, sight.seconds)
 

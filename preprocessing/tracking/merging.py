@@ -11,8 +11,8 @@ import numpy as np
 from preprocessing.tracking.appearance import CLOTHING_SCALE, EMBEDDING_SCALE, FACE_SCALE, difference, unit
 from preprocessing.tracking.strands import Group, Strand, meet
 
-SAME_PERSON = 1.3  # difference up to which fragments with both clothing and face are merged
-SAME_FACE = 0.8  # where only the face can be compared
+SAME_PERSON = 1.5  # difference up to which fragments with both clothing and face are merged
+SAME_FACE = 1.2  # where only the face can be compared
 SAME_CLOTHING = 0.3  # where only the clothing can be: many wear the same
 MARGIN = 0.35  # by so much anybody else who may be meant must look more different
 CLOTHING_ONLY_SECONDS = 10.0  # and not after longer than this: somebody else in such a coat will come

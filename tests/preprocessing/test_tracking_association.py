@@ -2,10 +2,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import scipy.optimize  # now, not within the first example's time
 from hypothesis import given
 from hypothesis import strategies as st
 
-from preprocessing.tracking.association import associate, box_iou
+from preprocessing.tracking.association import assign, associate, box_iou
 
 
 def box(x: float, y: float, side: float = 40) -> list[float]:
@@ -43,3 +44,13 @@ def test_order_of_detections_does_not_matter(order: list[int], seed: int) -> Non
     detections = tracks + rng.uniform(-8, 8, (6, 1))
     pairs = associate(tracks, detections[order])
     assert [(m, order[n]) for m, n in pairs] == [(m, m) for m in range(6)]
+
+
+@given(st.integers(1, 5), st.integers(1, 5), st.integers(0, 2**32 - 1))
+def test_small_assignments_are_those_of_scipy(num_rows: int, num_columns: int, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    costs = rng.normal(size=(num_rows, num_columns))
+    costs[rng.random(costs.shape) < 0.3] = np.inf
+    rows, columns = scipy.optimize.linear_sum_assignment(np.where(np.isfinite(costs), costs, 1e6))
+    expected = {(m, n) for m, n in zip(rows, columns, strict=True) if np.isfinite(costs[m, n])}
+    assert set(assign(costs)) == expected

@@ -45,7 +45,11 @@ def dry_run(
 
     sources, lost = discover(inputs, sidecars=spec.pose == "sidecar", frames_fps=spec.frames_fps)
     choices = resolve_engines(
-        decoder=spec.decoder, faces_name=spec.faces, pose=spec.pose, weights_dir=weights_dir
+        decoder=spec.decoder,
+        faces_name=spec.faces,
+        pose=spec.pose,
+        appearance=spec.appearance,
+        weights_dir=weights_dir,
     )
     known = stored_already(out, sources)
     sources = [source for source, is_stored in zip(sources, known, strict=True) if not is_stored]
