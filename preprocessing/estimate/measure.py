@@ -57,6 +57,13 @@ class Measured:
     look_seconds: float = 0.0
     alone_seconds: float = 0.0
 
+    @property
+    def waited_share(self) -> float:
+        """Of the time of the excerpts that ran alone: waits for the disk, or for a core that others have."""
+        timings = [timing for _, timing in (*self.timings, *self.still_timings)]
+        wall = sum(timing.open_seconds + timing.work_seconds for timing in timings)
+        return max(0.0, 1 - sum(timing.cpu_seconds for timing in timings) / wall) if wall > 0 else 0.0
+
 
 def measure(
     sources: Sequence[Source],

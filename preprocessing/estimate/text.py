@@ -15,6 +15,7 @@ from preprocessing.scale.plan import RunPlan, Setup, make_plan, plan_for_deadlin
 
 RAY_SECONDS = 4.0  # to start Ray on this machine; taken from other runs, not measured by the estimate
 SHOWN_REASONS = 10
+BUSY = "they waited {} of the time, for a slow disk or for other work on this machine"
 NOUNS = {"video": "video", "image": "image", "frames": "folder of frames", "keypoints": "keypoint file"}
 
 
@@ -99,6 +100,7 @@ def text_of(result: Forecast) -> str:
                 "timed",
                 f"{as_count(timed, 'excerpt')} on one core, in {as_time(measured.alone_seconds)}{beside}",
             ),
+            *([("", BUSY.format(as_share(measured.waited_share, 1)))] if measured.waited_share > 0.2 else []),
             (
                 "work",
                 f"{show_cost(estimate.worker_seconds, 'number', 1 / 3600)} core-hours, extrapolated{few}",
