@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
@@ -134,12 +135,20 @@ def _run(jobs: list[Job], *, deep: bool, num_processes: int) -> Iterator[tuple[i
     check = partial(check_segments, deep=deep)
     if num_processes == 1 or len(jobs) == 1:
         yield from ((number, check(*job)) for number, job in enumerate(jobs))
-        return
+    else:
+        yield from _run_in(num_processes, check, jobs)
+
+
+def _run_in(
+    num_processes: int, check: Callable[..., list[SegmentCheck]], jobs: list[Job]
+) -> Iterator[tuple[int, list[SegmentCheck]]]:
+    """In processes of their own; a shard that ends the one that reads it is found out alone."""
     left = set(range(len(jobs)))
+    futures: dict[Future[list[SegmentCheck]], int] = {}
     with _processes(num_processes) as pool:
-        futures: dict[Future[list[SegmentCheck]], int] = {
-            pool.submit(check, *job): number for number, job in enumerate(jobs)
-        }
+        with contextlib.suppress(BrokenProcessPool):
+            for number, job in enumerate(jobs):
+                futures[pool.submit(check, *job)] = number
         for future in as_completed(futures):
             try:
                 found = future.result()

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import os
+import signal
 from dataclasses import replace
 from pathlib import Path
 from typing import get_args
@@ -9,12 +11,13 @@ import numpy as np
 import pytest
 
 from cache.atomic import atomic_write
+from cache.check import SegmentCheck
 from cache.errors import CorruptError
 from cache.reader import StoreReader
 from cache.records import record_to_bytes
-from cache.schema import Codec, PersonRecord, VideoRecord
+from cache.schema import Codec, PersonRecord, SegmentRecord, VideoRecord
 from cache.store import Store, StoreError
-from cache.verify import Problem, verify
+from cache.verify import Problem, _run_in, verify
 from tests.cache.parts import (
     TIME_BASE,
     flip_byte,
@@ -213,3 +216,21 @@ def test_several_processes_find_the_same(store: Store) -> None:
     found = verify(store, deep=True, num_processes=2, progress=lambda done, total: seen.append((done, total)))
     assert found == verify(store, deep=True) and [problem.key for problem in found] == ["k"]
     assert seen == [(1, 2), (2, 2)]
+
+
+def die_of_shard_one(path: Path, segments: list[object], **options: object) -> list[SegmentCheck]:
+    """As the HDF5 library could at worst: the process is gone."""
+    if path.name == "1.h5":
+        os.kill(os.getpid(), signal.SIGKILL)
+    return [SegmentCheck()] * len(segments)
+
+
+def test_a_shard_that_ends_its_reader_is_named() -> None:
+    segment = SegmentRecord(0, "x.h5", "/segments/0", 1, 0, 1, [])
+    jobs = [(Path(f"{number}.h5"), [(segment, "k")]) for number in range(3)]
+    found = dict(_run_in(2, die_of_shard_one, jobs))
+    assert {number: checks[0].problems for number, checks in found.items()} == {
+        0: (),
+        1: ("shard 1.h5 is damaged: reading it ends the process",),
+        2: (),
+    }
