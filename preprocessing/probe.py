@@ -45,6 +45,8 @@ def _probe_video(source: Source, limits: Limits) -> Probe:
         stream = choose_stream(container)
         codec = stream.codec_context
         width, height = codec.width, codec.height  # now: a picture that fails to decode may change them
+        if 0 in (width, height):  # FFmpeg forgets a size beyond the limit
+            raise InputError(STAGE, f"no picture size, or one beyond the limit of {limits.max_pixels} pixels")
         limits.check_picture(width, height)
         first, starts = _first_look(container, stream, limits)
         stream_start = starts.get(stream.index, Fraction(0))
