@@ -82,7 +82,7 @@ def measure(
     wanted = spread_out(strata, MAX_LOOKS)
     note(f"looking at {len(wanted)} of {len(sources)} inputs")
     began = time.monotonic()
-    looks = look_at(sources, wanted, spec, num_workers, began + budget.look)
+    looks = look_at(sources, wanted, spec, num_workers, budget.look)
     look_seconds = time.monotonic() - began
     good = [index for index in sorted(looks) if isinstance(looks[index], Probe)]
     videos = [index for index in good if sources[index].kind == "video"]
@@ -121,19 +121,20 @@ def measure(
 
 
 def look_at(
-    sources: Sequence[Source], wanted: list[int], spec: PreprocessSpec, num_children: int, until: float
+    sources: Sequence[Source], wanted: list[int], spec: PreprocessSpec, num_children: int, seconds: float
 ) -> dict[int, Probe | InputError]:
-    """Probes of the wanted inputs, as many as there is time for; at least one in each child."""
+    """Probes of the wanted inputs, as many as there is time for after the first one."""
     looks: dict[int, Probe | InputError] = {}
+    until: float | None = None
     answers = ask_all(
         partial(Looker, spec),
         [sources[index] for index in wanted],
         num_children=min(num_children, 4, math.ceil(len(wanted) / 20)),
         limits=Limits(LOOK_SECONDS),
-        until=until + LOOK_SECONDS,
     )
     for number, answer in answers:
         looks[wanted[number]] = InputError("probe", answer.reason) if isinstance(answer, Lost) else answer
+        until = until or time.monotonic() + seconds
         if time.monotonic() > until:
             break
     return looks
