@@ -6,6 +6,7 @@ import logging
 import os
 import re
 import socket
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -33,8 +34,8 @@ def start_ray(address: str | None, num_cpus: int | None = None) -> bool:
     """
     for name, value in _QUIET.items():
         os.environ.setdefault(name, value)
-    if address is not None and _has_token():
-        os.environ.setdefault("RAY_AUTH_MODE", "token")  # read when Ray is imported
+    if address is not None and "ray" not in sys.modules and _has_token():
+        os.environ.setdefault("RAY_AUTH_MODE", "token")  # Ray reads it once, when it is imported
     import ray
 
     if ray.is_initialized():
