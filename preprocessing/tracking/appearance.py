@@ -63,7 +63,8 @@ class Looks:
         if not len(look.clothing) and not len(look.face):
             self._due_seconds = seconds + FIRST_LOOK_SECONDS
             return
-        self._due_seconds = seconds + min(FIRST_LOOK_SECONDS * 2.0**self.num_looks, RAREST_LOOK_SECONDS)
+        wait_seconds = FIRST_LOOK_SECONDS * 2.0 ** min(self.num_looks, 30)  # a track may have thousands
+        self._due_seconds = seconds + min(wait_seconds, RAREST_LOOK_SECONDS)
         if len(look.clothing):
             self._clothing = look.clothing + (0 if self._clothing is None else self._clothing)
         if len(look.face):
@@ -116,6 +117,9 @@ def describe_face(picture_rgb: np.ndarray, landmarks_xy: np.ndarray) -> np.ndarr
     warp *= CANVAS * FACE_PART
     warp[:, 2] += CANVAS * (1 - FACE_PART) / 2
     warp[1, 2] += CANVAS / 16  # rather hair above than neck below
+    if np.hypot(warp[0, 0], warp[1, 0]) < 0.5:  # a large face: shrunk first, or its edges would be noise
+        picture_rgb = cv2.resize(picture_rgb, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
+        warp[:, :2] *= 2
     warp[:, 2] += warp[:, :2] @ (0.5, 0.5) - 0.5  # OpenCV counts from pixel centres
     size = (CANVAS, CANVAS)
     canvas = cv2.warpAffine(picture_rgb, warp, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
