@@ -67,6 +67,13 @@ def keys_of_subjects(store: Store, subjects: Sequence[str]) -> list[str]:
     return sorted(set(manifest.loc[known[known.isin(subjects)].index, "key"].dropna()))
 
 
+def names_of(store: Store, keys: Iterable[str]) -> set[str]:
+    """All names of these contents, stored or failed."""
+    keys = set(keys)
+    names = {failure.name for failure in store.failures() if failure.key in keys}
+    return names | {name for key in keys & store.keys() for name in store.video(key).names}
+
+
 def remove(
     store: Store,
     keys: Iterable[str],
@@ -81,7 +88,7 @@ def remove(
     """
     finish(store)
     keys = sorted(set(keys))
-    names = sorted({name for key in keys for name in store.video(key).names})
+    names = sorted(names_of(store, keys))
     intent = {"keys": keys, "names": names, "subjects": list(subjects), "reason": reason}
     atomic_write_text(store.path / _INTENT, json.dumps(intent) + "\n")
     return finish(store, progress) or RemoveReport()

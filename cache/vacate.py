@@ -82,11 +82,16 @@ def renamed(record: VideoRecord, names: Iterable[str]) -> VideoRecord:
 
 
 def known_keys(store: Store, wanted: Iterable[str]) -> dict[str, list[str]]:
-    """What a user calls videos, by name or key -> the keys. Raises StoreError for what is not there."""
+    """What a user calls videos, by name or key -> the keys. Raises StoreError for what is not there.
+
+    Also inputs that failed: parts of them may be here, and their names are.
+    """
     by_name: dict[str, set[str]] = {}
-    for video in store.videos():
-        for name in (*video.names, video.key):
-            by_name.setdefault(name, set()).add(video.key)
+    found = [(video.key, video.names) for video in store.videos()]
+    found += [(failure.key, [failure.name]) for failure in store.failures() if failure.key is not None]
+    for key, names in found:
+        for name in (*names, key):
+            by_name.setdefault(name, set()).add(key)
     wanted = list(wanted)
     for name in wanted:
         if name not in by_name:

@@ -23,7 +23,7 @@ from cache.schema import FailureRecord
 from cache.store import Store
 from cache.vacate import known_keys
 from cache.verify import verify
-from tests.cache.parts import flip_byte, make_store
+from tests.cache.parts import flip_byte, make_faces, make_store, make_writer, write_segment
 from tests.cache.test_repair import check_video, fill
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -202,4 +202,21 @@ def test_an_unreadable_manifest_is_said_before_anything_is_done(tmp_path: Path) 
     assert not (store.path / "commits" / "k0.json").exists() and "k0" in Removals(store.path)
     with store.lock():
         apply(store, plan_repair(store))  # sets it aside and finishes the removal
+    assert verify(store, deep=True) == []
+
+
+def test_a_video_that_failed_is_removed_with_its_finished_parts(tmp_path: Path) -> None:
+    """It has no record, but a finished segment is pending, and its name stands in the journals."""
+    store = full_store(tmp_path / "store")
+    writer = make_writer(store)
+    part = write_segment(writer, "long", make_faces(np.random.default_rng(0), 24), num_frames=24)
+    writer.seal()
+    (store.path / "pending" / "long-0.json").write_text(json.dumps({"record": {"shard": part.shard}}))
+    store.record_failure(FailureRecord("long.mp4", "/in/long.mp4", "long", "worker", "E", "why"))
+    (keys,) = known_keys(store, ["long.mp4"]).values()
+    with store.lock():
+        report = remove(store, keys)
+    assert report.names == ["long.mp4"] and not store.shard_path(part.shard).exists()
+    assert "long" in Removals(store.path)
+    assert not any(b"long" in path.read_bytes() for path in store.path.rglob("*") if path.is_file())
     assert verify(store, deep=True) == []

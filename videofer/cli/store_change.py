@@ -44,7 +44,7 @@ def remove(
     killed is finished, and with --runs the runs are listed that were trained on anything ever removed.
     """
     from cache.removals import Removals
-    from cache.remove import finish, keys_of_subjects
+    from cache.remove import finish, keys_of_subjects, names_of
     from cache.remove import remove as remove_videos
     from cache.store import Store
     from cache.vacate import known_keys
@@ -55,8 +55,8 @@ def remove(
     if video:
         keys |= {key for found in known_keys(opened, video).values() for key in found}
     if dry_run:
-        for key in sorted(keys):
-            typer.echo(f"would remove {', '.join(map(repr, opened.video(key).names))}")
+        for name in sorted(names_of(opened, keys)):
+            typer.echo(f"would remove {name!r}")
         _list_runs(runs_that_saw(runs or [], keys.__contains__), [])
         return DONE
     _others_in(opened, keys, subject or [])
