@@ -89,7 +89,7 @@ def run(video: Path, store: Path, options: list[str], timeout_seconds: float) ->
     command = [sys.executable, "-c", "from videofer.cli import main; main()", "preprocess", str(video)]
     began = time.monotonic()
     process = subprocess.Popen(
-        [*command, "--out", str(store), *options], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+        [*command, "--out", str(store), *options], stdout=subprocess.PIPE, stderr=subprocess.STDOUT
     )
     peak = Peak()
     seen: set[int] = set()
@@ -106,9 +106,9 @@ def run(video: Path, store: Path, options: list[str], timeout_seconds: float) ->
             raise SystemExit(f"{video.name}: not done after {timeout_seconds:.0f} s")
         time.sleep(SAMPLE_SECONDS)
     if process.returncode:
-        assert process.stderr is not None
+        assert process.stdout is not None
         raise SystemExit(
-            f"{video.name}: exit code {process.returncode}: {process.stderr.read().decode()[-2000:]}"
+            f"{video.name}: exit code {process.returncode}: {process.stdout.read().decode()[-2000:]}"
         )
     peak.num_workers = len(seen)
     return peak, time.monotonic() - began

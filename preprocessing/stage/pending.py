@@ -8,14 +8,14 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 from cache.atomic import atomic_write_all, sweep_temps
 from cache.records import canonical_json, segment_from_dict
-from cache.store import Store
+from cache.store import Store, StoreError
 from preprocessing.discover import place
 from preprocessing.engines import EngineChoices
 from preprocessing.part import SegmentOutcome
@@ -25,6 +25,15 @@ from preprocessing.tracking.evidence import evidence_from_dict
 from preprocessing.types import Probe, Span
 
 _FRACTIONS = ("time_base", "presentation_start", "stream_start")  # of a probe
+
+
+@dataclass(frozen=True)
+class _Kept:
+    """What one file holds."""
+
+    paths: list[str]  # of the sources
+    span: Span
+    outcome: SegmentOutcome
 
 
 class Pending:
@@ -57,17 +66,16 @@ class Pending:
         """The segments of one video that are there, by index."""
         found = {}
         for path in self.folder.glob(f"{key}-*.json"):
-            if (document := self._read(path)) is not None:
-                span = Span(**document["span"])
-                found[span.index] = span
+            if (kept := self._read(path)) is not None:
+                found[kept.span.index] = kept.span
         return found
 
     def load(self, key: str, index: int) -> SegmentOutcome:
         """One of `spans`."""
-        document = self._read(self._path(key, index))
-        if document is None:
+        kept = self._read(self._path(key, index))
+        if kept is None:
             raise FileNotFoundError(self._path(key, index))
-        return outcome_from_dict(document["outcome"])
+        return kept.outcome
 
     def remove(self, key: str) -> None:
         """Forget a video: it is committed, or nothing of it fits."""
@@ -87,26 +95,23 @@ class Pending:
     def sweep_changed(self, keys: Mapping[str, str]) -> None:
         """Remove segments of files that have other content now. keys: path -> content key as found."""
         for path in self.folder.glob("[!.]*.json"):
-            document = self._read(path)
+            kept = self._read(path)
             key = path.stem.rpartition("-")[0]
-            if document is None or any(keys.get(place, key) != key for place in document["paths"]):
+            if kept is None or any(keys.get(place, key) != key for place in kept.paths):
                 path.unlink(missing_ok=True)
 
     def _path(self, key: str, index: int) -> Path:
         return self.folder / f"{key}-{index}.json"
 
-    def _read(self, path: Path) -> dict[str, Any] | None:
-        """None where it cannot be used."""
+    def _read(self, path: Path) -> _Kept | None:
+        """None where it cannot be used, be it that another version of the program wrote it."""
         try:
             document = json.loads(path.read_bytes())
-            shard = document["outcome"]["record"]["shard"]
-            fits = document["made_by"] == self._made_by and document["span"].keys() >= {"index"}
-            if not fits or not self._store.shard_path(shard).is_file():
-                return None
-        except (OSError, ValueError, KeyError, TypeError, AttributeError, RuntimeError):
+            kept = _Kept(document["paths"], Span(**document["span"]), outcome_from_dict(document["outcome"]))
+            shard = self._store.shard_path(kept.outcome.record.shard)
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, StoreError):
             return None
-        assert isinstance(document, dict)
-        return document
+        return kept if document["made_by"] == self._made_by and shard.is_file() else None
 
 
 def outcome_to_dict(outcome: SegmentOutcome) -> dict[str, Any]:
