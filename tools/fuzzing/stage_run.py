@@ -36,8 +36,8 @@ def run_stage(
 ) -> StageRun:
     """One run over the folder of the cases, with a segment length that has even small videos cut."""
     from preprocessing.spec import PreprocessSpec
-    from preprocessing.stage.watch import Watch
     from preprocessing.stage.run import preprocess
+    from preprocessing.stage.watch import Watch
 
     watch = Watch(silent_seconds=20, deadline_base_seconds=60, max_rss_bytes=limit_bytes)
     spec = PreprocessSpec(segment_seconds=1.0, min_track_seconds=0.1)
