@@ -17,7 +17,7 @@ from uuid import uuid4
 from cache.atomic import PARTIAL_SUFFIX, fsync_file, publish
 from cache.errors import CorruptError
 from cache.layout import SEGMENTS, fixed_text, tree_path
-from cache.schema import SCHEMA_VERSION, Codec
+from cache.schema import SCHEMA_VERSION, Codec, SegmentRecord
 from cache.sealed import open_shard
 from cache.segment import SegmentWriter
 
@@ -102,6 +102,13 @@ class ShardWriter:
             encoding=encoding,
         )
         return self._segment
+
+    def withdraw(self, record: SegmentRecord) -> None:
+        """Take a finished segment out of the open shard again."""
+        if record.shard != self._name or record.group not in self._finished:
+            raise ValueError(f"segment {record.group} of {record.shard} is not in the open shard")
+        del self._file[record.group]
+        del self._finished[record.group]
 
     def seal(self) -> str | None:
         """Close the shard, check it and give it its name, which is returned; None when it holds nothing.

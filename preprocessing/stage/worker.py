@@ -66,6 +66,8 @@ class Worker:
         reply = self._process(job)
         tells_of_it = not (reply.interrupted or reply.unfit or reply.hopeless)
         if tells_of_it and (changed := what_changed(job)) is not None:  # it is not the content of this key
+            if reply.outcome is not None:
+                self._writer.withdraw(reply.outcome.record)
             reply = Reply(failed_stage=READ, failed_error="InputError", failed_reason=changed)
         if self._writer.should_rotate and not (reply.unfit or reply.hopeless):
             sealed = self.seal()

@@ -82,6 +82,21 @@ def test_an_aborted_segment_is_gone(store: Store) -> None:
         aborted.append_frames(np.array([200]))
 
 
+def test_a_withdrawn_segment_is_gone_and_only_from_the_open_shard(store: Store) -> None:
+    writer, rng = make_writer(store), np.random.default_rng(0)
+    gone = write_segment(writer, "gone", make_faces(rng, 5), num_frames=5)
+    kept = write_segment(writer, "kept", make_faces(rng, 5), num_frames=5)
+    writer.withdraw(gone)
+    with pytest.raises(ValueError, match="not in the open shard"):
+        writer.withdraw(gone)
+    name = writer.seal()
+    assert name == kept.shard
+    with h5py.File(store.shard_path(name)) as file:
+        assert file.attrs["num_segments"] == 1 and gone.group not in file and kept.group in file
+    with pytest.raises(ValueError, match="not in the open shard"):
+        writer.withdraw(kept)
+
+
 def test_discard(store: Store) -> None:
     writer = make_writer(store)
     write_segment(writer, "k", None, num_frames=2)

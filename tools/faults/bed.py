@@ -100,9 +100,10 @@ class Bed:
         watch: dict[str, float] | None = None,
         injected: bool = True,
         shard_seconds: float | None = None,
+        env: dict[str, str] | None = None,
         **given: Any,
     ) -> Run:
-        """Start the stage in a process of its own."""
+        """Start the stage in a process of its own; `given` goes to `preprocess` as it is."""
         order = {
             "inputs": [str(path) for path in inputs],
             "out": str(out),
@@ -112,8 +113,9 @@ class Bed:
             **given,
         }
         command = [sys.executable, "-m", "tools.faults.run_stage", json.dumps(order)]
-        env = self.environment(injected=injected, shard_seconds=shard_seconds)
-        return Run(household, command, env)
+        return Run(
+            household, command, env or self.environment(injected=injected, shard_seconds=shard_seconds)
+        )
 
     def start_command(
         self, household: Household, inputs: list[Path], out: Path, *, shard_seconds: float | None = None

@@ -14,6 +14,7 @@ from tools.faults.corpus import write_clip
 from tools.faults.processes import Household
 from tools.faults.workers import unexpected
 
+BLOCK = 4096  # of the file system
 SHARES = (0.02, 0.3, 0.6, 0.97)  # of what the store needs
 
 
@@ -122,8 +123,8 @@ class FailingDisk:
         shutil.copyfile(content, self.file)
         _do("umount", self._mount)
         whole, data = content.read_bytes(), self._image.read_bytes()
-        middle = len(whole) // 2
-        self._fails_at = data.find(whole[middle : middle + 4096])
+        middle = len(whole) // 2 // BLOCK * BLOCK
+        self._fails_at = data.find(whole[middle : middle + BLOCK])
         if self._fails_at < 0:
             raise NotPossibleError("the file system does not keep the file in one piece")
         self._tail = data[self._fails_at :]
@@ -132,17 +133,21 @@ class FailingDisk:
     def fail(self) -> None:
         """From now on reading the second half gives EIO: its blocks are gone, and no cache has them."""
         os.truncate(self._image, self._fails_at)
-        with self.file.open("rb") as file:
-            os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+        self._forget_cached()
 
     def mend(self) -> None:
         """As it was."""
         with self._image.open("r+b") as image:
             image.seek(self._fails_at)
             image.write(self._tail)
+        self._forget_cached()
 
     def close(self) -> None:
         _do("umount", "-l", self._mount)
+
+    def _forget_cached(self) -> None:
+        with self.file.open("rb") as file:
+            os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
 
 
 def _digests_of(bed: Bed, household: Household, inputs: list[Path]) -> dict[str, str]:

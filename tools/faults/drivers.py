@@ -61,12 +61,13 @@ def lost_node(bed: Bed) -> Result:
     """Every process of the second of two nodes gets SIGKILL while its workers work, as at a power cut."""
     out, began = bed.folder / "node", time.monotonic()
     with Household() as household:
-        cluster = Cluster(household, bed.folder, bed.environment(injected=False))
+        env = bed.environment(injected=False) | {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": "0" * 32}
+        cluster = Cluster(household, bed.folder, env)
         try:
-            cluster.start(num_cpus=(1, 2))
-            run = bed.start(household, [bed.videos], out, ray_address=cluster.address)
-            seen = run.until(lambda: len(cluster.workers(1)) == 2 and _partials(out) >= 3)
-            time.sleep(bed.rng.uniform(0.2, 1.5))
+            cluster.start(num_cpus=(1, bed.workers - 1))
+            run = bed.start(household, [bed.videos], out, env=env, ray_address=cluster.address)
+            seen = run.until(lambda: bool(cluster.workers(1)) and _partials(out) >= bed.workers)
+            time.sleep(bed.rng.uniform(0.0, 0.5))
             num_workers = len(cluster.workers(1))
             cluster.lose(1)
             report = run.wait()
@@ -89,7 +90,7 @@ class Cluster:
     """Ray nodes on this machine, each a process tree of its own."""
 
     def __init__(self, household: Household, folder: Path, env: dict[str, str]) -> None:
-        self._household, self._env = household, {**env, "RAY_AUTH_MODE": "disabled"}
+        self._household, self._env = household, env
         self._folder = folder / "ray"
         import ray
 

@@ -17,8 +17,8 @@ from typing import Any
 def main(given: dict[str, Any]) -> int:
     from cache.errors import UserError
     from preprocessing.spec import PreprocessSpec
-    from preprocessing.stage.watch import Watch
     from preprocessing.stage.run import preprocess
+    from preprocessing.stage.watch import Watch
 
     try:
         report = preprocess(
