@@ -1,4 +1,4 @@
-"""The corpus: a folder of cases, the same for the same seeds and number."""
+"""The corpus: a folder of cases. The same seed and number damage the same files in the same way."""
 
 from __future__ import annotations
 
