@@ -1,6 +1,7 @@
 """How well identities hold: synthetic crossings with known truth, through the whole pipeline.
 
-    .venv/bin/python tools/bench_tracking.py [--pairs 6] [--faces yunet] [--weights-dir DIR] [--videos DIR]
+    .venv/bin/python -m tools.bench_tracking [--pairs 8] [--faces yunet] [--weights-dir DIR] [--videos DIR]
+    .venv/bin/python -m tools.bench_tracking --picture docs/images/tracking.png
 
 Every case of `tools/crossings.py` is drawn with several sets of subjects, encoded, and preprocessed three
 times: with `appearance: none` (motion and overlap only), with `appearance: plain`, and with the latter cut
@@ -23,6 +24,8 @@ from pathlib import Path
 for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(variable, "1")
 
+import av
+import cv2
 import motmetrics
 import numpy as np
 
@@ -32,7 +35,7 @@ from cache.shard import ShardWriter
 from cache.store import Store
 from preprocessing.assemble import assemble
 from preprocessing.engines import Engines, build_engines, resolve_engines
-from preprocessing.pipeline import process_segment
+from preprocessing.pipeline import process_segment, spans_of
 from preprocessing.spec import PreprocessSpec
 from preprocessing.types import Source
 from tools.crossings import CASES, MIN_VISIBLE, Truth, make_video
@@ -42,6 +45,7 @@ MODES = {
     "plain": PreprocessSpec(appearance="plain"),
     "cut": PreprocessSpec(appearance="plain", segment_seconds=2.0),
 }
+COLOURS_BGR = ((60, 200, 60), (60, 60, 230), (230, 140, 40), (40, 210, 230), (220, 80, 220), (255, 255, 255))
 MIN_IOU = 0.3  # of a stored box with the truth, to be that face
 
 
@@ -65,9 +69,10 @@ def stored_faces(video: Path, engines: Engines, spec: PreprocessSpec) -> Boxes:
         store = Store.create(Path(folder) / "store", spec={}, contract={}, codec="jpeg")
         writer = ShardWriter(store.path, codec="jpeg", crop_size=spec.crop_size)
         source = Source(video, video.name, "video")
-        outcome = process_segment(source, "key", spec, engines, writer)
+        facts, spans = spans_of(source, spec)
+        outcomes = [process_segment(source, "key", spec, engines, writer, span=s, facts=facts) for s in spans]
         writer.seal()
-        store.commit(assemble([source], "key", [outcome], spec))
+        store.commit(assemble([source], "key", outcomes, spec))
         reader = StoreReader(store.path)
         (record,) = reader.videos()
         boxes: Boxes = {}
@@ -116,13 +121,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--pairs", type=int, default=6, help="sets of subjects for every case")
+    parser.add_argument("--pairs", type=int, default=8, help="sets of subjects for every case")
     parser.add_argument("--faces", default="yunet")
     parser.add_argument("--weights-dir", type=Path)
     parser.add_argument("--videos", type=Path, help="keep the videos here and take them up again")
     parser.add_argument("--cases", nargs="*", default=[*CASES])
     parser.add_argument("--modes", nargs="*", default=[*MODES], choices=[*MODES])
     parser.add_argument("--each", action="store_true", help="print every video")
+    parser.add_argument("--picture", type=Path, help="only draw one case, before and after, into this file")
     options = parser.parse_args(arguments)
     shared = Path(__file__).resolve().parents[2] / "shared" / "data" / "weights"
     weights = options.weights_dir or (shared if shared.is_dir() else None)
@@ -132,6 +138,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     with tempfile.TemporaryDirectory() as scratch:
         folder = options.videos or Path(scratch)
         folder.mkdir(parents=True, exist_ok=True)
+        if options.picture:
+            draw(*made("three", 0, folder), engines, options.picture)
+            return
         for name in options.cases:
             for number in range(options.pairs):
                 video, truth = made(name, number, folder)
@@ -155,6 +164,27 @@ def made(name: str, number: int, folder: Path) -> tuple[Path, Truth]:
         np.savez(kept, **vars(truth))
     with np.load(kept) as arrays:
         return video, Truth(**arrays)
+
+
+def draw(video: Path, truth: Truth, engines: Engines, path: Path) -> None:
+    """Strips of a video with the persons that were found: motion only above, with looks below."""
+    picks = np.linspace(8, truth.visible.shape[1] - 26, 7).astype(int).tolist()
+    with av.open(str(video)) as container:
+        frames = [frame.to_ndarray(format="bgr24") for frame in container.decode(video=0)]
+    strips = []
+    for mode in ("none", "plain"):
+        found, tiles = stored_faces(video, engines, MODES[mode]), []
+        for n in picks:
+            tile = frames[n].copy()
+            for person, boxes in found.items():
+                if np.isfinite(boxes[n, 0]):
+                    x0, y0, x1, y1 = np.rint(boxes[n]).astype(int).tolist()
+                    cv2.rectangle(tile, (x0, y0), (x1, y1), COLOURS_BGR[person % len(COLOURS_BGR)], 4)
+                    at = (x0 + 6, y0 - 12)
+                    cv2.putText(tile, str(person), at, 0, 1.6, COLOURS_BGR[person % len(COLOURS_BGR)], 4)
+            tiles.append(cv2.resize(tile[40:400], (240, 135), interpolation=cv2.INTER_AREA))
+        strips.append(np.hstack(tiles))
+    cv2.imwrite(str(path), np.vstack(strips))
 
 
 def print_table(results: dict[tuple[str, str], list[Score]], modes: Sequence[str]) -> None:

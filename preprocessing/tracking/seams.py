@@ -11,6 +11,7 @@ from preprocessing.tracking.association import box_iou
 from preprocessing.tracking.evidence import SeamBox, SegmentEvidence, TrackKind
 
 MIN_SEAM_IOU = 0.4  # mean over the frames that both neighbours saw; the same face gives about 0.9
+OTHER_CLOTHES = 0.3  # 1 - similarity of the clothing of two who surely are not one
 
 Key = tuple[int, TrackKind, int]
 """A local track within its video: (segment index, kind, local id)."""
@@ -36,11 +37,26 @@ def seam_pairs(before: SegmentEvidence, after: SegmentEvidence) -> list[tuple[Ke
         means = np.array([[o.mean() if len(o) else 0.0 for o in row] for row in overlaps])  # (M, N)
         gain = np.where(means >= MIN_SEAM_IOU, [[o.sum() for o in row] for row in overlaps], 0.0)
         left, right = list(earlier), list(later)
+        clothes_a, clothes_b = _clothes(before, kind), _clothes(after, kind)
+        for m, a in enumerate(left):
+            for n, b in enumerate(right):
+                if _are_different(clothes_a.get(a, ()), clothes_b.get(b, ())):
+                    gain[m, n] = 0.0
         for m, n in zip(*linear_sum_assignment(gain, maximize=True), strict=True):
             if gain[m, n] > 0:
                 first, second = (before.index, kind, left[m]), (after.index, kind, right[n])
                 pairs.append((first, second, float(means[m, n])))
     return pairs
+
+
+def _clothes(segment: SegmentEvidence, kind: TrackKind) -> dict[int, tuple[float, ...]]:
+    """local id -> what is worn."""
+    return {track.local_id: track.clothing for track in segment.tracks if track.kind == kind}
+
+
+def _are_different(a: tuple[float, ...], b: tuple[float, ...]) -> bool:
+    """Whether two wear clearly different clothes: in a crowd boxes may lie in one place for a moment."""
+    return len(a) == len(b) > 0 and float(np.dot(a, b)) < 1 - OTHER_CLOTHES
 
 
 def _by_track(seam: Sequence[SeamBox], kind: TrackKind) -> dict[int, dict[int, SeamBox]]:

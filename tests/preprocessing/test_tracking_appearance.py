@@ -99,6 +99,13 @@ def test_an_empty_look_only_puts_off_the_next() -> None:
     assert looks.num_looks == 0 and not looks.is_due(1.1) and looks.is_due(2.0)
 
 
+def test_thousands_of_looks_are_no_more_than_many() -> None:
+    looks = Looks()
+    for n in range(2000):
+        looks.add(Look(np.ones(3, np.float32), NOTHING), 5.0 * n)
+    assert looks.num_looks == 2000 and looks.clothing == pytest.approx(np.ones(3) / np.sqrt(3))
+
+
 def test_nothing_in_common_cannot_be_compared() -> None:
     assert difference((NOTHING, np.ones(1)), (np.ones(1), NOTHING), (1.0, 1.0)) is None
 

@@ -225,6 +225,20 @@ def test_what_was_not_seen_in_the_same_frames_is_not_joined() -> None:
     assert len(join_persons(hole, PreprocessSpec())) == 2
 
 
+def test_boxes_in_one_place_with_other_clothes_are_not_joined() -> None:
+    parts = []
+    for index, clothing in enumerate(([1.0, 0.0], [0.0, 1.0])):
+        seen = EvidenceCollector()
+        seen.see_faces(0, 0, faces(100, 50))
+        looks = Looks()
+        looks.add(Look(np.array(clothing), np.empty(0)), 0.0)
+        seen.describe("face", 0, looks)
+        for n in range(25, 75):
+            seen.see_seam("tail" if index == 0 else "head", n, "face", 0, np.array([100, 20, 140, 60]))
+        parts.append(evidence(seen, 50, index, 50 * index))
+    assert len(join_persons(parts, PreprocessSpec())) == 2
+
+
 def test_short_pieces_at_a_seam_are_parts_of_a_long_track() -> None:
     """Nobody is too short because a cut went through him."""
     early, late = EvidenceCollector(0.8), EvidenceCollector(0.8)
