@@ -249,8 +249,8 @@ class SegmentPass:
         ends = ends_of(pts, end_pts, not_decoded)
         with self.meter.stage("write"):
             record = self.segment.finish(end_pts)
-        t_start = np.array([self.media_seconds(p) for p in pts.tolist()])
-        t_end = np.array([self.media_seconds(p) for p in ends.tolist()])
+        t_start = np.fromiter(map(self.media_seconds, own), np.float64, len(own))
+        t_end = np.fromiter(map(self.media_seconds, array("q", ends.tobytes())), np.float64, len(own))
         return SegmentOutcome(
             record=record,
             evidence=self.seen.evidence(record.index, t_start, t_end),

@@ -146,8 +146,11 @@ def boxes_of(video: Stored) -> list[dict[int, np.ndarray]]:
     ]
 
 
-def assert_same(whole: Stored, cut: Stored, *, tolerance: float = 2.0) -> None:
-    """The same frames and people; boxes as a detector places them that looks at other frames."""
+def assert_same(whole: Stored, cut: Stored, *, tolerance: float = 8.0) -> None:
+    """The same frames and people; boxes (32 pixels) as looks at other frames place them.
+
+    They differ most while one person hides another: then a box jumps, and is interpolated between two looks.
+    """
     assert len(cut[0].segments) > 1
     times, times_cut = whole[1].times("key"), cut[1].times("key")
     assert times_cut[0].tolist() == times[0].tolist()
