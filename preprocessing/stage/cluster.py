@@ -34,8 +34,14 @@ def start_ray(address: str | None, num_cpus: int | None = None) -> bool:
     """
     for name, value in _QUIET.items():
         os.environ.setdefault(name, value)
-    if address is not None and "ray" not in sys.modules and _has_token():
-        os.environ.setdefault("RAY_AUTH_MODE", "token")  # Ray reads it once, when it is imported
+    guessed_token = (
+        address is not None
+        and "ray" not in sys.modules
+        and "RAY_AUTH_MODE" not in os.environ
+        and _has_token()
+    )
+    if guessed_token:
+        os.environ["RAY_AUTH_MODE"] = "token"  # Ray reads it once, when it is imported
     import ray
 
     if ray.is_initialized():
@@ -55,6 +61,12 @@ def start_ray(address: str | None, num_cpus: int | None = None) -> bool:
         ray.init(address=address, runtime_env={"env_vars": SLEEPING_THREADS}, **options)
     except (ConnectionError, ValueError, RuntimeError) as error:
         raise UserError(f"no Ray cluster at {address}: {_one_line(error)}") from error
+    if guessed_token and not _actors_live():
+        ray.shutdown()
+        raise UserError(
+            f"the Ray cluster at {address} was started without tokens, this machine has one: "
+            "set RAY_AUTH_MODE=disabled, the same on all machines"
+        )
     return True
 
 
@@ -69,6 +81,21 @@ def running_ray(address: str | None, num_cpus: int | None = None) -> Iterator[No
             import ray
 
             ray.shutdown()
+
+
+def _actors_live() -> bool:
+    """Whether an actor answers: a cluster without tokens accepts a client with one, and ends its actors."""
+    import ray
+
+    class Echo:
+        def echo(self) -> bool:
+            return True
+
+    echo: Any = ray.remote(Echo)
+    try:
+        return bool(ray.get(echo.options(num_cpus=0).remote().echo.remote()))
+    except ray.exceptions.RayActorError:
+        return False
 
 
 def _has_token() -> bool:

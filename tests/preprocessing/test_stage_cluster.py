@@ -6,6 +6,7 @@ import os
 import socket
 import subprocess
 import sys
+import tempfile
 from typing import Any
 
 import pytest
@@ -59,3 +60,52 @@ def test_waiting_threads_of_workers_sleep_here_and_on_a_cluster(monkeypatch: pyt
             assert policy_of_a_worker() == "PASSIVE" and ray.cluster_resources()["CPU"] == 2
     finally:
         cluster.shutdown()
+
+
+@pytest.mark.ray
+def test_a_cluster_without_tokens_and_a_client_with_one() -> None:
+    """Ray itself lets the client in and ends its actors one by one."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    environment = {k: v for k, v in os.environ.items() if k not in ("RAY_AUTH_MODE", "RAY_AUTH_TOKEN")}
+    environment["RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO"] = "0"
+    head = [sys.executable, "-m", "ray.scripts.scripts", "start", "--head", f"--port={port}", "--num-cpus=1"]
+    with tempfile.TemporaryDirectory(prefix="r") as folder:  # short: the path of a socket has a limit
+        process = subprocess.Popen(
+            [*head, "--include-dashboard=false", "--block", f"--temp-dir={folder}"],
+            env=environment | {"RAY_AUTH_MODE": "disabled"},
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        try:
+            token = environment | {"RAY_AUTH_TOKEN": "0" * 64}
+            done = subprocess.run(
+                [sys.executable, "-c", CLIENT, str(port)],
+                env=token,
+                capture_output=True,
+                text=True,
+                timeout=120,
+            )
+        finally:
+            process.terminate()
+            process.wait()
+    assert "was started without tokens" in done.stdout and "RAY_AUTH_MODE=disabled" in done.stdout, done
+
+
+CLIENT = """
+import socket, sys, time
+from cache.errors import UserError
+from preprocessing.stage.cluster import start_ray
+address = f"127.0.0.1:{sys.argv[1]}"
+for _ in range(60):
+    try:
+        socket.create_connection(("127.0.0.1", int(sys.argv[1]))).close()
+        break
+    except OSError:
+        time.sleep(0.5)
+time.sleep(2)  # the node joins its own cluster a moment later
+try:
+    start_ray(address)
+except UserError as error:
+    print(error)
+"""
