@@ -2,11 +2,11 @@
 
     python tools/fuzz.py [--cases 1200] [--workers 3] [--seed 0] [--mode both|decode|stage] [--json FILE]
 
-The cases are made anew from small videos of many makes (tools/fuzzing), by chance from --seed: the same
-seed damages alike, but x264 does not write the same bytes in every run. `decode` runs probe and decoder in children with an address-space limit; `stage`
-runs the command's own path on a folder of the cases: discovery, hashing, driver, watched workers, store; then
-the store is verified byte by byte. Ends with status 1 if a case hung, crashed a process, took more memory
-than allowed, was stored wrong, or is neither stored nor among the failures with a reason.
+The cases are made anew from small videos of many makes (tools/fuzzing), by chance from --seed: the same seed
+damages alike, but x264 differs by some bytes in every run. `decode` runs probe and decoder in children
+with an address-space limit; `stage` runs the command's own path on a folder of the cases: discovery, hashing,
+driver, watched workers, store; then the store is verified byte by byte. Ends with status 1 if a case hung,
+crashed a process, took more memory than allowed, was stored wrong, or is neither stored nor refused.
 """
 
 from __future__ import annotations
