@@ -1,6 +1,6 @@
 """What one driver and one store can take: jobs a second, commits, openings; the overheads of `videofer plan`.
 
-    .venv/bin/python tools/bench_scale.py [--jobs 100000] [--ray-workers 32] [--store DIR] [--json FILE]
+    .venv/bin/python tools/bench_scale.py [--jobs 100000] [--ray-workers 512] [--store DIR] [--json FILE]
 
 The driver is the real one; its workers answer at once and do nothing, first in this process, then as real Ray
 actors. The store is real, made in DIR (default: a temporary folder): put it on the file system that will hold
@@ -38,6 +38,7 @@ SHARD = "shard.h5"  # all records name this one; nobody reads it here
 SEAL_EVERY = 500  # jobs
 PROBE = Probe(640, 480, 0, False, 0, Fraction(1, 25), Fraction(0), 60.0, "h264", "yuv420p")
 TRACKS = 4
+NUM_PROCESSES = 4  # that play all watched workers
 
 
 def outcome_of(index: int) -> SegmentOutcome:
@@ -166,17 +167,31 @@ def drive(store: Store, pool: Any, num_workers: int, num_jobs: int) -> float:
 
 
 class Watched(ActorPool):
-    """Actors that sleep at their job; notes what the driver used between all at work and the first reply."""
+    """Workers that sleep at their job, threads of four processes: to the driver they are as many actors.
+
+    Notes what the driver used between all at work and the first reply.
+    """
 
     def __init__(self, num_workers: int, seconds: float) -> None:
+        import ray
+
         class Slow(Actor):
             def process(self, job: Job) -> Reply:
                 time.sleep(seconds)
                 return super().process(job)
 
-        super().__init__(Slow)
-        self._num_workers = num_workers
+        super().__init__()
+        as_actor: Any = ray.remote
+        threads = -(-num_workers // NUM_PROCESSES)
+        shared = as_actor(num_cpus=0.001, max_concurrency=threads, concurrency_groups={"signs": 4})(Slow)
+        self._shared = [shared.remote() for _ in range(NUM_PROCESSES)]
+        self._num_workers, self._num_spawned = num_workers, 0
         self.marks: list[tuple[float, float]] = []  # wall and processor seconds
+
+    def spawn(self) -> Any:
+        self._num_spawned += 1
+        actor = self._shared[self._num_spawned % NUM_PROCESSES]
+        return self._module.RayHandle(actor, Path("/nonexistent/crash"))
 
     def wait(self, handles: list[Handle], timeout_seconds: float) -> Sequence[Handle]:
         ready = super().wait(handles, timeout_seconds)
@@ -201,10 +216,10 @@ def watching(num_workers: int, seconds: float) -> float:
 
 
 def store_costs(store: Store, num_records: int) -> tuple[float, float, float]:
-    """Seconds a record: committing 100 at once; opening without the index; with it."""
+    """Seconds a record: committing as many as a seal does; opening without the index; with it."""
     began = time.perf_counter()
-    for first in range(0, num_records, 100):
-        store.commit_all([record_of(index) for index in range(first, min(first + 100, num_records))])
+    for first in range(0, num_records, SEAL_EVERY):
+        store.commit_all([record_of(index) for index in range(first, min(first + SEAL_EVERY, num_records))])
     commit = (time.perf_counter() - began) / num_records
     gc.collect()
     time.sleep(1)  # young records are not put into the index
@@ -244,7 +259,7 @@ def main() -> None:
     )
     parser.add_argument("--jobs", type=int, default=100_000)
     parser.add_argument("--workers", type=int, default=4)
-    parser.add_argument("--ray-workers", type=int, default=32, help="0: without Ray")
+    parser.add_argument("--ray-workers", type=int, default=512, help="0: without Ray")
     parser.add_argument("--records", type=int, default=100_000)
     parser.add_argument("--store", type=Path, help="a folder that is not there yet")
     parser.add_argument("--json", type=Path)
@@ -277,7 +292,7 @@ def main() -> None:
             seconds = drive(new_store(folder / "ray"), ActorPool(), 4, number)
             found["job_seconds"] = max(seconds / number - commit, 1e-6)
             print(f"driver, {number:,} jobs, Ray actors: {number / seconds:,.0f} jobs/s with commits")
-            found["watch_seconds"] = watching(arguments.ray_workers, 60.0)
+            found["watch_seconds"] = watching(arguments.ray_workers, 40.0)
             ray.shutdown()
     overheads = Overheads(**found)
     print(overheads)

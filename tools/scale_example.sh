@@ -13,7 +13,7 @@ plan() {
     name=$1
     shift
     .venv/bin/videofer plan --rates "$out/report.json" --overheads "$out/overheads.json" --hours 100000 \
-        --spread 1.2 --cores-per-node 32 "$@" | tee "$out/plan-$name.txt"
+        --cores-per-node 32 "$@" | tee "$out/plan-$name.txt"
 }
 plan base --videos 100000 --workers 512 --picture docs/images/scale.png
 plan deadline --videos 100000 --deadline 60

@@ -13,11 +13,11 @@ from cache.errors import UserError
 class Overheads:
     """Seconds of the driver alone; it does one thing at a time. The defaults are of a local disk."""
 
-    job_seconds: float = 0.0004  # handing out a job and taking its answer
-    commit_seconds: float = 0.0006  # a video's record, with its share of waits for the disk
-    plan_seconds: float = 0.00004  # an input that is in the store already, at the start of a run
-    open_seconds: float = 0.00005  # a video's record, when a store is opened without its index
-    watch_seconds: float = 0.0005  # for each worker and second, whatever it does
+    job_seconds: float = 0.0005  # handing out a job and taking its answer
+    commit_seconds: float = 0.0008  # a video's record, with its share of waits for the disk
+    plan_seconds: float = 0.0002  # an input that is in the store already, at the start of a run
+    open_seconds: float = 0.0002  # a video's record, when a store is opened without its index
+    watch_seconds: float = 0.00004  # for each worker and second, whatever it does
     worker_start_seconds: float = 5.0  # of a worker process until its first job
 
     def save(self, path: Path) -> None:
@@ -29,5 +29,7 @@ def read_overheads(path: Path) -> Overheads:
     """UserError where the file is not one of `tools/bench_scale.py --json`."""
     try:
         return Overheads(**{name: float(value) for name, value in json.loads(path.read_bytes()).items()})
-    except (OSError, ValueError, TypeError, AttributeError):
+    except OSError as error:
+        raise UserError(f"{path}: {error.strerror or error}") from None
+    except (ValueError, TypeError, AttributeError):
         raise UserError(f"{path} does not hold the keys {', '.join(asdict(Overheads()))}") from None

@@ -37,7 +37,9 @@ def draw(path: Path, archive: Archive, rates: Rates, setup: Setup, overheads: Ov
 
     ways = [
         _Way(
-            "whole videos, as they come", "#d1495b", replace(setup, segment_seconds=math.inf, order="random")
+            "whole videos in random order",
+            "#d1495b",
+            replace(setup, segment_seconds=math.inf, order="random"),
         ),
         _Way("whole videos, longest first", "#edae49", replace(setup, segment_seconds=math.inf)),
         _Way(f"segments of {setup.segment_seconds / 60:g} minutes", "#00798c", setup),
@@ -85,7 +87,7 @@ def _draw_time(upper: Any, lower: Any, ways: list[_Way], plans: list[RunPlan]) -
     lower.set_yscale("log")
     lower.yaxis.set_major_formatter(lambda value, _position: f"{value:,g}")
     lower.set(xlabel="hours since the start", ylabel="busy cores", xlim=(0, None), ylim=(1, None))
-    lower.legend(frameon=False, loc="upper right", bbox_to_anchor=(1.0, 0.92))
+    lower.legend(frameon=False, loc="center left")
 
 
 def _draw_cores(
@@ -97,10 +99,15 @@ def _draw_cores(
     overheads: Overheads,
 ) -> None:
     """Length of the run against cores, with the line of perfect sharing."""
+    import matplotlib as mpl
+
     here = ways[0].setup.num_workers
     most = MAX_WATCH_SHARE / overheads.watch_seconds if overheads.watch_seconds else math.inf
     steps = here * 2.0 ** np.arange(-4, CORE_STEPS - 4)
-    cores = np.unique(np.round(steps[steps < most]).astype(int).clip(1))
+    too_many = most < steps[-1]
+    if too_many:
+        steps = np.append(steps[steps < most], most - 1)
+    cores = np.unique(np.round(steps).astype(int).clip(1))
     for way in ways:
         runs = [
             make_plan(archive, rates, replace(way.setup, num_workers=int(n), num_node_losses=0), overheads)
@@ -118,14 +125,16 @@ def _draw_cores(
     if driver > ideal[-1] / 3:
         axes.axhline(driver, color=FAINT, lw=1, ls=":")
         axes.annotate("one driver: no faster than this", (cores[0], driver), color=FAINT, va="bottom")
-    if cores[-1] < steps[-1]:
+    if too_many:
         axes.axvline(most, color=FAINT, lw=1, ls=":")
         axes.annotate("one driver watches no more", (most, axes.get_ylim()[1]), (-6, -8),
                       textcoords="offset points", color=FAINT, ha="right", va="top")  # fmt: skip
     axes.set_xscale("log", base=2)
     axes.set_yscale("log")
     axes.xaxis.set_major_formatter(lambda value, _position: f"{value:,.0f}")
+    axes.yaxis.set_major_locator(mpl.ticker.LogLocator(subs=(1, 2, 5)))
     axes.yaxis.set_major_formatter(lambda value, _position: f"{value:,g}")
+    axes.yaxis.set_minor_formatter(mpl.ticker.NullFormatter())
     axes.set(xlabel="cores", ylabel="hours of the run")
     axes.set_title("More cores help until the longest job is the whole run", loc="left", fontsize=11)
 
