@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
@@ -162,6 +163,7 @@ def build_engines(choices: EngineChoices, open_network: OpenNetwork = LocalNetwo
     )
 
 
+@cache
 def package_versions() -> dict[str, str]:
     """Installed versions of the libraries that make pixels and numbers; a missing one is left out."""
     versions = {}

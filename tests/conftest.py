@@ -7,6 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import torch
+
+assert torch is not None  # loaded here: where decord comes first, torch's convolutions crash the process
 
 os.environ["VIDEOFER_OFFLINE"] = "1"
 os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
