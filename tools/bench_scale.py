@@ -274,7 +274,7 @@ def main() -> None:
             f"{number:,} records: {1e6 * commit:.0f} us each to commit; all to open: {fresh * number:.1f} s"
         )
         print(f"  without the index, {indexed * number:.1f} s with it")
-        found |= {"commit_seconds": commit, "open_seconds": fresh}
+        found |= {"commit_seconds": 0.0, "open_seconds": fresh}  # commits are in the jobs below
         num_inputs = min(arguments.records, 20_000)
         found["plan_seconds"] = plan_cost(folder, num_inputs)
         print(f"{num_inputs:,} inputs that are stored already: {1e6 * found['plan_seconds']:.0f} us each")
@@ -282,7 +282,7 @@ def main() -> None:
             seconds = drive(new_store(folder / f"driven-{number}"), IdlePool(), arguments.workers, number)
             each = seconds / number
             print(f"driver, {number:,} jobs in this process: {number / seconds:,.0f} a second, committed")
-            found["job_seconds"] = max(each - commit, 1e-6)
+            found["job_seconds"] = each
         if arguments.ray_workers:
             import ray
 
@@ -290,7 +290,7 @@ def main() -> None:
             ray.init(num_cpus=1, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
             number = min(arguments.jobs, 5000)
             seconds = drive(new_store(folder / "ray"), ActorPool(), 4, number)
-            found["job_seconds"] = max(seconds / number - commit, 1e-6)
+            found["job_seconds"] = seconds / number
             print(f"driver, {number:,} jobs, Ray actors: {number / seconds:,.0f} jobs/s with commits")
             found["watch_seconds"] = watching(arguments.ray_workers, 40.0)
             ray.shutdown()

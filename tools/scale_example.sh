@@ -15,7 +15,8 @@ plan() {
     .venv/bin/videofer plan --rates "$out/report.json" --overheads "$out/overheads.json" --hours 100000 \
         --cores-per-node 32 "$@" | tee "$out/plan-$name.txt"
 }
-plan base --videos 100000 --workers 512 --picture docs/images/scale.png
+plan base --videos 100000 --workers 512
+plan picture --videos 100000 --workers 2048 --picture docs/images/scale.png
 plan deadline --videos 100000 --deadline 60
 plan whole --videos 100000 --workers 512 --segment-seconds 0
 plan random --videos 100000 --workers 512 --segment-seconds 0 --order random

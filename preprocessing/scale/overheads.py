@@ -13,8 +13,8 @@ from cache.errors import UserError
 class Overheads:
     """Seconds of the driver alone; it does one thing at a time. The defaults are of a local disk."""
 
-    job_seconds: float = 0.0005  # handing out a job and taking its answer
-    commit_seconds: float = 0.0008  # a video's record, with its share of waits for the disk
+    job_seconds: float = 0.0008  # handing out a job, taking its answer, committing it
+    commit_seconds: float = 0.0  # a video's record, where that is not in job_seconds
     plan_seconds: float = 0.0002  # an input that is in the store already, at the start of a run
     open_seconds: float = 0.0002  # a video's record, when a store is opened without its index
     watch_seconds: float = 0.00004  # for each worker and second, whatever it does

@@ -87,7 +87,7 @@ def _draw_time(upper: Any, lower: Any, ways: list[_Way], plans: list[RunPlan]) -
     lower.set_yscale("log")
     lower.yaxis.set_major_formatter(lambda value, _position: f"{value:,g}")
     lower.set(xlabel="hours since the start", ylabel="busy cores", xlim=(0, None), ylim=(1, None))
-    lower.legend(frameon=False, loc="center left")
+    upper.legend(*lower.get_legend_handles_labels(), frameon=False, loc="upper right", fontsize=10)
 
 
 def _draw_cores(
@@ -136,7 +136,9 @@ def _draw_cores(
     axes.yaxis.set_major_formatter(lambda value, _position: f"{value:,g}")
     axes.yaxis.set_minor_formatter(mpl.ticker.NullFormatter())
     axes.set(xlabel="cores", ylabel="hours of the run")
-    axes.set_title("More cores help until the longest job is the whole run", loc="left", fontsize=11)
+    axes.set_title(
+        "More cores help until the longest job, or the driver, is the run", loc="left", fontsize=11
+    )
 
 
 def _in_words(number: int) -> str:

@@ -36,7 +36,7 @@ def test_largest_first_beats_largest_last() -> None:
 
 
 def test_a_slow_driver_is_the_limit() -> None:
-    """100 workers, 1 s a job, but the driver hands out one in 0.5 s: two at work, the last one ends at 51 s."""
+    """100 workers, 1 s a job, but the driver hands out one in 0.5 s: two at work, the last ends at 51 s."""
     run = simulate(np.ones(100), Cluster(100, driver_seconds=0.5))
     assert run.makespan_seconds == pytest.approx(51.0)
     assert run.num_busy_at(np.array([25.25]))[0] == 2
@@ -53,7 +53,7 @@ def test_nothing_to_do() -> None:
 
 
 def test_a_lost_node_gives_its_jobs_to_the_other() -> None:
-    """Two nodes of one worker; the first goes at 3.5 s in its second job, and its first one was not sealed."""
+    """Two nodes of one worker; the first goes at 3.5 s in its second job; its first one was not sealed."""
     run = simulate(np.full(4, 2.0), Cluster(2, workers_per_node=1), Hazards(node_losses_seconds=(3.5,)))
     assert run.num_deaths == 1 and run.num_redone == 1
     assert run.makespan_seconds == 8.0  # the other one: 2 of its own, then 2 that were lost
@@ -92,7 +92,7 @@ seconds = st.lists(st.floats(min_value=0.0, max_value=1e4), min_size=1, max_size
 @settings(deadline=None)
 @given(seconds, st.integers(1, 12))
 def test_bounds_of_list_scheduling(jobs: list[float], num_workers: int) -> None:
-    """No schedule is shorter than the longest job or the fair share; none of a list longer than Graham's bound."""
+    """None is shorter than the longest job or the fair share; none of a list over Graham's bound."""
     run = simulate(np.array(jobs), Cluster(num_workers))
     total, longest = sum(jobs), max(jobs)
     slack = 1e-6 * (1 + total)
