@@ -1,6 +1,6 @@
 # make demo    everything, once, before your eyes: synthetic videos, preprocessing, training, timeline
 # make test    all tests
-# make test-faults   kills, lost nodes, full disks, stuck and poison videos against real runs
+# make test-faults   kills, lost nodes, full disks, stuck, poison and broken videos against real runs
 # make lint    ruff and mypy
 # make bench   speed, side by side in one run
 # make bench-train   speed of training and timelines, on a GPU where there is one
@@ -35,6 +35,7 @@ test: $(STAMP)
 
 test-faults: $(STAMP)
 	$(BIN)/python -m pytest -m faults tests/faults
+	$(BIN)/python tools/fuzz.py --cases 1200 --workers 3
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

@@ -152,7 +152,8 @@ def take_crash(crash_file: Path) -> str:
     if not lines:
         return ""
     what = lines[0].removeprefix("Fatal Python error: ")
-    places = [line for line in lines if line.startswith("File ")]
+    here = next((n for n, line in enumerate(lines) if line.startswith("Current thread")), 0)  # not the others
+    places = [line for line in lines[here:] if line.startswith("File ")]
     if not places:
         return what
     file, line = places[0].split(", ")[:2]
