@@ -15,6 +15,7 @@ import pathlib
 import re
 import signal
 import sys
+import threading
 import time
 
 FAULTY = re.compile(r"(?:^|[-_])(hang|spin|eat|poison|crash)(?:[-_.\d]|$)")
@@ -34,7 +35,7 @@ def _act(fault):
     elif fault == "poison":
         os.kill(os.getpid(), signal.SIGKILL)
     elif fault == "crash":
-        os.kill(os.getpid(), signal.SIGSEGV)
+        signal.pthread_kill(threading.get_ident(), signal.SIGSEGV)  # this thread, as a bad pointer would
 
 
 class _Container:
