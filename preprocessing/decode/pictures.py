@@ -63,7 +63,7 @@ def _decoded(stream: Any, packet: Any | None, record: Continuity) -> list[Any]:
         record.failed(ffmpeg_reason(error))
         codec.flush_buffers()
         return []
-    except av.FFmpegError as error:
+    except (av.FFmpegError, OSError) as error:  # PyAV has a class of its own for most numbers, not for all
         if packet is not None:
             record.failed(ffmpeg_reason(error))
         return []

@@ -6,6 +6,7 @@ import errno
 import os
 from fractions import Fraction
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import av
@@ -16,9 +17,11 @@ from hypothesis import strategies as st
 
 from preprocessing.align import apply_warp, invert_warp
 from preprocessing.decode import DECODERS, container, decoder_for
+from preprocessing.decode.continuity import Continuity
 from preprocessing.decode.frames import PixelFrame, PlaneFrame
 from preprocessing.decode.limits import Limits
 from preprocessing.decode.orientation import Orientation
+from preprocessing.decode.pictures import _decoded
 from preprocessing.decode.pyav_engine import PyAVDecoder
 from preprocessing.probe import probe
 from preprocessing.types import Frame, InputError, Source
@@ -573,3 +576,18 @@ def test_an_edit_list_that_shows_nothing(tmp_path: Path) -> None:
     (tmp_path / "b.mp4").write_bytes(data[:place] + b"\x7f\xff\xff\xff" + data[place + 4 :])
     with pytest.raises(InputError, match=r"no frame could be decoded; the container hides all \d+ pictures"):
         decode(tmp_path / "b.mp4")
+
+
+def test_a_complaint_without_a_class_of_its_own_is_damage(tmp_path: Path) -> None:
+    """PyAV raises a bare OSError for numbers that it does not know, e.g. ENOTSUP of a bad picture."""
+
+    class Codec:
+        def decode(self, packet: object) -> list[object]:
+            raise OSError(95, "Operation not supported")
+
+    write_video(tmp_path / "a.mp4")
+    facts = probe(Source(tmp_path / "a.mp4", "a.mp4", "video"))
+    record = Continuity(facts.time_base, (facts.width, facts.height), 3600.0, facts.average_fps, None)
+    stream = SimpleNamespace(codec_context=Codec())
+    assert _decoded(stream, SimpleNamespace(size=1), record) == []
+    assert record.errors == {"Operation not supported": 1}
