@@ -20,8 +20,8 @@ from cache.schema import State, VideoRecord
 from cache.shard import ShardWriter
 from cache.store import Store
 from cache.track import PersonTrack
-from preprocessing.engines import Engines, build_engines, resolve_engines
 from preprocessing.assemble import assemble
+from preprocessing.engines import Engines, build_engines, resolve_engines
 from preprocessing.pipeline import process_segment
 from preprocessing.sampling import sample
 from preprocessing.spec import PreprocessSpec

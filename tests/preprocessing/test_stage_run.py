@@ -20,8 +20,8 @@ from cache.reader import StoreReader
 from cache.store import Store
 from cache.verify import verify
 from preprocessing.spec import PreprocessSpec
-from preprocessing.stage.watch import Watch
 from preprocessing.stage.run import preprocess
+from preprocessing.stage.watch import Watch
 from tests.videos import truncate, write_audio, write_video
 
 SPEC = PreprocessSpec(faces="precropped")
