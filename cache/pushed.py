@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -27,11 +28,24 @@ class Known:
         known = self._known.get(place)
         return entry is not None and known is not None and known == [*_stat(path), *entry]
 
-    def save(self, paths: dict[str, Path], there: dict[str, Entry]) -> None:
-        """These are equal now, where they are here and there with one size."""
+    def is_changed_here(self, place: str, path: Path, entry: Entry) -> bool:
+        """Whether the file here has changed or gone since they were equal, and the one there has not."""
+        known = self._known.get(place)
+        return known is not None and known[2:] == [*entry] and known[:2] != [*_stat(path)]
+
+    def is_changed_there(self, place: str, path: Path, entry: Entry) -> bool:
+        """Whether the file there has changed since they were equal, and the one here has not."""
+        known = self._known.get(place)
+        return known is not None and known[2:] != [*entry] and known[:2] == [*_stat(path)]
+
+    def save(
+        self, paths: dict[str, Path], there: dict[str, Entry], *, as_before: Collection[str] = ()
+    ) -> None:
+        """These are equal now, where they are here and there with one size. as_before: what stays known."""
         known = {
             p: [*_stat(f), *there[p]] for p, f in paths.items() if p in there and size_of(f) == there[p][0]
         }
+        known |= {place: self._known[place] for place in as_before}
         atomic_write_text(self._path, json.dumps(known))
 
 

@@ -12,6 +12,7 @@ import hashlib
 import json
 import os
 import re
+import tempfile
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -71,19 +72,24 @@ class Remote:
     def push(self, store: Store, *, progress: Progress = lambda _done, _total: None) -> Transfer:
         """Bring the URL up to date with a store here. May go on beside a run that adds to the store.
 
-        What is there and not here stays there, unless it was removed here for good. Raises RemoteError.
+        What is there and not here stays there, unless it was removed for good, here or there: then it is
+        deleted there and not sent, also where this store still has it. What was changed only there since the
+        last push or pull stays as it is. Raises RemoteError.
         """
         self._refuse_another(store)
         there, known = self._bucket.list(FOLDERS), Known(store.path, self.url)
-        records = {f"commits/{path.name}": path for path in store.commit_paths()}
-        named = {segment.shard for video in store.videos() for segment in video.segments}
-        removals = Removals(store.path)
+        removals = self._take_over_removals(store.path, there)
+        stale = {p for p, entry in there.items() if known.is_changed_there(p, store.path / p, entry)}
+        records = {f"commits/{path.name}": path for path in store.commit_paths() if path.stem not in removals}
+        records = {place: path for place, path in records.items() if place not in stale}
+        videos = [video for video in store.videos() if f"commits/{video.key}.json" in records]
+        named = {segment.shard for video in videos for segment in video.segments}
         dead = {p for p in there if p.startswith("commits/") and _key(p) in removals}
         named |= self._shards_named(
             p for p in there if p.startswith("commits/") and p not in {*records, *dead}
         )
         paths = {f"shards/{name}": store.shard_path(name) for name in sorted(named)} | records
-        paths |= {name: store.path / name for name in TOP_FILES}
+        paths |= {name: store.path / name for name in TOP_FILES if name not in stale}
         new = {
             place: path
             for place, path in paths.items()
@@ -100,12 +106,17 @@ class Remote:
             )
         unnamed = [p for p in there if p.startswith("shards/") and p.removeprefix("shards/") not in named]
         self._bucket.delete(unnamed)
-        known.save(paths, self._bucket.list(FOLDERS))
+        known.save(paths, self._bucket.list(FOLDERS), as_before=stale)
         return Transfer(counter.num_files, counter.num_bytes, len(dead) + len(unnamed))
 
     def push_new(self, store: Store, done: set[str]) -> None:
         """Push the records that are not in `done`, with their shards; then they are. Lists nothing."""
-        new = {path.name: path for path in store.commit_paths() if path.name not in done}
+        removals = Removals(store.path)
+        new = {
+            path.name: path
+            for path in store.commit_paths()
+            if path.name not in done and path.stem not in removals
+        }
         if not new:
             return
         if not done:
@@ -124,8 +135,8 @@ class Remote:
     ) -> Transfer:
         """Bring a store here up to date with the URL, or make it. shards: fetch those that are not here.
 
-        What was removed for good, here or there, is not fetched. Raises RemoteError; StoreError when `path`
-        holds another store.
+        What was removed for good, here or there, is not fetched. What was changed only here since the last
+        push or pull stays as it is. Raises RemoteError; StoreError when `path` holds another store.
         """
         if not self.exists():
             raise RemoteError(f"{self.url} is not a store: it has no store.json")
@@ -135,14 +146,23 @@ class Remote:
         if (path / "store.json").exists():
             self._refuse_another(Store.open(path))
         there, known = self._bucket.list(FOLDERS), Known(path, self.url)
-        here = Removals(path).entries()
-        self._bucket.get([p for p in there if p == "removals.jsonl"], path, Counter())
-        Removals(path).take_over(here)
-        removals = Removals(path)
+        removals = self._take_over_removals(path, there)
+        named = {
+            f"shards/{shard}"
+            for file in (path / "commits").glob("[!.]*.json")
+            for shard in _shards_in(file.read_bytes())
+        }
+        changed_here = {  # also shards that a removal dropped
+            place
+            for place, entry in there.items()
+            if known.is_changed_here(place, path / place, entry)
+            and (place not in named if _group(place) == "shards/" else (path / place).is_file())
+        }
         wanted = [
             place
             for place, entry in there.items()
-            if (_group(place) != "shards/" or shards)
+            if place not in changed_here
+            and (_group(place) != "shards/" or shards)
             and not (_group(place) == "commits/" and _key(place) in removals)
             and not (_group(place) == "shards/" and size_of(path / place) == entry[0])
             and not known.same(place, path / place, entry)
@@ -153,7 +173,7 @@ class Remote:
             places = [p for p in wanted if _group(p) == group]
             self._bucket.get([p for p in places if p != "store.json"], path, counter)
             self._bucket.get([p for p in places if p == "store.json"], path, counter)
-        known.save({p: path / p for p in there}, there)
+        known.save({p: path / p for p in there if p not in changed_here}, there, as_before=changed_here)
         return Transfer(counter.num_files, counter.num_bytes, 0)
 
     def _differs(self, path: Path, place: str, there: dict[str, Entry]) -> bool:
@@ -168,9 +188,17 @@ class Remote:
         """Shards that records name which are only there."""
         found: set[str] = set()
         for place in places:
-            content = self._bucket.read(place)
-            found |= set(re.findall(r'"shard":"([^"/]+\.h5)"', bytes(content).decode(errors="replace")))
+            found |= _shards_in(self._bucket.read(place))
         return found
+
+    def _take_over_removals(self, path: Path, there: dict[str, Entry]) -> Removals:
+        """What was removed for good there is removed for good here, too: all such removals."""
+        removals = Removals(path)
+        if "removals.jsonl" in there:
+            with tempfile.TemporaryDirectory() as temp:
+                self._bucket.get(["removals.jsonl"], Path(temp), Counter())
+                removals.take_over(Removals(Path(temp)).entries())
+        return removals
 
     def _refuse_another(self, store: Store) -> None:
         if not self.exists():
@@ -235,6 +263,11 @@ def mirrored(
 
 def _group(place: str) -> str:
     return place.rpartition("/")[0] + "/" if "/" in place else ""
+
+
+def _shards_in(record: bytes) -> set[str]:
+    """Shards that a commit record names."""
+    return set(re.findall(r'"shard":"([^"/]+\.h5)"', record.decode(errors="replace")))
 
 
 def _key(place: str) -> str:

@@ -16,7 +16,9 @@ from fsspec.implementations.memory import MemoryFileSystem
 from cache.errors import StoreError
 from cache.reader import StoreReader
 from cache.remote import Remote, RemoteError, default_local, is_url, mirrored
+from cache.removals import Removals
 from cache.remove import remove
+from cache.rewrite import segments_in
 from cache.store import Store
 from cache.verify import verify
 from tests.cache.parts import CONTRACT, make_faces, make_store, stored_video
@@ -151,6 +153,73 @@ def test_what_is_removed_is_deleted_there(store: Store, url: str, tmp_path: Path
     remote(url).pull(fresh)
     check_copy(fresh, store.keys())
     assert remote(url).push(Store.open(fresh)).num_deleted == 0
+
+
+def keys_there(url: str, path: Path) -> set[str]:
+    """Keys of all videos of which a shard at the URL holds bytes."""
+    remote(url).pull(path)
+    return {key for shard in (path / "shards").iterdir() for _, key in segments_in(shard)}
+
+
+@pytest.mark.parametrize("pulls", [True, False])
+def test_a_copy_that_still_has_a_removed_video_does_not_bring_it_back(
+    store: Store, url: str, tmp_path: Path, pulls: bool
+) -> None:
+    remote(url).push(store)
+    remote(url).pull(tmp_path / "copy")
+    with store.lock():
+        remove(store, ["k0"])
+    remote(url).push(store)
+    copy = Store.open(tmp_path / "copy")
+    with copy.lock():
+        remove(copy, ["k5"])
+    if pulls:
+        remote(url).pull(copy.path)
+    remote(url).push(copy)
+    if pulls:
+        done: set[str] = set()
+        remote(url).push_new(copy, done)
+        assert "k1.json" in done and "k0.json" not in done
+    remote(url).pull(tmp_path / "fresh")
+    check_copy(tmp_path / "fresh", store.keys() - {"k5"})
+    assert keys_there(url, tmp_path / "fresh") == store.keys() - {"k5"}
+    removals = Removals(tmp_path / "fresh")
+    assert "k0" in removals and "k5" in removals
+
+
+@pytest.mark.parametrize("lost_after", [None, 2, 4, 6])
+def test_a_pull_does_not_undo_what_was_not_pushed_yet(
+    store: Store, tmp_path: Path, lost_after: int | None
+) -> None:
+    """A removal rewrites shards and records; the old ones are still there, and shall not come back."""
+    ChaosFileSystem.reset()
+    url = "chaos://bucket/store"
+    remote(url).push(store)
+    with store.lock():
+        remove(store, ["k0"])
+    store.write_manifest(pd.DataFrame([{"name": "k1.mp4", "key": "k1", "label": "fear", "subject": "t"}]))
+    if lost_after is not None:
+        ChaosFileSystem.dies_at = ChaosFileSystem.num_calls + lost_after
+        with pytest.raises(RemoteError, match="no route to host"):
+            remote(url).push(store)
+        ChaosFileSystem.dies_at = 0
+    for _ in range(2):
+        assert "k0" not in keys_there(url, store.path)
+        check_copy(store.path, store.keys())
+    remote(url).push(store)
+    assert "k0" not in keys_there(url, tmp_path / "fresh")
+    manifest = Store.open(tmp_path / "fresh").manifest()
+    assert manifest is not None and list(manifest["label"]) == ["fear"]
+    check_copy(tmp_path / "fresh", {f"k{n}" for n in range(1, 8)})
+
+
+def test_a_pull_restores_what_is_lost_here(store: Store, url: str) -> None:
+    remote(url).push(store)
+    shard = store.video("k0").segments[0].shard
+    store.shard_path(shard).unlink()
+    (store.path / "commits" / "k7.json").unlink()
+    assert remote(url).pull(store.path).num_files == 2
+    check_copy(store.path, {f"k{n}" for n in range(8)})
 
 
 def test_another_store_is_refused(store: Store, url: str, tmp_path: Path) -> None:
