@@ -22,10 +22,6 @@ from preprocessing.stage.pending import Pending
 from preprocessing.stage.totals import Totals
 from preprocessing.types import Span
 
-KILLED = (
-    "WorkersKilled"  # error of a video whose workers were ended from outside: the next run tries it again
-)
-
 
 @dataclass(frozen=True)
 class Finished:

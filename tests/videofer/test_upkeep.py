@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import io
 import json
 import os
 import pickle
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from cache.errors import StoreError, UserError
@@ -90,6 +92,25 @@ def test_parts_keep_subjects_together(store: Store) -> None:
     twice = table.assign(split=[*(["train"] * 29), "test"], key=table["key"].iloc[0])
     with pytest.raises(StoreError, match="several values of split"):
         by_column(videos, twice, "split")
+
+
+def test_subjects_who_share_a_video_stay_together(store: Store) -> None:
+    videos = store.videos()[:6]
+    rows = ((0, "A"), (0, "B"), (1, "A"), (2, "B"), (3, "C"), (4, "C"), (5, "D"))
+    table = pd.DataFrame([{"key": videos[n].key, "subject": subject} for n, subject in rows])
+    for seed in range(8):
+        parts = by_fraction(videos, table, 0.5, seed=seed)
+        subjects = [set(table[table["key"].isin(keys)]["subject"]) for keys in parts.values()]
+        assert not subjects[0] & subjects[1]
+        assert sorted(parts["a"] + parts["b"]) == sorted(video.key for video in videos)
+
+
+@pytest.mark.parametrize("values", [("a b", "a_b"), ("rest", None)])
+def test_two_values_never_become_one_part(store: Store, values: tuple[str, str | None]) -> None:
+    videos = store.videos()[:2]
+    table = pd.DataFrame({"key": [video.key for video in videos], "label": values})
+    with pytest.raises(StoreError, match="would both be the part"):
+        by_column(videos, table, "label")
 
 
 def test_skeletons_to_pyskl_and_back(store: Store, tmp_path: Path) -> None:
@@ -180,6 +201,90 @@ def test_what_is_no_pickle_of_data_is_refused(tmp_path: Path, content: bytes) ->
     (tmp_path / "x.pkl").write_bytes(content)
     with pytest.raises(UnsafePickleError):
         load_plain_pickle(tmp_path / "x.pkl")
+
+
+class LyingDtype:
+    """Of one pointer to an object, and says that it is none."""
+
+    def __reduce__(self) -> Any:
+        make, arguments, state = np.dtype([("a", "O")]).__reduce__()  # type: ignore[misc]
+        return make, arguments, (*state[:-1], 0)
+
+
+class LyingArray:
+    """Of such pointers, from bytes."""
+
+    def __reduce__(self) -> Any:
+        return np._core.numeric._frombuffer, (b"\x41" * 16, LyingDtype(), (2,), "C")  # type: ignore[attr-defined]
+
+
+def test_an_array_that_hides_its_objects_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "x.pkl").write_bytes(pickle.dumps({"annotations": [{"keypoint": LyingArray()}]}))
+    with pytest.raises(UnsafePickleError, match="an array holds 'V'"):
+        load_plain_pickle(tmp_path / "x.pkl")
+
+
+def one_annotation() -> dict[str, Any]:
+    keypoints = np.ones((1, 4, 17, 2), np.float32)
+    return {"frame_dir": "a", "label": 0, "img_shape": (9, 9), "keypoint": keypoints}
+
+
+@pytest.mark.parametrize(
+    ("change", "change_annotation", "fps"),
+    [
+        ({"split": ["a"]}, {}, 25.0),
+        ({"split": {"train": 5}}, {}, 25.0),
+        ({"label_names": 5}, {}, 25.0),
+        ({}, {"img_shape": (float("inf"), 1)}, 25.0),
+        ({}, {"frame_dir": "\ud800"}, 25.0),
+        ({}, {}, 1e-5),
+        ({}, {}, float("inf")),
+    ],
+)
+def test_a_senseless_pyskl_file_is_one_line(
+    tmp_path: Path, change: dict[str, Any], change_annotation: dict[str, Any], fps: float
+) -> None:
+    content = {"annotations": [one_annotation() | change_annotation], **change}
+    (tmp_path / "x.pkl").write_bytes(pickle.dumps(content))
+    with pytest.raises(FormatError, match=r"x\.pkl"):
+        import_pyskl(tmp_path / "x.pkl", tmp_path / "out", fps=fps)
+    assert [path.name for path in tmp_path.iterdir()] == ["x.pkl"]
+
+
+@pytest.mark.parametrize(
+    ("member", "change"),
+    [
+        ("export.json", {"contract": {}}),
+        ("export.json", {"contract": {"crop_size": -3}}),
+        ("export.json", {"contract": [1]}),
+        ("export.json", {"spec": [1]}),
+        ("export.json", {"spec": {"jpeg_quality": "q"}}),
+        ("json", {"kind": "evil"}),
+        ("json", {"time_base": [1, 0]}),
+        ("json", {"time_base": [-1, 25]}),
+        ("json", {"width": float("inf")}),
+        ("json", {"split": "nosplit"}),
+    ],
+)
+def test_a_senseless_webdataset_is_one_line(tmp_path: Path, member: str, change: dict[str, Any]) -> None:
+    export_webdataset(make_store(tmp_path / "store", ["a.mp4"], num_frames=4), tmp_path / "w")
+    folder = tmp_path / "changed"
+    folder.mkdir()
+    header = json.loads((tmp_path / "w" / "export.json").read_bytes())
+    (folder / "export.json").write_text(json.dumps(header | (change if member == "export.json" else {})))
+    with (
+        tarfile.open(tmp_path / "w" / "samples-000000.tar") as old,
+        tarfile.open(folder / "samples-000000.tar", "w") as new,
+    ):
+        for info in old:
+            content = old.extractfile(info).read()  # type: ignore[union-attr]
+            if info.name.endswith(f".{member}"):
+                content = json.dumps(json.loads(content) | change).encode()
+                info.size = len(content)
+            new.addfile(info, io.BytesIO(content))
+    with pytest.raises(UserError):
+        import_webdataset(folder, tmp_path / "out")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["changed", "store", "w"]
 
 
 @pytest.mark.parametrize("codec", ["plain", "jpeg"])

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pandas as pd
@@ -76,10 +76,14 @@ class Importer:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if error is not None:
+        try:
+            if error is None:
+                self._publish()
+        finally:
             self._writer.discard()
-            shutil.rmtree(self._temp, ignore_errors=True)
-            return
+            shutil.rmtree(self._temp, ignore_errors=True)  # gone where it took its name
+
+    def _publish(self) -> None:
         self._seal()
         for key, names in self._names.items():
             for name in names[1:]:
@@ -99,7 +103,10 @@ class Importer:
         fsync_dir(self._out.absolute().parent)
 
     def add(self, sample: Sample) -> None:
-        """Store a sample. The same content again only adds its name and row."""
+        """Store a sample. The same content again only adds its name and row. Raises ValueError."""
+        sample.name.encode()  # a lone surrogate is no text for the manifest
+        if sample.kind not in get_args(Kind) or sample.time_base <= 0:
+            raise ValueError(f"kind {sample.kind!r} and time base {sample.time_base} are none of a video")
         self._rows.append({"name": sample.name, **sample.row, "key": sample.key})
         if sample.key in self._names:
             self._names[sample.key].append(sample.name)

@@ -76,12 +76,16 @@ def import_pyskl(
     content = load_plain_pickle(path)
     if not isinstance(content, dict) or not isinstance(content.get("annotations"), list):
         raise FormatError(f"{path} is no pyskl file: it has no list of annotations")
-    annotations, split = content["annotations"], content.get("split") or {}
+    annotations = content["annotations"]
     if not annotations:
         raise FormatError(f"{path} has no annotations")
     layout = _layout(path, annotations, layout)
-    names = [str(name) for name in (labels or content.get("label_names") or ())]
-    split_of = {str(name): str(part) for part, members in split.items() for name in members}
+    try:
+        names = [str(name) for name in (labels or content.get("label_names") or ())]
+        parts = dict(content.get("split") or {})
+        split_of = {str(name): str(part) for part, members in parts.items() for name in members}
+    except (TypeError, ValueError):
+        raise FormatError(f"{path}: split must be lists of names, label_names a list") from None
     spec = PreprocessSpec(pose="sidecar", skeleton=layout)
     made_from = {"decoder": "import", "detector": {"name": "none"}, "skeletons": {"name": "pyskl"}}
     provenance = {**made_from, "imported": {"format": "pyskl", "file": path.name}, "warnings": []}
@@ -96,7 +100,7 @@ def import_pyskl(
         for number, annotation in enumerate(annotations):
             try:
                 importer.add(_sample(annotation, layout, fps, spec.max_fps, names, split_of))
-            except (KeyError, ValueError, TypeError, IndexError) as error:
+            except (KeyError, ValueError, TypeError, IndexError, ArithmeticError) as error:
                 what = f"no {error}" if isinstance(error, KeyError) else str(error)
                 raise FormatError(f"{path}, annotation {number}: {what}") from None
     return importer

@@ -89,9 +89,12 @@ def import_webdataset(folder: Path, out: Path) -> Importer:
         if header["format"] != _FORMAT or codec not in ("jpeg", "plain"):
             raise ValueError
         contract_hash(contract)
+        spec = {"jpeg_quality": 95, **spec}
+        crop_size = int(contract["crop_size"])
+        if crop_size < 1 or not 1 <= int(spec["jpeg_quality"]) <= 100:
+            raise ValueError
     except (OSError, ValueError, KeyError, TypeError):
         raise FormatError(f"{folder} has no {META} of this program: it is not a finished export") from None
-    spec = {"jpeg_quality": 95, **spec}
     made_from = {"decoder": "import", "detector": {"name": "import"}, "skeletons": {"name": "import"}}
     provenance = {
         **made_from,
@@ -103,8 +106,15 @@ def import_webdataset(folder: Path, out: Path) -> Importer:
         for path in sorted(folder.glob("*.tar")):
             for key, members in _samples(path):
                 try:
-                    importer.add(_sample(members, int(contract["crop_size"]), codec))
-                except (KeyError, ValueError, TypeError, IndexError, CorruptError) as error:
+                    importer.add(_sample(members, crop_size, codec))
+                except (
+                    KeyError,
+                    ValueError,
+                    TypeError,
+                    IndexError,
+                    ArithmeticError,
+                    CorruptError,
+                ) as error:
                     what = f"it has no {error}" if isinstance(error, KeyError) else str(error)
                     raise FormatError(f"{path}, sample {key}: {what}") from None
         num_samples = importer.num_videos + importer.num_twice
