@@ -122,14 +122,14 @@ class TestWithRay:
     def test_killed_workers_cost_nothing_but_time(self, tmp_path: Path) -> None:
         """SIGKILL at random points: every video is stored exactly once, nothing is blamed."""
         folder, store = tmp_path / "in", tmp_path / "store"
-        make_videos(folder, 24, num_frames=40)
+        make_videos(folder, 24, num_frames=600)
         stop = threading.Event()
         killed: list[int] = []
 
         def kill_workers() -> None:
             rng = random.Random(1)
             while not stop.is_set() and len(killed) < 3:
-                time.sleep(rng.uniform(0.2, 0.8))
+                time.sleep(rng.uniform(0.05, 0.4))
                 partials = list((store / "shards").glob("*.partial")) if store.exists() else []
                 pids = _writers(partials)
                 if pids:
