@@ -79,7 +79,13 @@ class Remote:
         self._refuse_another(store)
         there, known = self._bucket.list(FOLDERS), Known(store.path, self.url)
         removals = self._take_over_removals(store.path, there)
-        stale = {p for p, entry in there.items() if known.is_changed_there(p, store.path / p, entry)}
+        stale = {
+            place
+            for place, entry in there.items()
+            if _group(place) != "shards/"
+            and known.is_changed_there(place, store.path / place, entry)
+            and self._differs(store.path / place, place, there)
+        }
         records = {f"commits/{path.name}": path for path in store.commit_paths() if path.stem not in removals}
         records = {place: path for place, path in records.items() if place not in stale}
         videos = [video for video in store.videos() if f"commits/{video.key}.json" in records]

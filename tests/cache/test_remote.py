@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, ClassVar
@@ -211,6 +212,21 @@ def test_a_pull_does_not_undo_what_was_not_pushed_yet(
     manifest = Store.open(tmp_path / "fresh").manifest()
     assert manifest is not None and list(manifest["label"]) == ["fear"]
     check_copy(tmp_path / "fresh", {f"k{n}" for n in range(1, 8)})
+
+
+def test_labels_changed_here_survive_a_pull_after_a_run(store: Store, url: str) -> None:
+    """A run sends the table, too, as often as it sends anything: it is a new object then, and the same."""
+    remote(url).push(store)
+    with mirrored(url, store.path, every_seconds=0.01, remote=remote(url)):
+        stored_video(store, "k90", make_faces(np.random.default_rng(90), 24))
+        there = remote(url)
+        while "commits/k90.json" not in there._bucket.list(("commits",)):
+            time.sleep(0.01)
+    store.write_manifest(pd.DataFrame([{"name": "k0.mp4", "key": "k0", "label": "fear", "subject": "s"}]))
+    remote(url).pull(store.path)
+    manifest = store.manifest()
+    assert manifest is not None and list(manifest["label"]) == ["fear"]
+    assert remote(url).push(store).num_files == 1
 
 
 def test_a_pull_restores_what_is_lost_here(store: Store, url: str) -> None:
