@@ -86,7 +86,9 @@ def plan_repair(
             plan.names[video.key] = video.names
             plan.bad_records.setdefault(f"{video.key}.json", problems[0])
         for position, segment in enumerate(video.segments):
-            if checks[video.key, position].problems and (store.path / "shards" / segment.shard).is_file():
+            path = store.path / "shards" / segment.shard
+            is_here = path.name == segment.shard and path.is_file()  # never a file outside of the store
+            if checks[video.key, position].problems and is_here:
                 bad_shards.add(segment.shard)
     plan.restored = [key for key in plan.restored if key not in plan.lost]
     plan.shards = sorted(bad_shards)

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import h5py
@@ -18,6 +19,7 @@ from cache.reader import StoreReader
 from cache.repair import Plan, apply, plan_repair
 from cache.schema import FailureRecord
 from cache.store import Store
+from cache.vacate import write_records
 from cache.verify import verify
 from tests.cache.parts import flip_byte, make_faces, make_record, make_store, make_writer, write_segment
 
@@ -46,6 +48,21 @@ def fill(store: Store, *, shards: int = 3, videos: int = 4) -> None:
         records.append(make_record(key, [first, second]))
     writer.seal()
     store.commit_all(records)
+
+
+def test_a_record_that_names_a_file_outside_of_the_store_moves_nothing(tmp_path: Path) -> None:
+    store = make_store(tmp_path / "store")
+    fill(store, shards=1)
+    letter = tmp_path / "letter.txt"
+    letter.write_text("not yours")
+    record = store.video("k0")
+    evil = replace(record, segments=[replace(s, shard="../../letter.txt") for s in record.segments])
+    write_records(store, [evil])
+    plan = plan_repair(store)
+    assert list(plan.lost) == ["k0"] and plan.shards == []
+    apply(store, plan)
+    assert letter.read_text() == "not yours"
+    assert verify(store, deep=True) == []
 
 
 def check_video(reader: StoreReader, key: str) -> None:
