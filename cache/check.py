@@ -26,11 +26,6 @@ class SegmentCheck:
     last_pts: int | None = None
 
 
-def check_segment(path: Path, segment: SegmentRecord, key: str, *, deep: bool) -> SegmentCheck:
-    """One segment of the shard at `path`; it may have another name than the record says."""
-    return check_segments(path, [(segment, key)], deep=deep)[0]
-
-
 def check_segments(
     path: Path, segments: Sequence[tuple[SegmentRecord, str]], *, deep: bool
 ) -> list[SegmentCheck]:

@@ -22,7 +22,6 @@ TEMPLATE = (
 """(5, 2) float64: where the landmarks lie in a crop of side 1, as ArcFace's alignment puts them."""
 
 ANCHORS = (0, 1, 2)  # the eyes and the nose; they come first
-EYE_DISTANCE = float(np.linalg.norm(TEMPLATE[1] - TEMPLATE[0]))  # in crops of side 1
 
 
 def similarity_from_landmarks(landmarks_xy: np.ndarray, size: int) -> np.ndarray:

@@ -243,11 +243,7 @@ def _declared_fps(path: Path) -> float | None:
         text = path.read_bytes()[:200].decode("utf-8", "replace")
     except OSError:
         return None
-    match = re.match(
-        r"\s*(?:fps)?\s*[:=]?\s*(\d{1,9}(?:\.\d{1,9}|/0*[1-9]\d{0,8})?)(?![\d./])",
-        text,
-        re.ASCII | re.IGNORECASE,
-    )
+    match = _FPS.match(text)
     fps = float(Fraction(match[1])) if match else 0.0
     return fps if fps > 0 else None
 
