@@ -49,6 +49,20 @@ class Known:
         atomic_write_text(self._path, json.dumps(known))
 
 
+def forget_records(store_dir: Path, keys: Collection[str]) -> None:
+    """Keep no key of these videos in what is known of any URL."""
+    gone = {f"commits/{key}.json" for key in keys}
+    for path in sorted(store_dir.glob("pushed-*.json")):
+        try:
+            known = dict(json.loads(path.read_bytes()))
+        except ValueError:
+            path.unlink()  # it is a cache, and of no use
+            continue
+        kept = {p: entry for p, entry in known.items() if p not in gone}
+        if len(kept) < len(known):
+            atomic_write_text(path, json.dumps(kept))
+
+
 def _stat(path: Path) -> tuple[int, int]:
     """Size and time; -1 where there is no file."""
     try:

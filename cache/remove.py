@@ -19,6 +19,7 @@ from cache.errors import CorruptError, StoreError
 from cache.journal import Journal
 from cache.labels import labels_of, read_labels
 from cache.pending import pending_files
+from cache.pushed import forget_records
 from cache.removals import DEFAULT_REASON, Removals
 from cache.rewrite import segments_in
 from cache.store import Store
@@ -109,6 +110,7 @@ def finish(store: Store, progress: Progress = lambda _done, _total: None) -> Rem
     report.num_manifest_rows = _clean_manifest(store, keys, names, set(intent["subjects"]))
     _clean_journals(store, keys, names)
     _clean_run_reports(store, names)
+    forget_records(store.path, keys)
     if (store.path / QUARANTINE).is_dir():  # what lies there cannot be read well enough to be sorted
         shutil.rmtree(store.path / QUARANTINE)
         report.quarantine_dropped = True
@@ -143,7 +145,12 @@ def _clean_manifest(store: Store, keys: set[str], names: set[str], subjects: set
     manifest = read_labels(store)
     if manifest is None:
         return 0
-    gone = manifest["key"].isin(keys) if "key" in manifest.columns else manifest["name"].isin(names)
+    if "key" not in manifest.columns:
+        gone = manifest["name"].isin(names)
+    else:
+        gone = manifest["key"].isin(keys)
+        if "name" in manifest.columns:  # with a key, it may be the name of another content, too
+            gone |= manifest["key"].isna() & manifest["name"].isin(names)
     if "subject" in manifest.columns:
         gone |= manifest["subject"].astype(str).isin(subjects)
     if gone.any():

@@ -149,6 +149,7 @@ def test_what_is_removed_is_deleted_there(store: Store, url: str, tmp_path: Path
     remote(url).pull(tmp_path / "copy")
     with store.lock():
         remove(store, ["k0"])
+    assert not any("k0" in path.read_text() for path in store.path.glob("pushed-*.json"))
     assert remote(url).push(store).num_deleted == 2  # its record, and the shard it was in
     fresh = tmp_path / "fresh"
     remote(url).pull(fresh)

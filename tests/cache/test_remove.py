@@ -87,6 +87,16 @@ def test_a_subject_is_gone(tmp_path: Path) -> None:
         keys_of_subjects(store, ["s0"])
 
 
+def test_rows_without_a_key_go_by_their_name(tmp_path: Path) -> None:
+    store = full_store(tmp_path / "store")
+    rows = [("k0.mp4", "k0"), ("k0.mp4", None), ("k1.mp4", None), ("k0.mp4", "k2")]
+    store.write_manifest(pd.DataFrame(rows, columns=["name", "key"]))
+    with store.lock():
+        assert remove(store, ["k0"]).num_manifest_rows == 2
+    manifest = store.manifest()
+    assert manifest is not None and list(manifest["name"]) == ["k1.mp4", "k0.mp4"]
+
+
 def test_names_are_found_or_refused(tmp_path: Path) -> None:
     store = full_store(tmp_path / "store")
     assert known_keys(store, ["k1.mp4", "k2"]) == {"k1.mp4": ["k1"], "k2": ["k2"]}
