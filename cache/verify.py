@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import multiprocessing
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from functools import partial
@@ -25,6 +24,7 @@ from cache.schema import SegmentRecord, VideoRecord
 from cache.store import Store
 
 SEGMENTS_AT_ONCE = 64  # that one process checks before it reports: so often progress is seen
+JOBS_A_PROCESS = 3  # handed out at once: none of them waits for the next
 JOURNALS = ("failures.jsonl", "removals.jsonl", "hashes.jsonl")
 
 Progress = Callable[[int, int], None]
@@ -142,22 +142,32 @@ def _run(jobs: list[Job], *, deep: bool, num_processes: int) -> Iterator[tuple[i
 def _run_in(
     num_processes: int, check: Callable[..., list[SegmentCheck]], jobs: list[Job]
 ) -> Iterator[tuple[int, list[SegmentCheck]]]:
-    """In processes of their own; a shard that ends the one that reads it is found out alone."""
-    left = set(range(len(jobs)))
-    futures: dict[Future[list[SegmentCheck]], int] = {}
-    with _processes(num_processes) as pool:
-        with contextlib.suppress(BrokenProcessPool):
-            for number, job in enumerate(jobs):
-                futures[pool.submit(check, *job)] = number
-        for future in as_completed(futures):
-            try:
-                found = future.result()
-            except BrokenProcessPool:  # of all that were under way: which one did it is seen below
-                continue
-            left.discard(futures[future])
-            yield futures[future], found
-    for number in sorted(left):
-        yield number, _run_alone(check, jobs[number])
+    """In processes of their own; a shard that ends the one that reads it is found out alone.
+
+    Then all that were under way are read alone; so they are kept few.
+    """
+    waiting = deque(range(len(jobs)))
+    while waiting:
+        suspects: list[int] = []
+        futures: dict[Future[list[SegmentCheck]], int] = {}
+        with _processes(num_processes) as pool:
+            while futures or (waiting and not suspects):
+                while waiting and not suspects and len(futures) < JOBS_A_PROCESS * num_processes:
+                    number = waiting.popleft()
+                    try:
+                        futures[pool.submit(check, *jobs[number])] = number
+                    except BrokenProcessPool:
+                        suspects.append(number)
+                for future in wait(futures, return_when=FIRST_COMPLETED).done:
+                    number = futures.pop(future)
+                    try:
+                        found = future.result()
+                    except BrokenProcessPool:  # of all that were under way: which one did it is seen below
+                        suspects.append(number)
+                        continue
+                    yield number, found
+        for number in suspects:
+            yield number, _run_alone(check, jobs[number])
 
 
 def _run_alone(check: Callable[..., list[SegmentCheck]], job: Job) -> list[SegmentCheck]:

@@ -17,7 +17,7 @@ from cache.reader import StoreReader
 from cache.records import record_to_bytes
 from cache.schema import Codec, PersonRecord, SegmentRecord, VideoRecord
 from cache.store import Store, StoreError
-from cache.verify import Problem, _run_in, verify
+from cache.verify import JOBS_A_PROCESS, Job, Problem, _run_in, verify
 from tests.cache.parts import (
     TIME_BASE,
     flip_byte,
@@ -234,3 +234,17 @@ def test_a_shard_that_ends_its_reader_is_named() -> None:
         1: ("shard 1.h5 is damaged: reading it ends the process",),
         2: (),
     }
+
+
+def test_few_shards_are_read_alone_for_one_that_ends_its_reader(monkeypatch: pytest.MonkeyPatch) -> None:
+    segment = SegmentRecord(0, "x.h5", "/segments/0", 1, 0, 1, [])
+    alone: list[Path] = []
+
+    def run_alone(_check: object, job: Job) -> list[SegmentCheck]:
+        alone.append(job[0])
+        return [SegmentCheck()]
+
+    monkeypatch.setattr("cache.verify._run_alone", run_alone)
+    jobs = [(Path(f"{number}.h5"), [(segment, "k")]) for number in range(40)]
+    assert sorted(number for number, _ in _run_in(2, die_of_shard_one, jobs)) == list(range(40))
+    assert Path("1.h5") in alone and len(alone) <= 2 * JOBS_A_PROCESS + 1
