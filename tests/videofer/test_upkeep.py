@@ -316,6 +316,24 @@ def test_webdataset_and_back(tmp_path: Path, codec: Codec) -> None:
         assert np.array_equal(x, y) if codec == "plain" else np.abs(x - y).mean() < 2
 
 
+@pytest.mark.parametrize("broken", ["torn", "bomb"])
+def test_a_broken_npz_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, broken: str) -> None:
+    export_webdataset(make_store(tmp_path / "store", ["a.mp4"], num_frames=4), tmp_path / "w")
+    shard, buffer = tmp_path / "w" / "samples-000000.tar", io.BytesIO()
+    monkeypatch.setattr("videofer.upkeep.webdataset.MAX_MEMBER_BYTES", 1 << 20)
+    np.savez_compressed(buffer, pts=np.zeros(1 << 20, np.uint8))
+    content = buffer.getvalue()
+    with tarfile.open(shard) as old:
+        meta = old.extractfile(old.getnames()[0]).read()  # type: ignore[union-attr]
+    with tarfile.open(shard, "w") as new:
+        for name, data in (("k.json", meta), ("k.npz", content[:-30] if broken == "torn" else content)):
+            info = tarfile.TarInfo(name)
+            info.size = len(data)
+            new.addfile(info, io.BytesIO(data))
+    with pytest.raises(FormatError, match="unfolds to more" if broken == "bomb" else "zip"):
+        import_webdataset(tmp_path / "w", tmp_path / "out")
+
+
 def test_a_broken_webdataset_is_refused(store: Store, tmp_path: Path) -> None:
     with pytest.raises(FormatError, match="not a finished export"):
         import_webdataset(tmp_path, tmp_path / "a")

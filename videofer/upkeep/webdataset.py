@@ -15,11 +15,13 @@ import hashlib
 import io
 import json
 import tarfile
+import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from fractions import Fraction
 from pathlib import Path
 from typing import IO, Any
+from zipfile import BadZipFile
 
 import numpy as np
 
@@ -114,6 +116,8 @@ def import_webdataset(folder: Path, out: Path) -> Importer:
                     IndexError,
                     ArithmeticError,
                     CorruptError,
+                    BadZipFile,
+                    zlib.error,
                 ) as error:
                     what = f"it has no {error}" if isinstance(error, KeyError) else str(error)
                     raise FormatError(f"{path}, sample {key}: {what}") from None
@@ -200,6 +204,8 @@ def _read(file: IO[bytes] | None, size: int) -> bytes:
 def _sample(members: dict[str, bytes], crop_size: int, codec: str) -> Sample:
     meta: dict[str, Any] = json.loads(members["json"])
     with np.load(io.BytesIO(members["npz"]), allow_pickle=False) as archive:
+        if sum(info.file_size for info in archive.zip.infolist()) > MAX_MEMBER_BYTES:
+            raise ValueError("its npz unfolds to more than a sample may hold")
         arrays: dict[str, np.ndarray] = {name: archive[name] for name in archive.files}
     num = len(arrays["pts"])
     for name in _COLUMNS:
