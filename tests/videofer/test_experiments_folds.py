@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from videofer.data.groups import balanced_folds, linked_groups
 from videofer.datasets.manifest import normalise, read_manifest
 from videofer.experiments.folds import (
     PROTOCOLS,
@@ -22,7 +23,6 @@ from videofer.experiments.folds import (
     group_names,
     plan_folds,
 )
-from videofer.training.groups import balanced_folds, linked_groups
 from videofer.training.split import TrainingError, refuse_leaks
 
 CLASSES = ["neutral", "anger", "happiness"]

@@ -19,7 +19,7 @@ import pandas as pd
 
 from cache.errors import UserError
 from preprocessing.config_file import nearest
-from videofer.training.groups import balanced_folds, linked_groups
+from videofer.data.groups import balanced_folds, linked_groups
 
 Protocol = Literal["kfold", "loso", "lopo", "official"]
 PROTOCOLS: tuple[Protocol, ...] = get_args(Protocol)

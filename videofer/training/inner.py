@@ -25,9 +25,9 @@ from cache.atomic import atomic_write
 from cache.reader import StoreReader
 from videofer.data.dataset import SampleDataset
 from videofer.data.examples import Example
+from videofer.data.groups import balanced_folds, linked_groups
 from videofer.evaluation.predict import WindowOutputs, run_windows
 from videofer.recipe import Recipe
-from videofer.training.groups import balanced_folds, linked_groups
 from videofer.training.job import Job
 from videofer.training.loop import fit
 from videofer.training.place import Place

@@ -15,10 +15,10 @@ from cache.errors import UserError
 from cache.store import Store
 from preprocessing.config_file import nearest
 from videofer.data.examples import Example, make_examples
+from videofer.data.groups import linked_groups
 from videofer.datasets.manifest import soft_columns
 from videofer.evaluation.labels import load_labels
 from videofer.recipe import Recipe, TrainingRecipe
-from videofer.training.groups import linked_groups
 
 _NUM_DRAWS = 64
 

@@ -10,7 +10,7 @@ import pandas as pd
 
 from cache.errors import StoreError
 from cache.schema import VideoRecord
-from videofer.training.groups import linked_groups
+from videofer.data.groups import linked_groups
 
 REST = "rest"  # videos of which the column says nothing
 _SAFE = re.compile(r"[^\w.-]+")
