@@ -6,6 +6,7 @@ fsynced, because the rename itself lives there.
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -41,7 +42,7 @@ def atomic_write_text(path: Path, text: str) -> None:
 
 
 def atomic_write_all(contents: dict[Path, bytes]) -> None:
-    """Write many small files of one folder, each whole or not at all; far fewer waits than one by one."""
+    """Write many small files, each whole or not at all; far fewer waits than one by one."""
     temps = {path: path.with_name(f".{uuid4().hex}{TEMP_SUFFIX}") for path in contents}
     try:
         for path, temp in temps.items():
@@ -55,6 +56,30 @@ def atomic_write_all(contents: dict[Path, bytes]) -> None:
             temp.unlink(missing_ok=True)
     for folder in {path.parent for path in contents}:
         fsync_dir(folder)
+
+
+def write_together(intent: Path, contents: dict[Path, bytes]) -> None:
+    """Write text files in folders beside `intent`: after a kill there are all of them, or none.
+
+    `intent` holds them until all are in their places; `finish_writing` goes on from it.
+    """
+    texts = {str(path.relative_to(intent.parent)): content.decode() for path, content in contents.items()}
+    atomic_write_text(intent, json.dumps(texts))
+    finish_writing(intent)
+
+
+def finish_writing(intent: Path) -> None:
+    """Put in their places the files that a killed `write_together` has left. What is there stays as it is."""
+    try:
+        texts = json.loads(intent.read_bytes())
+    except FileNotFoundError:
+        return
+    contents = {intent.parent / name: text.encode() for name, text in texts.items()}
+    for folder in {path.parent for path in contents}:
+        folder.mkdir(exist_ok=True)
+    atomic_write_all({path: content for path, content in contents.items() if not path.exists()})
+    intent.unlink()
+    fsync_dir(intent.parent)
 
 
 def publish(temp: Path, path: Path) -> None:

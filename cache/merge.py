@@ -121,6 +121,11 @@ def new_store(out: Path, like: Store) -> Iterator[Store]:
         raise
 
 
+def _text(value: object) -> str:
+    """A cell as text; an empty one, however pandas writes it, is ""."""
+    return "" if value is None or str(value) in ("nan", "<NA>", "NaT") else str(value)
+
+
 def merge_manifests(
     tables: Mapping[str, pd.DataFrame | None], *, keep_first: bool = False
 ) -> pd.DataFrame | None:
@@ -133,14 +138,13 @@ def merge_manifests(
     whole = pd.concat([table.assign(_of=name) for name, table in given], ignore_index=True)
     identity = [column for column in ROW_IDENTITY if column in whole.columns]
     facts = [c for c in whole.columns if c not in (*identity, "name", "_of")]
-    text = whole[facts].astype(object).where(whole[facts].notna(), None).astype(str)
-    ids = whole[identity].astype(object).where(whole[identity].notna(), None).astype(str)
-    place = ids.agg("|".join, axis=1)
+    text = whole[facts].map(_text)
+    place = whole[identity].map(_text).agg("|".join, axis=1)
     first = whole.groupby(place, sort=False)["_of"].transform("first")
     disagree: list[str] = []
     for _, rows in text.groupby(place, sort=False):
         for column in facts:
-            values = {value for value in rows[column] if value not in ("None", "nan")}
+            values = set(rows[column]) - {""}
             if len(values) > 1 and len(set(whole.loc[rows.index, "_of"])) > 1:
                 name = whole.loc[rows.index[0], "name"]
                 disagree.append(f"{name!r}: {column} is {' and '.join(sorted(values))}")

@@ -14,13 +14,13 @@ import os
 import re
 import socket
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cache.atomic import PARTIAL_SUFFIX, atomic_write, atomic_write_all, sweep_temps
+from cache.atomic import PARTIAL_SUFFIX, atomic_write, finish_writing, sweep_temps, write_together
 from cache.errors import StoreError
 from cache.index import commit_names, load_records
 from cache.journal import HashCache, Journal
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Store", "StoreError", "contract_hash", "describe_differences"]
 
+COMMITTING = "committing.json"  # what is being committed, until it is
 _HEADER_KEYS = {"spec", "contract", "contract_hash", "codec"}
 KEY_PATTERN = re.compile(r"[A-Za-z0-9_-]{1,128}")  # a key is a file name
 
@@ -105,7 +106,7 @@ class Store:
     def lock(self) -> Iterator[None]:
         """Hold the store for writing. Raises StoreError, naming the holder, when another driver has it.
 
-        The lock ends with its process, however it ends.
+        The lock ends with its process, however it ends. A commit that was cut short is finished first.
         """
         descriptor = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT, 0o666)
         try:
@@ -119,6 +120,7 @@ class Store:
             holder = f"process {os.getpid()} on {socket.gethostname()} since {since}"
             os.pwrite(descriptor, holder.encode(), 0)
             try:
+                finish_writing(self.path / COMMITTING)
                 yield
             finally:
                 os.ftruncate(descriptor, 0)
@@ -132,9 +134,15 @@ class Store:
         """
         return self.commit_all([record])[0]
 
-    def commit_all(self, records: Sequence[VideoRecord]) -> list[bool]:
-        """`commit` for many, e.g. all videos of a shard that was sealed: one wait for the disk, not many."""
-        contents: dict[Path, bytes] = {}
+    def commit_all(
+        self, records: Sequence[VideoRecord], also: Mapping[Path, bytes] | None = None
+    ) -> list[bool]:
+        """`commit` for all videos of a shard that was sealed: one wait for the disk, and all of them or none.
+
+        also: further files of the store that belong to the same shard. If only some of its videos existed
+        after a kill, the others would be done again, and their bytes would stay in it for nothing.
+        """
+        contents: dict[Path, bytes] = dict(also or {})
         committed = []
         for record in records:
             path = self._commit_path(record.key)
@@ -142,7 +150,8 @@ class Store:
             if committed[-1]:
                 self._require_sealed(record)
                 contents[path] = record_to_bytes(record)
-        atomic_write_all(contents)
+        if contents:
+            write_together(self.path / COMMITTING, contents)
         return committed
 
     def add_name(self, key: str, name: str) -> None:

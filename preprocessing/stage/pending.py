@@ -13,7 +13,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-from cache.atomic import atomic_write_all, sweep_temps
+from cache.atomic import sweep_temps
 from cache.records import canonical_json, segment_from_dict
 from cache.store import Store, StoreError
 from preprocessing.discover import place
@@ -46,8 +46,8 @@ class Pending:
         made_by = {"spec": spec.model_dump(mode="json"), "engines": choices.to_json() if choices else None}
         self._made_by = hashlib.sha256(canonical_json(made_by).encode()).hexdigest()[:16]
 
-    def save(self, finished: Iterable[tuple[Job, SegmentOutcome]]) -> None:
-        """Keep segments whose shards are sealed, durably."""
+    def files(self, finished: Iterable[tuple[Job, SegmentOutcome]]) -> dict[Path, bytes]:
+        """What keeps segments whose shards are sealed, for `Store.commit_all`."""
         contents = {}
         for job, outcome in finished:
             assert job.span is not None
@@ -58,9 +58,7 @@ class Pending:
                 "outcome": outcome_to_dict(outcome),
             }
             contents[self._path(job.key, job.span.index)] = canonical_json(document).encode() + b"\n"
-        if contents:
-            self.folder.mkdir(exist_ok=True)
-            atomic_write_all(contents)
+        return contents
 
     def spans(self, key: str) -> dict[int, Span]:
         """The segments of one video that are there, by index."""

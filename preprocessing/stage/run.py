@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from cache.errors import UserError
+from cache.errors import StoreError, UserError
 from cache.schema import FailureRecord
 from cache.store import Store
 from preprocessing.discover import discover
@@ -110,6 +110,10 @@ def preprocess(
         appearance=spec.appearance,
         weights_dir=weights_dir,
     )
+    if not sources:
+        shown = ", ".join(str(path) for path in inputs[:3])
+        why = f": {lost[0].name!r}: {lost[0].reason}" if lost else ""
+        raise StageError(f"no video, image or keypoint file in {shown}{why}")
     progress.note(describe(choices))
     store = open_or_create(out, spec)
     plan, totals, failures = Plan(), Totals(0), list(lost)
@@ -258,9 +262,12 @@ def _full_disk_is_one_line() -> Iterator[None]:
 
 
 def open_or_create(out: Path, spec: PreprocessSpec) -> Store:
-    """The store at `out`, new or with the same input contract. Raises StoreError otherwise."""
+    """The store at `out`, new or with the same input contract and codec. Raises StoreError otherwise."""
     if (out / "store.json").exists():
-        return Store.open(out, contract=spec.contract())
+        store = Store.open(out, contract=spec.contract())
+        if store.codec != spec.codec:
+            raise StoreError(f"{out} holds crops as {store.codec}, codec: {spec.codec} was asked for")
+        return store
     return Store.create(out, spec=spec.model_dump(mode="json"), contract=spec.contract(), codec=spec.codec)
 
 

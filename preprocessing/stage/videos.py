@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 from cache.schema import FailureRecord
 from cache.store import Store
@@ -73,10 +74,10 @@ class Videos:
         """What lies in a sealed shard: commit it, or keep it until its video is whole."""
         whole = [item for item in finished if item.job.span is None]
         parts = [item for item in finished if item.job.span is not None]
-        self._commit([(item.job, [item.outcome], []) for item in whole])
+        kept = self._pending.files((item.job, item.outcome) for item in parts)
+        self._commit([(item.job, [item.outcome], []) for item in whole], kept)
         for item in whole:
             self._count(item.job, [item.outcome], item.worker_seconds, item.stage_seconds)
-        self._pending.save((item.job, item.outcome) for item in parts)
         for item in parts:
             video = self._cut[item.job.key]
             assert item.job.span is not None
@@ -119,12 +120,14 @@ class Videos:
             parts = f"{len(failed)} of {len(video.spans)} parts failed; the rest is stored"
             self._record(video.job.failures(stage, error, f"{reason} ({parts})"))
 
-    def _commit(self, videos: Sequence[tuple[Job, list[SegmentOutcome], list[Span]]]) -> None:
-        """Commit videos in one go, and say what is lost of them."""
-        if not videos:
-            return
+    def _commit(
+        self,
+        videos: Sequence[tuple[Job, list[SegmentOutcome], list[Span]]],
+        kept: Mapping[Path, bytes] | None = None,
+    ) -> None:
+        """Commit videos and, in the same go, keep parts of others; say what is lost of them."""
         self._store.commit_all(
-            [assemble(job.sources, job.key, parts, self._spec, failed) for job, parts, failed in videos]
+            [assemble(job.sources, job.key, parts, self._spec, failed) for job, parts, failed in videos], kept
         )
         for job, parts, failed in videos:
             for source in job.sources:

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from cache.atomic import atomic_write, atomic_write_all, sweep_temps
+from cache import atomic
+from cache.atomic import atomic_write, atomic_write_all, finish_writing, sweep_temps, write_together
 
 
 def test_atomic_write_replaces(tmp_path: Path) -> None:
@@ -60,3 +61,31 @@ def test_sweep_removes_only_temps(tmp_path: Path) -> None:
         (tmp_path / name).touch()
     assert sweep_temps(tmp_path) == [".dead.tmp"]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["x.json", "y.tmp"]
+
+
+def test_files_of_several_folders_appear_together(tmp_path: Path) -> None:
+    contents = {tmp_path / "a" / "1": b"one", tmp_path / "b" / "2": "zwölf".encode()}
+    write_together(tmp_path / "intent", contents)
+    assert {path: path.read_bytes() for path in contents} == contents
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "b"]
+
+
+@pytest.mark.parametrize("num_written", [0, 1, 2])
+def test_a_kill_in_between_is_made_good(
+    tmp_path: Path, num_written: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    contents = {tmp_path / "a" / "1": b"one", tmp_path / "b" / "2": b"two"}
+
+    def killed(_contents: object) -> None:
+        for path in list(contents)[:num_written]:
+            path.write_bytes(b"first wins" if num_written == 1 else contents[path])
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(atomic, "atomic_write_all", killed)
+        write_together(tmp_path / "intent", contents)
+    finish_writing(tmp_path / "intent")
+    assert (tmp_path / "b" / "2").read_bytes() == b"two"
+    assert (tmp_path / "a" / "1").read_bytes() == (b"first wins" if num_written == 1 else b"one")
+    finish_writing(tmp_path / "intent")  # nothing to do
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "b"]

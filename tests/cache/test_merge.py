@@ -125,3 +125,14 @@ def test_split(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="is there already"):
         split(store, parts, tmp_path / "out")
     check_whole(store.path, {f"k{n}" for n in range(12)})
+
+
+def test_empty_cells_of_manifests_agree_with_anything(two: tuple[Store, Store], tmp_path: Path) -> None:
+    a, b = two
+    rows = {"name": ["k2.mp4", "k3.mp4"], "key": ["k2", "k3"], "label": ["fear", None]}
+    times = {"start": [None, 0.5], "end": [None, 1.0], "person": pd.array([None, 1], dtype="Int64")}
+    a.write_manifest(pd.DataFrame({**rows, **times}))
+    b.write_manifest(pd.DataFrame({**rows, **times, "label": ["fear", "anger"]}))
+    merge([a.path, b.path], tmp_path / "all")
+    table = Store.open(tmp_path / "all").manifest()
+    assert table is not None and sorted(table["key"]) == ["k2", "k3"]

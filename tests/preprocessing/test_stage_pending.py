@@ -61,7 +61,7 @@ def test_an_outcome_comes_back_as_it_was(store: Store) -> None:
 
 def test_what_is_saved_is_taken_up(store: Store) -> None:
     saved = outcome(store)
-    Pending(store, SPEC).save([(job(), saved)])
+    store.commit_all([], Pending(store, SPEC).files([(job(), saved)]))
     later = Pending(store, SPEC)
     later.sweep()
     later.sweep_changed({place(Path("/in/a.mp4")): "k", "/in/other.mp4": "x"})
@@ -84,12 +84,12 @@ def test_what_does_not_fit_is_swept(store: Store) -> None:
         return sorted(path.name for path in pending.folder.iterdir())
 
     pending = Pending(store, SPEC)
-    pending.save([(job(), saved)])
+    store.commit_all([], pending.files([(job(), saved)]))
     assert Pending(store, SPEC.model_copy(update={"jpeg_quality": 80})).spans("k") == {}
     assert left_by(SPEC) == ["k-3.json"]
     assert left_by(SPEC.model_copy(update={"jpeg_quality": 80})) == []
 
-    pending.save([(job(), saved)])
+    store.commit_all([], pending.files([(job(), saved)]))
     (pending.folder / "torn-0.json").write_text('{"made_by": "')
     (pending.folder / ".x.tmp").touch()
     assert left_by(SPEC) == ["k-3.json"]
@@ -98,10 +98,10 @@ def test_what_does_not_fit_is_swept(store: Store) -> None:
     assert left_by(SPEC) == []
 
     lost = replace(saved, record=replace(saved.record, shard="0123.h5"))
-    pending.save([(job(), lost)])
+    store.commit_all([], pending.files([(job(), lost)]))
     assert left_by(SPEC) == [], "its shard is gone"
 
-    pending.save([(job(), saved)])
+    store.commit_all([], pending.files([(job(), saved)]))
     path = pending.folder / "k-3.json"
     document = json.loads(path.read_bytes())
     document["outcome"]["evidence"]["tracks"][0]["a field of another version"] = 1
@@ -112,7 +112,7 @@ def test_what_does_not_fit_is_swept(store: Store) -> None:
 def test_what_is_committed_is_swept(store: Store) -> None:
     saved = outcome(store)
     pending = Pending(store, SPEC)
-    pending.save([(job(), saved)])
+    store.commit_all([], pending.files([(job(), saved)]))
     video = VideoRecord(
         "k", ["a"], "video", 5, 640, 480, (1, 90000), (0, 1), 0.1, 0.2, 0.2, [saved.record], [], {}, [(1, 9)]
     )

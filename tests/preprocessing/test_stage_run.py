@@ -20,6 +20,7 @@ from cache.reader import StoreReader
 from cache.store import Store
 from cache.verify import verify
 from preprocessing.spec import PreprocessSpec
+from preprocessing.stage.driver import StageError
 from preprocessing.stage.run import preprocess
 from preprocessing.stage.watch import Watch
 from tests.videos import truncate, write_audio, write_video
@@ -118,6 +119,18 @@ class TestWithRay:
         preprocess([video], tmp_path / "store", SPEC)
         with pytest.raises(StoreError, match="crop_size"):
             preprocess([video], tmp_path / "store", PreprocessSpec(faces="precropped", crop_size=96))
+
+    def test_nothing_to_find_and_another_codec_are_one_line(self, tmp_path: Path) -> None:
+        (tmp_path / "empty").mkdir()
+        with pytest.raises(StageError, match=r"no video, image or keypoint file in .*empty$"):
+            preprocess([tmp_path / "empty"], tmp_path / "store", SPEC)
+        with pytest.raises(StageError, match="nowhere: 'nowhere': no such file or folder"):
+            preprocess([tmp_path / "nowhere"], tmp_path / "store", SPEC)
+        assert not (tmp_path / "store").exists()
+        (video,) = make_videos(tmp_path / "in", 1)
+        preprocess([video], tmp_path / "store", SPEC)
+        with pytest.raises(StoreError, match="holds crops as jpeg, codec: plain was asked for"):
+            preprocess([video], tmp_path / "store", SPEC.model_copy(update={"codec": "plain"}))
 
     def test_killed_workers_cost_nothing_but_time(self, tmp_path: Path) -> None:
         """SIGKILL at random points: every video is stored exactly once, nothing is blamed."""

@@ -59,6 +59,7 @@ def test_a_plan_of_a_table_for_a_deadline(
         (["--videos", "3", "--hours", "1", "--order", "shortest"], "largest first"),
         (["--videos", "3", "--hours", "1", "--workers", "2", "--deadline", "1"], "either --workers or"),
         (["--videos", "3", "--hours", "1", "--deadline", "0"], "above 0 hours"),
+        (["--videos", "3", "--hours", "1", "--picture", "plan.xyz"], "must end in .png"),
         (["--videos", "3", "--hours", "-1"], "hours above 0"),
         (["--videos", "3", "--hours", "9", "--deadline", "0.0001"], "longest job|watches at most"),
         (["--videos", "3", "--hours", "1", "--overheads", "nowhere.json"], "nowhere.json"),

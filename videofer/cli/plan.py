@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from preprocessing.scale.plan import Order
     from preprocessing.scale.rates import Rates
 
+PICTURES = (".png", ".pdf", ".svg")
 ORDERS = ("largest first", "random", "as listed")
 
 
@@ -74,6 +75,8 @@ def plan(
         raise typer.BadParameter("give either --workers or --deadline")
     if deadline is not None and not deadline > 0:
         raise typer.BadParameter(f"--deadline is {deadline:g}; it must be above 0 hours")
+    if picture is not None and picture.suffix.lower() not in PICTURES:
+        raise typer.BadParameter(f"--picture {picture} must end in {', '.join(PICTURES)}")
     measured = read_rates(rates)
     content = read_or_draw(archive, videos, hours, spread, measured)
     costs = Overheads() if overheads is None else read_overheads(overheads)

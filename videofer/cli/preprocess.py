@@ -95,7 +95,7 @@ def preprocess(
             cores_per_node=cores_per_node,
             report=report,
         )
-    table = labels_of(manifest)
+    table = labels_in_folders(inputs, spec) if labels_from_folders else labels_of(manifest)
     try:
         return _run(
             inputs,
@@ -103,7 +103,6 @@ def preprocess(
             local,
             spec,
             table,
-            labels_from_folders,
             report,
             weights_dir=weights_dir,
             num_workers=workers,
@@ -122,7 +121,6 @@ def _run(
     local: Path | None,
     spec: PreprocessSpec,
     table: pd.DataFrame | None,
-    labels_from_folders: bool,
     report_file: Path | None,
     **options: Any,
 ) -> int:
@@ -140,10 +138,6 @@ def _run(
                 typer.echo(text_of(account))
                 if report_file is not None:
                     report_file.write_bytes(account.to_bytes())
-        if labels_from_folders:
-            from videofer.datasets.manifest import labels_from_folders as from_folders
-
-            table = from_folders(result.sources)
         if table is not None:
             for line in save_manifest(folder, table)[:SHOWN_FAILURES]:
                 typer.echo(f"manifest: {line}", err=True)
@@ -169,6 +163,15 @@ def labels_of(manifest: Path | None) -> pd.DataFrame | None:
     from videofer.datasets.manifest import read_manifest
 
     return read_manifest(manifest)
+
+
+def labels_in_folders(inputs: list[Path], spec: PreprocessSpec) -> pd.DataFrame:
+    """The table of labels from the names of folders, also before the work."""
+    from preprocessing.discover import discover
+    from videofer.datasets.manifest import labels_from_folders
+
+    sources, _ = discover(inputs, sidecars=spec.pose == "sidecar", frames_fps=spec.frames_fps)
+    return labels_from_folders(sources)
 
 
 def load_spec(config: Path | None, overrides: list[str], options: dict[str, Any]) -> PreprocessSpec:

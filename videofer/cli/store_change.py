@@ -50,6 +50,9 @@ def remove(
     from cache.vacate import known_keys
     from videofer.upkeep.runs import runs_that_saw
 
+    for folder in runs or []:
+        if not folder.is_dir():  # before anything is gone
+            raise typer.BadParameter(f"--runs {folder} is not a folder")
     opened = Store.open(store)
     keys = set(keys_of_subjects(opened, subject)) if subject else set()
     if video:

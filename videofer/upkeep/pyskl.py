@@ -59,6 +59,10 @@ def export_pyskl(store: Store, path: Path) -> dict[str, int]:
         annotation["img_shape"] = annotation["original_shape"] = (video.height, video.width)
         annotations.append(annotation)
         split.setdefault(item.split or "all", []).append(annotation["frame_dir"])
+    if not annotations:
+        raise UserError(
+            f"{store.path} has no skeletons to export: none of its {len(items)} intervals has a body"
+        )
     content = {"split": split, "annotations": annotations, "label_names": names}
     with atomic_write(path) as file:
         pickle.dump(content, file, protocol=4)
