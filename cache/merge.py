@@ -105,6 +105,7 @@ def new_store(out: Path, like: Store) -> Iterator[Store]:
     """An empty store with the spec of another; it appears at `out` when the block ends well."""
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise StoreError(f"{out} is there already: a new store needs a new folder")
+    out = out.absolute()  # "." has no name
     temp = out.with_name(f".{out.name}.partial")
     if temp.exists():
         shutil.rmtree(temp)  # of a run that was killed

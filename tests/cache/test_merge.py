@@ -136,3 +136,12 @@ def test_empty_cells_of_manifests_agree_with_anything(two: tuple[Store, Store], 
     merge([a.path, b.path], tmp_path / "all")
     table = Store.open(tmp_path / "all").manifest()
     assert table is not None and sorted(table["key"]) == ["k2", "k3"]
+
+
+def test_the_folder_one_stands_in(
+    two: tuple[Store, Store], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    merge([store.path for store in two], Path())
+    check_whole(tmp_path / "here", {f"k{n}" for n in range(8)})

@@ -53,6 +53,7 @@ class Importer:
     ) -> None:
         if out.exists() and (not out.is_dir() or any(out.iterdir())):
             raise StoreError(f"{out} is there already: a new store needs a new folder")
+        out = out.absolute()  # "." has no name
         self._out, self._temp = out, out.with_name(f".{out.name}.partial")
         if self._temp.exists():
             shutil.rmtree(self._temp)  # of a run that was killed
