@@ -90,7 +90,9 @@ def test_killed_at_random_points(tmp_path: Path) -> None:
     with store.lock():
         store.sweep_partials()
     assert verify(store, deep=True) == []
-    assert check(store) == counts[-1]
+    num_videos = check(store)
+    assert num_videos % 3 == 0, "all of a shard are committed, or none"
+    assert counts[-1] <= num_videos <= counts[-1] + 3
 
 
 def test_killed_between_rename_and_commit_stores_nothing_twice(tmp_path: Path) -> None:
