@@ -18,6 +18,7 @@ from preprocessing.weights import EngineChoice, WeightFile, WeightsError
 if TYPE_CHECKING:
     from preprocessing.decode import AnyDecoder
     from preprocessing.decode.limits import Limits
+    from preprocessing.spec import PreprocessSpec
 
 PACKAGES = (
     "av",
@@ -111,6 +112,17 @@ class Engines:
             "appearance": self.choices.appearance.provenance(),
             "versions": package_versions(),
         }
+
+
+def engines_of(spec: PreprocessSpec, weights_dir: Path | None = None) -> EngineChoices:
+    """The engines that a spec asks for. Raises as `resolve_engines`."""
+    return resolve_engines(
+        decoder=spec.decoder,
+        faces_name=spec.faces,
+        pose=spec.pose,
+        appearance=spec.appearance,
+        weights_dir=weights_dir,
+    )
 
 
 def resolve_engines(

@@ -14,7 +14,7 @@ import tempfile
 from pathlib import Path
 
 from preprocessing.discover import discover
-from preprocessing.engines import resolve_engines
+from preprocessing.engines import engines_of
 from preprocessing.estimate import measure as measuring
 from preprocessing.estimate.extrapolate import Interval, extrapolate
 from preprocessing.estimate.text import forecast
@@ -45,7 +45,7 @@ def main() -> None:
     spec, cores = PreprocessSpec(), usable_cores()
     measuring.MAX_LOOKS = arguments.looks
     sources, _ = discover(arguments.inputs, sidecars=False)
-    choices = resolve_engines(faces_name=spec.faces, pose=spec.pose, weights_dir=arguments.weights_dir)
+    choices = engines_of(spec, arguments.weights_dir)
     for number in range(arguments.rounds):
         seen = measuring.measure(
             sources, spec, choices, num_workers=cores, seconds=arguments.seconds, seed=number

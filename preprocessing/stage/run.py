@@ -16,7 +16,7 @@ from cache.errors import StoreError, UserError
 from cache.schema import FailureRecord
 from cache.store import Store
 from preprocessing.discover import discover
-from preprocessing.engines import EngineChoices, resolve_engines
+from preprocessing.engines import EngineChoices, engines_of
 from preprocessing.spec import PreprocessSpec
 from preprocessing.stage.cluster import usable_cores
 from preprocessing.stage.driver import Driver, StageError
@@ -103,13 +103,7 @@ def preprocess(
     progress = progress or Silent()
     began, started = time.monotonic(), time.time()
     sources, lost = discover(inputs, sidecars=spec.pose == "sidecar", frames_fps=spec.frames_fps)
-    choices = resolve_engines(
-        decoder=spec.decoder,
-        faces_name=spec.faces,
-        pose=spec.pose,
-        appearance=spec.appearance,
-        weights_dir=weights_dir,
-    )
+    choices = engines_of(spec, weights_dir)
     if not sources:
         shown = ", ".join(str(path) for path in inputs[:3])
         why = f": {lost[0].name!r}: {lost[0].reason}" if lost else ""

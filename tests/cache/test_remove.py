@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import h5py
@@ -23,10 +21,9 @@ from cache.schema import FailureRecord
 from cache.store import Store
 from cache.vacate import known_keys
 from cache.verify import verify
+from tests.cache.killing import num_steps_killed_at
 from tests.cache.parts import flip_byte, make_faces, make_store, make_writer, write_segment
 from tests.cache.test_repair import check_video, fill
-
-REPOSITORY = Path(__file__).resolve().parents[2]
 
 
 def full_store(path: Path) -> Store:
@@ -118,62 +115,28 @@ def test_a_damaged_neighbour_does_not_keep_anyone_in(tmp_path: Path) -> None:
     assert verify(store, deep=True) == []
 
 
-KILLED_AT_EVERY_STEP = """
-import os, shutil, signal, sys
-from pathlib import Path
-from cache.remove import finish, remove
-from cache.store import Store
-from cache.verify import verify
-from tests.cache.test_remove import check_removed
+def change(store: Store) -> None:
+    """What is killed at every step."""
+    remove(store, ["k0", "k3"])
 
-original = Path(sys.argv[1])
-for number in range(1, 1000):
-    copy = original.with_name(f"copy{number}")
-    shutil.copytree(original, copy)
-    child = os.fork()
-    if child == 0:
-        seen = 0
 
-        def watch(event, arguments):
-            global seen
-            changes = event in ("os.rename", "os.remove", "os.mkdir", "os.truncate") or (
-                event == "open" and isinstance(arguments[2], int) and arguments[2] & (os.O_WRONLY | os.O_RDWR)
-            )
-            seen += bool(changes)
-            if changes and seen == number:
-                os.kill(os.getpid(), signal.SIGKILL)
-
-        sys.addaudithook(watch)
-        store = Store.open(copy)
-        with store.lock():
-            remove(store, ["k0", "k3"])
-        os._exit(0)
-    _, status = os.waitpid(child, 0)
-    store = Store.open(copy)
-    begun = (copy / "removing.json").exists()
+def check(store: Store, killed: bool) -> None:
+    """What the next process finds, and makes good."""
+    begun = (store.path / "removing.json").exists()
     with store.lock():
         if begun:
             assert any("not finished" in str(problem) for problem in verify(store))
             finish(store)
-    if begun or not os.WIFSIGNALED(status):
+    if begun or not killed:
         check_removed(store, {"k0", "k3"})
     else:  # before it began, or after everything was done
         store.sweep_partials()
-        check_removed(store, {"k0", "k3"} if "k0" not in store.keys() else set())
-    shutil.rmtree(copy)
-    if not os.WIFSIGNALED(status):
-        assert os.waitstatus_to_exitcode(status) == 0
-        break
-print(number)
-"""
+        check_removed(store, {"k0", "k3"} if "k0" not in store.keys() else set())  # noqa: SIM118
 
 
 def test_killed_at_every_step(tmp_path: Path) -> None:
     full_store(tmp_path / "store")
-    command = [sys.executable, "-c", KILLED_AT_EVERY_STEP, str(tmp_path / "store")]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=REPOSITORY)
-    assert done.returncode == 0, done.stderr
-    assert int(done.stdout) > 20  # steps at which it was killed
+    assert num_steps_killed_at("tests.cache.test_remove", tmp_path / "store") > 20
 
 
 def test_a_second_removal_finishes_the_first(tmp_path: Path) -> None:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,6 +19,7 @@ from cache.schema import FailureRecord
 from cache.store import Store
 from cache.vacate import write_records
 from cache.verify import verify
+from tests.cache.killing import num_steps_killed_at
 from tests.cache.parts import flip_byte, make_faces, make_record, make_store, make_writer, write_segment
 
 NUM_FRAMES = 24
@@ -177,48 +176,17 @@ def test_a_whole_store_needs_nothing(tmp_path: Path) -> None:
     assert not (store.path / "quarantine").exists()
 
 
-KILLED_AT_EVERY_STEP = """
-import os, shutil, signal, sys
-from pathlib import Path
-from cache.repair import apply, plan_repair
-from cache.store import Store
-from cache.verify import verify
-from tests.cache.test_repair import check_survivors
+def change(store: Store) -> None:
+    """What is killed at every step."""
+    apply(store, plan_repair(store))
 
-original = Path(sys.argv[1])
-for number in range(1, 1000):
-    copy = original.with_name(f"copy{number}")
-    shutil.copytree(original, copy)
-    child = os.fork()
-    if child == 0:
-        seen = 0
 
-        def watch(event, arguments):
-            global seen
-            changes = event in ("os.rename", "os.remove", "os.mkdir") or (
-                event == "open" and isinstance(arguments[2], int) and arguments[2] & (os.O_WRONLY | os.O_RDWR)
-            )
-            seen += bool(changes)
-            if changes and seen == number:
-                os.kill(os.getpid(), signal.SIGKILL)
-
-        sys.addaudithook(watch)
-        store = Store.open(copy)
-        with store.lock():
-            apply(store, plan_repair(store))
-        os._exit(0)
-    _, status = os.waitpid(child, 0)
-    store = Store.open(copy)
+def check(store: Store, killed: bool) -> None:
+    """What the next process finds, and makes good."""
     with store.lock():
-        apply(store, plan_repair(store))
+        change(store)
     assert verify(store, deep=True) == []
     check_survivors(store)
-    shutil.rmtree(copy)
-    if not os.WIFSIGNALED(status):
-        assert os.waitstatus_to_exitcode(status) == 0
-        break
-print(number)
-"""
 
 
 def check_survivors(store: Store) -> None:
@@ -237,7 +205,4 @@ def test_killed_at_every_step(tmp_path: Path) -> None:
         offset = file[segment.group]["crops"].id.get_offset()
     flip_byte(store.shard_path(segment.shard), offset + 7)
     flip_byte(store.path / "commits" / "k5.json", 60)
-    command = [sys.executable, "-c", KILLED_AT_EVERY_STEP, str(store.path)]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=Path(__file__).parents[2])
-    assert done.returncode == 0, done.stderr
-    assert int(done.stdout) > 8  # steps at which it was killed
+    assert num_steps_killed_at("tests.cache.test_repair", store.path) > 8

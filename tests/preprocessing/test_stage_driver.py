@@ -286,6 +286,19 @@ def test_same_content_is_stored_once_under_all_its_names(tmp_path: Path) -> None
     assert [video.names for video in store.videos()] == [["a/x.mp4", "b/y.mp4"]]
 
 
+def driver_stopped_at(seconds: float, store: Store, pool: FakePool) -> Driver:
+    """One worker's driver that gets Ctrl-C at this time of the pool's clock."""
+    driver, working = make_driver(store, pool, 1), pool.wait
+
+    def wait(handles: list[Handle], timeout_seconds: float) -> list[Handle]:
+        if pool.clock.now > seconds:
+            driver.stop()
+        return working(handles, timeout_seconds)
+
+    pool.wait = wait  # type: ignore[method-assign]
+    return driver
+
+
 def test_interrupted_driver_keeps_what_is_finished(tmp_path: Path) -> None:
     store = Store.create(tmp_path / "store", spec={}, contract={}, codec="jpeg")
 
@@ -303,17 +316,8 @@ def test_interrupted_driver_keeps_what_busy_workers_finished(tmp_path: Path) -> 
     store = Store.create(tmp_path / "store", spec={}, contract={}, codec="jpeg")
     clock = Clock()
     pool = FakePool(store, clock, lambda job, n: "hang" if job.source.name == "v2" else "work")
-    working = pool.wait
-
-    def wait(handles: list[Handle], timeout_seconds: float) -> list[Handle]:
-        if clock.now > 30:
-            driver.stop()
-        return working(handles, timeout_seconds)
-
-    pool.wait = wait  # type: ignore[method-assign]
-    driver = make_driver(store, pool, 1)
     with pytest.raises(KeyboardInterrupt):
-        driver.run(jobs("v0", "v1", "v2", "v3"))
+        driver_stopped_at(30, store, pool).run(jobs("v0", "v1", "v2", "v3"))
     assert stored(store) == ["v0", "v1"]
 
 
@@ -401,17 +405,8 @@ def test_finished_parts_outlive_the_driver(tmp_path: Path) -> None:
         return "hang" if job.span is not None and job.span.index == 3 else "long"
 
     pool = FakePool(store, clock, behave)
-    working = pool.wait
-
-    def wait(handles: list[Handle], timeout_seconds: float) -> list[Handle]:
-        if clock.now > 20:
-            driver.stop()
-        return working(handles, timeout_seconds)
-
-    pool.wait = wait  # type: ignore[method-assign]
-    driver = make_driver(store, pool, 1)
     with pytest.raises(KeyboardInterrupt):
-        driver.run(jobs("a"))
+        driver_stopped_at(20, store, pool).run(jobs("a"))
     assert stored(store) == []
     assert len(list((store.path / "pending").glob("key-a-*.json"))) == 3
     store.sweep_partials()

@@ -27,24 +27,44 @@ def lies(seeds: dict[str, Path]) -> Iterator[Crafted]:
     yield from _times(data)
 
 
+Fields = tuple[tuple[str, bytes, int], ...]
+"""What a field says, its box, and where in the box it stands."""
+
+MP4_FIELDS: Fields = (
+    ("duration", b"mvhd", 16),
+    ("duration", b"mdhd", 16),
+    ("time scale", b"mvhd", 12),
+    ("time scale", b"mdhd", 12),
+    ("frame count", b"stsz", 8),
+    ("table entry", b"stts", 8),
+    ("table entry", b"stts", 12),
+    ("table entry", b"stsc", 12),
+    ("table entry", b"stco", 8),
+    ("table entry", b"elst", 8),
+    ("table entry", b"elst", 12),
+)
+AVI_FIELDS: Fields = (
+    ("duration", b"avih", 4),
+    ("frame count", b"avih", 20),
+    ("time scale", b"strh", 24),
+    ("time scale", b"strh", 28),
+    ("duration", b"strh", 36),
+    ("table entry", b"idx1", 12),
+    ("table entry", b"idx1", 16),
+)
+
+
+def _fields(data: dict[str, bytes], name: str, fields: Fields, number: str) -> Iterator[Crafted]:
+    """Every field that the file has, with every number. number: how `struct` packs it."""
+    for value in COUNTS:
+        for field, box, offset in fields:
+            if box in data[name]:
+                yield f"lying {field}", name, _in_box(data[name], box, offset, struct.pack(number, value))
+
+
 def _mp4(data: dict[str, bytes]) -> Iterator[Crafted]:
     for name in ("index_last.mp4", "hevc.mov", "faces.mp4"):
-        for value in COUNTS:
-            for field, box, offset in (
-                ("duration", b"mvhd", 16),
-                ("duration", b"mdhd", 16),
-                ("time scale", b"mvhd", 12),
-                ("time scale", b"mdhd", 12),
-                ("frame count", b"stsz", 8),
-                ("table entry", b"stts", 8),
-                ("table entry", b"stts", 12),
-                ("table entry", b"stsc", 12),
-                ("table entry", b"stco", 8),
-                ("table entry", b"elst", 8),
-                ("table entry", b"elst", 12),
-            ):
-                if box in data[name]:
-                    yield f"lying {field}", name, _in_box(data[name], box, offset, struct.pack(">I", value))
+        yield from _fields(data, name, MP4_FIELDS, ">I")
         # as many frames as one says, each of one byte: no table needed
         for count in (10**9, 0xFFFFFFFF):
             yield "lying frame count", name, _in_box(data[name], b"stsz", 4, struct.pack(">II", 1, count))
@@ -61,17 +81,7 @@ def _mp4(data: dict[str, bytes]) -> Iterator[Crafted]:
 
 def _avi(data: dict[str, bytes]) -> Iterator[Crafted]:
     for name in ("mpeg4.avi", "motion_jpeg.avi", "raw.avi"):
-        for value in COUNTS:
-            for field, box, offset in (
-                ("duration", b"avih", 4),
-                ("frame count", b"avih", 20),
-                ("time scale", b"strh", 24),
-                ("time scale", b"strh", 28),
-                ("duration", b"strh", 36),
-                ("table entry", b"idx1", 12),
-                ("table entry", b"idx1", 16),
-            ):
-                yield f"lying {field}", name, _in_box(data[name], box, offset, struct.pack("<I", value))
+        yield from _fields(data, name, AVI_FIELDS, "<I")
 
 
 def _matroska(data: dict[str, bytes]) -> Iterator[Crafted]:

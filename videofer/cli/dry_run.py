@@ -34,7 +34,7 @@ def dry_run(
     """Print the estimate; with `report`, keep the measured rates for `videofer plan`. Opens the store for
     reading at most (out: None where it is elsewhere)."""
     from preprocessing.discover import discover
-    from preprocessing.engines import resolve_engines
+    from preprocessing.engines import engines_of
     from preprocessing.estimate import text
     from preprocessing.estimate.extrapolate import extrapolate
     from preprocessing.estimate.measure import measure
@@ -44,13 +44,7 @@ def dry_run(
     from videofer.cli.progress import StageProgress
 
     sources, lost = discover(inputs, sidecars=spec.pose == "sidecar", frames_fps=spec.frames_fps)
-    choices = resolve_engines(
-        decoder=spec.decoder,
-        faces_name=spec.faces,
-        pose=spec.pose,
-        appearance=spec.appearance,
-        weights_dir=weights_dir,
-    )
+    choices = engines_of(spec, weights_dir)
     known = stored_already(out, sources)
     sources = [source for source, is_stored in zip(sources, known, strict=True) if not is_stored]
     workers = num_workers or usable_cores()
