@@ -17,6 +17,9 @@ TIERS = [
     {"training"},
     {"experiments"},
     {"timeline"},
+    {"exports", "annotations", "overlay", "report"},
+    {"live", "study"},
+    {"app"},
     {"cli", "demo"},
 ]
 """Parts of videofer; each may import its own tier and those before it."""

@@ -1,0 +1,1 @@
+"""A local web page: drop in a video, get its report."""

@@ -1,0 +1,1 @@
+"""Timelines as files that other programs open: tables, ELAN, Praat, subtitles, BIDS, OpenFace."""

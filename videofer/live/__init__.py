@@ -1,0 +1,1 @@
+"""Timelines that grow while the video is read: files, pipes, cameras, RTSP."""

@@ -1,0 +1,1 @@
+"""The video again, with what the timeline says drawn into it."""

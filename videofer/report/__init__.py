@@ -1,0 +1,1 @@
+"""One HTML file that plays the video with its timeline, without a network."""

@@ -1,0 +1,1 @@
+"""Many videos: their timelines, one table of all rows, and a page that compares them."""
