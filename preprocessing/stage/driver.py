@@ -92,6 +92,9 @@ class Driver:
                 for worker in busy:
                     if check_all or id(worker.handle) in ready:
                         self._attend(worker)
+                if check_all:
+                    totals.media_seconds_under_way = sum(w.media_seconds for w in self._workers if w.jobs)
+                    self._on_progress(totals)
         finally:
             self._stop()
         return self._videos.failures

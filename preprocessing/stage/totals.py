@@ -16,6 +16,7 @@ class Totals:
     num_failed: int = 0
     num_frames: int = 0
     media_seconds: float = 0.0
+    media_seconds_under_way: float = 0.0  # of what workers are at: told every few seconds
     num_segments: int = 0  # known by now; a video that is not cut has one
     num_segments_done: int = 0
     num_bytes: int = 0  # of all jobs' files

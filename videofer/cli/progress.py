@@ -61,7 +61,8 @@ class StageProgress:
         done = totals.num_done + totals.num_failed
         seconds = now - self._began
         count = f"{done}/{totals.num_jobs}"
-        rate = f"{done / seconds:.1f} videos/s, {totals.media_seconds / seconds:.1f} h of video per h"
+        media_seconds = totals.media_seconds + totals.media_seconds_under_way
+        rate = f"{done / seconds:.1f} videos/s, {media_seconds / seconds:.1f} h of video per h"
         share = share_done(totals)
         self._bar.update(self._work_task, completed=share, total=1.0, count=count, rate=rate, visible=True)
         if not self._console.is_terminal and now - self._spoke > PLAIN_EVERY_SECONDS:
