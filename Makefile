@@ -1,5 +1,5 @@
 # make demo    everything, once, before your eyes: synthetic videos, preprocessing, training, timeline
-# make test    all tests
+# make test    all tests; those that drive a browser install Chromium first where they may (root on Debian)
 # make test-faults   kills, lost nodes, full disks, stuck, poison and broken videos against real runs
 # make lint    ruff and mypy
 # make bench   speed, side by side in one run
@@ -31,6 +31,7 @@ demo: $(STAMP)
 	$(BIN)/videofer demo --out $(DEMO_OUT) $(DEMO_ARGS)
 
 test: $(STAMP)
+	@tools/browser.sh
 	$(BIN)/python -m pytest
 
 test-faults: $(STAMP)

@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 import torch
 
+from tests.browser import browse, chromium, screenshots  # noqa: F401  # fixtures
+
 assert torch is not None  # loaded here: where decord comes first, torch's convolutions crash the process
 
 os.environ["VIDEOFER_OFFLINE"] = "1"
