@@ -1,4 +1,4 @@
-"""How the answers of a model become rows and segments: the settings of a timeline, all with their defaults."""
+"""How the answers of a model become rows and segments: the settings of a timeline, with their defaults."""
 
 from __future__ import annotations
 
@@ -22,6 +22,8 @@ class Smoothing(BaseModel):
     likeliest path. kernel: weighted mean over time."""
     dwell_seconds: float = Field(2.0, gt=0)
     """hmm, viterbi: how long an expression lasts on average."""
+    observations_per_window: float = Field(1.0, gt=0, le=1)
+    """hmm, viterbi: as how many independent observations rows count that fill a window of the model."""
     kernel_seconds: float = Field(0.4, gt=0)
     """kernel: standard deviation."""
     lag_seconds: float | None = Field(None, ge=0)
