@@ -43,6 +43,11 @@ class PlaneFrame:
         self.width = width
         self.height = height
 
+    @property
+    def picture(self) -> Any:
+        """The `av.VideoFrame`, as stored. Its planes belong to the decoder: read only."""
+        return self._frame
+
     def reduced_rgb(self, size_wh: tuple[int, int]) -> np.ndarray:
         """The whole picture, upright, resampled to (h, w, 3) uint8 RGB."""
         self._open_planes()
