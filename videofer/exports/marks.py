@@ -1,0 +1,37 @@
+"""Segments in whole milliseconds, for the formats that count so: ELAN and subtitles."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pandas as pd
+
+
+@dataclass(frozen=True)
+class Mark:
+    """Somebody shows something for a while."""
+
+    person: int
+    label: str
+    start_ms: int  # media time, half-open
+    end_ms: int
+    probability: float  # mean of the label's over the time
+
+
+def marks_of(segments: pd.DataFrame) -> list[Mark]:
+    """The segments (see `videofer.timeline.segments`) in order of time, those of one person without overlap.
+
+    Times are rounded to the nearest millisecond; a mark lasts at least one, later ones give way to it.
+    """
+    marks = []
+    until: dict[int, int] = {}  # person -> end of the last mark
+    ordered = segments.sort_values(["onset", "person"], kind="stable")
+    columns = ("person", "label", "onset", "offset", "mean_probability")
+    for person, label, onset, offset, probability in zip(
+        *(ordered[name].tolist() for name in columns), strict=True
+    ):
+        start = max(round(onset * 1000), until.get(person, 0))
+        end = max(round(offset * 1000), start + 1)
+        until[person] = end
+        marks.append(Mark(person, label, start, end, probability))
+    return marks

@@ -1,0 +1,164 @@
+"""Write a timeline in the formats that a user asked for.
+
+A file that is replaced is the old one or the new one at any time, never a half.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
+
+from cache.atomic import atomic_write
+from cache.errors import UserError
+from videofer.exports.bids import write_events, write_sidecar
+from videofer.exports.elan import write_eaf
+from videofer.exports.marks import Mark, marks_of
+from videofer.exports.names import safe_stem
+from videofer.exports.openface import write_openface
+from videofer.exports.praat import write_textgrid
+from videofer.exports.subtitles import write_srt, write_vtt
+from videofer.exports.summary import write_summary
+from videofer.exports.tables import write_jsonl, write_rows_csv, write_segments_csv
+from videofer.exports.text import person_names
+from videofer.timeline.plot import plot_timeline
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from videofer.timeline.faces import FaceStrips
+    from videofer.timeline.timeline import Timeline
+
+_ENDINGS = {
+    "csv": (".csv",),
+    "parquet": (".parquet",),
+    "jsonl": (".jsonl",),
+    "segments": ("_segments.csv",),
+    "summary": ("_summary.json",),
+    "eaf": (".eaf",),
+    "textgrid": (".TextGrid",),
+    "vtt": (".vtt",),
+    "srt": (".srt",),
+    "bids": ("_events.tsv", "_events.json"),
+    "openface": ("_openface.csv",),
+    "png": (".png",),
+}
+
+EXPORTS = tuple(_ENDINGS)
+"""The formats that are written here."""
+
+FORMATS = (*EXPORTS, "html", "mp4")
+"""All that one may ask for: also the report and the annotated video, which are made elsewhere."""
+
+
+def check_formats(formats: Sequence[str]) -> tuple[str, ...]:
+    """The formats in the order of FORMATS; "all" stands for all of them, "json" for "jsonl".
+
+    Raises UserError for an unknown format and where there is none.
+    """
+    wanted = {"jsonl" if name == "json" else name for name in (name.strip().lower() for name in formats)}
+    for name in wanted - {"all", *FORMATS}:
+        raise UserError(f"format {name!r} is unknown, must be of {', '.join(FORMATS)} or all")
+    if not wanted:
+        raise UserError(f"no format given, must be of {', '.join(FORMATS)} or all")
+    return tuple(name for name in FORMATS if name in wanted or "all" in wanted)
+
+
+def file_names(stem: str, export: str) -> tuple[str, ...]:
+    """Names of the files that one of EXPORTS consists of."""
+    return tuple(stem + ending for ending in _ENDINGS[export])
+
+
+def write_exports(
+    timeline: Timeline,
+    out_dir: Path,
+    stem: str,
+    formats: Sequence[str] = EXPORTS,
+    *,
+    media: Path | None = None,
+    faces: FaceStrips | None = None,
+    truth: pd.DataFrame | None = None,
+    title: str | None = None,
+) -> list[Path]:
+    """Write a timeline as files `out_dir/STEM...`, see `file_names`, and return their paths.
+
+    formats: of EXPORTS. media: the video itself, which the ELAN file links to. faces, truth and title are for
+    the picture (`plot_timeline`). Raises UserError for an unknown format, ValueError for an unsafe stem.
+    """
+    chosen = check_formats(formats)
+    for name in chosen:
+        if name not in EXPORTS:
+            raise ValueError(f"format {name!r} is none of the exports: {', '.join(EXPORTS)}")
+    if safe_stem(stem) != stem:
+        raise ValueError(f"file name {stem!r} is not safe, use safe_stems(): {safe_stem(stem)!r}")
+    out_dir.mkdir(parents=True, exist_ok=True)
+    source = _Source(timeline, out_dir, media, faces, truth, title)
+    paths = []
+    for ending in (ending for name in chosen for ending in _ENDINGS[name]):
+        path = out_dir / f"{stem}{ending}"
+        if ending == ".parquet":
+            timeline.save(path)
+        else:
+            with atomic_write(path) as file:
+                source.write(ending, file)
+        paths.append(path)
+    return paths
+
+
+@dataclass(frozen=True, eq=False)
+class _Source:
+    """A timeline with what several formats take from it, each made when first needed."""
+
+    timeline: Timeline
+    folder: Path
+    media: Path | None
+    faces: FaceStrips | None
+    truth: pd.DataFrame | None
+    title: str | None
+
+    @cached_property
+    def segments(self) -> pd.DataFrame:
+        return self.timeline.segments()
+
+    @cached_property
+    def marks(self) -> list[Mark]:
+        return marks_of(self.segments)
+
+    @cached_property
+    def names(self) -> dict[int, str]:
+        return person_names(self.timeline)
+
+    def write(self, ending: str, file: BinaryIO) -> None:
+        """Write one file, of the kind that its ending says."""
+        timeline = self.timeline
+        match ending:
+            case ".csv":
+                write_rows_csv(timeline, file)
+            case ".jsonl":
+                write_jsonl(timeline, file)
+            case "_segments.csv":
+                write_segments_csv(timeline, self.segments, file)
+            case "_summary.json":
+                write_summary(timeline, file)
+            case ".eaf":
+                write_eaf(
+                    self.marks, self.names, timeline.classes, file, media=self.media, folder=self.folder
+                )
+            case ".TextGrid":
+                write_textgrid(self.segments, self.names, timeline.duration_seconds, file)
+            case ".vtt":
+                write_vtt(self.marks, self.names, timeline.video.name, file)
+            case ".srt":
+                write_srt(self.marks, self.names, file)
+            case "_events.tsv":
+                write_events(self.segments, file)
+            case "_events.json":
+                write_sidecar(timeline, file)
+            case "_openface.csv":
+                write_openface(timeline, file)
+            case ".png":
+                plot_timeline(timeline, file, faces=self.faces, truth=self.truth, title=self.title)
+            case _:
+                raise AssertionError(ending)
