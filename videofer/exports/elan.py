@@ -1,4 +1,4 @@
-"""Segments as an ELAN file (EAF 3.0): a tier for each person, labels of a vocabulary, linked media."""
+"""Segments as an ELAN file (EAF 3.0): a tier for each person, labels of a vocabulary, linked media.
 
 After the schema http://www.mpi.nl/tools/elan/EAFv3.0.xsd and the description "EAF Annotation Format".
 """
@@ -11,7 +11,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import BinaryIO
 from xml.etree import ElementTree as ET
-
 
 from videofer.exports.marks import Mark
 from videofer.exports.text import one_line
