@@ -13,9 +13,10 @@ Weights are read from safetensors only. A pickle can run any code when it is ope
 
 from __future__ import annotations
 
+import hashlib
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -61,6 +62,10 @@ class TrainedModel(ABC):
     """`keys` and `subjects`, each with the lists `train` and `val`: what the model has seen."""
     device: torch.device
     """Where the networks run, and where their outputs are."""
+    card: str = ""
+    """The model card, Markdown."""
+    weights_sha256: str = ""
+    """Of the files of weights, in the order of their names, end to end; "" for a model that is no folder."""
 
     @property
     def spec(self) -> SampleSpec:
@@ -205,11 +210,27 @@ def load_checkpoint(path: Path, *, device: str = "cpu") -> LoadedModel:
                 f"{WEIGHTS} does not fit recipe.yaml: {len(wrong)} tensors differ, {wrong[0]} first"
             )
         model.load_state_dict(weights)
-        return LoadedModel(path=path, model=model.to(device).eval(), device=torch.device(device), **facts)
+        return LoadedModel(
+            path=path,
+            model=model.to(device).eval(),
+            device=torch.device(device),
+            weights_sha256=sha256_of([path / WEIGHTS]),
+            **facts,
+        )
+
+
+def sha256_of(files: Iterable[Path]) -> str:
+    """Of the content of files, in the order of their names, end to end."""
+    digest = hashlib.sha256()
+    for file in sorted(files):
+        with file.open("rb") as stream:
+            while block := stream.read(1 << 20):
+                digest.update(block)
+    return digest.hexdigest()
 
 
 def read_facts(path: Path) -> dict[str, Any]:
-    """What the texts of a model's folder say: the fields of `TrainedModel` but `path` and `device`.
+    """What the texts of a model's folder say: the fields of `TrainedModel` but those of its weights.
 
     Inside `errors_in_one_line`.
     """
@@ -223,6 +244,7 @@ def read_facts(path: Path) -> dict[str, Any]:
         "contract": read_json(path / "contract.json"),
         "calibration": Calibration.from_json(read_json(path / "calibration.json")),
         "used": read_json(path / "metrics.json")["used"],
+        "card": (path / "README.md").read_text(encoding="utf-8"),
     }
 
 

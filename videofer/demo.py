@@ -200,15 +200,16 @@ def _timeline(out: Path, truth_path: Path) -> Comparison:
     from videofer.checkpoint import load_checkpoint
     from videofer.timeline.compare import compare_with_truth
     from videofer.timeline.export import FORMATS, write_timeline
-    from videofer.timeline.make import face_strips, make_timeline
+    from videofer.timeline.faces import face_strips
+    from videofer.timeline.make import make_timeline
 
     reader = StoreReader(out / "store")
     key = next(v.key for v in reader.videos() if any(name.endswith("long.mp4") for name in v.names))
     truth = pd.read_csv(truth_path)
-    table = make_timeline(load_checkpoint(out / "run"), reader, key)
-    strips = face_strips(reader, key, table.attrs["duration_seconds"])
-    write_timeline(table, out / "timeline", "long", FORMATS, faces=strips, truth=truth)
-    return compare_with_truth(table, truth)
+    timeline = make_timeline(load_checkpoint(out / "run"), reader, key)
+    strips = face_strips(reader, key, timeline.duration_seconds)
+    write_timeline(timeline, out / "timeline", "long", FORMATS, faces=strips, truth=truth)
+    return compare_with_truth(timeline.rows, truth)
 
 
 def _shown_faces(takes_path: Path) -> set[str]:

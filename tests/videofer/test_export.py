@@ -74,7 +74,7 @@ def test_an_export_has_what_the_run_has(run: LoadedModel, exported: ExportedMode
 def test_timelines_are_equal(
     run: LoadedModel, exported: ExportedModel, reader: StoreReader, key: str
 ) -> None:
-    ours, theirs = (make_timeline(model, reader, key) for model in (run, exported))
+    ours, theirs = (make_timeline(model, reader, key).rows for model in (run, exported))
     assert ours["label"].tolist() == theirs["label"].tolist()
     columns = [f"p_{name}" for name in CLASSES]
     assert ours["confidence"].notna().sum() > 5

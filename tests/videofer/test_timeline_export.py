@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import io
 import json
 from pathlib import Path
@@ -11,7 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.videofer.timeline_examples import example_timeline
 from videofer.timeline.export import FORMATS, check_formats, safe_stem, safe_stems, write_csv, write_timeline
+from videofer.timeline.timeline import Timeline
 
 
 @pytest.fixture
@@ -30,18 +33,21 @@ def timeline() -> pd.DataFrame:
             "state": ["ok", "absent", "no_person"],
         }
     )
-    frame.attrs = {"video": "a.mp4", "hop_seconds": 1 / 3}
     return frame
 
 
+def timeline_of(rows: pd.DataFrame) -> Timeline:
+    video = dataclasses.replace(example_timeline().video, duration_seconds=1.0)
+    return dataclasses.replace(example_timeline(), rows=rows, classes=("neutral", "anger"), video=video)
+
+
 def test_all_formats_are_written_and_read_back(timeline: pd.DataFrame, tmp_path: Path) -> None:
-    paths = write_timeline(timeline, tmp_path / "new", "a", ["all"])
+    paths = write_timeline(timeline_of(timeline), tmp_path / "new", "a", ["all"])
     assert [path.name for path in paths] == ["a.csv", "a.jsonl", "a.parquet", "a.png"]
     assert sorted(path.name for path in (tmp_path / "new").iterdir()) == sorted(path.name for path in paths)
 
     parquet = pd.read_parquet(paths[2])
     pd.testing.assert_frame_equal(parquet, timeline)
-    assert parquet.attrs == timeline.attrs
 
     table = pd.read_csv(paths[0], dtype={"person": "Int64"})
     pd.testing.assert_frame_equal(table, timeline, rtol=0, atol=1e-6, check_dtype=False)
@@ -75,7 +81,7 @@ def test_csv_defuses_formulas_in_text_but_not_numbers(timeline: pd.DataFrame) ->
 def test_an_interrupted_write_leaves_the_old_file(
     timeline: pd.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (path,) = write_timeline(timeline, tmp_path, "a", ["csv"])
+    (path,) = write_timeline(timeline_of(timeline), tmp_path, "a", ["csv"])
     before = path.read_bytes()
 
     def broken(frame: pd.DataFrame, file: io.BytesIO) -> None:
@@ -84,7 +90,7 @@ def test_an_interrupted_write_leaves_the_old_file(
 
     monkeypatch.setattr("videofer.timeline.export.write_csv", broken)
     with pytest.raises(OSError, match="disk full"):
-        write_timeline(timeline.iloc[:1], tmp_path, "a", ["csv"])
+        write_timeline(timeline_of(timeline.iloc[:1]), tmp_path, "a", ["csv"])
     assert path.read_bytes() == before
     assert list(tmp_path.iterdir()) == [path]
 
@@ -120,4 +126,4 @@ def test_stems_are_distinct_safe_names_that_stay_in_the_folder(names: list[str])
 
 def test_an_unsafe_stem_is_refused(timeline: pd.DataFrame, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="not safe"):
-        write_timeline(timeline, tmp_path, "../a", ["csv"])
+        write_timeline(timeline_of(timeline), tmp_path, "../a", ["csv"])

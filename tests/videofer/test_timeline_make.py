@@ -13,10 +13,14 @@ from cache.schema import State
 from tests.videofer.test_timeline_rows import uncovered_or_torn
 from tests.videofer.timeline_helpers import CLASSES, add_video, make_model, make_store, reader_of
 from videofer.checkpoint import CheckpointError, LoadedModel
-from videofer.cli.timeline import spec_for
-from videofer.timeline.make import face_strips, make_timeline
+from videofer.timeline.faces import face_strips
+from videofer.timeline.make import make_timeline
+from videofer.timeline.prepare import spec_for
+from videofer.timeline.settings import Smoothing, TimelineSettings
+from videofer.timeline.timeline import Person, TimelineError, VideoFacts, probability_columns, row_columns
 
 OK, ABSENT = State.OK, State.ABSENT
+UNSMOOTHED = Smoothing(method="none")
 FPS_25 = np.arange(0, 6001, 40)
 
 
@@ -54,7 +58,7 @@ def reader(tmp_path_factory: pytest.TempPathFactory) -> StoreReader:
 def test_rows_tile_the_whole_video(
     model: LoadedModel, reader: StoreReader, key: str, steps_per_hop: int
 ) -> None:
-    timeline = make_timeline(model, reader, key, steps_per_hop=steps_per_hop)
+    timeline = make_timeline(model, reader, key, TimelineSettings(steps_per_hop=steps_per_hop)).rows
     video = reader.video(key)
     assert uncovered_or_torn(timeline, video.duration) == ""
     for person in video.persons:
@@ -70,7 +74,7 @@ def test_rows_tile_the_whole_video(
 
 
 def test_states_of_two_people(model: LoadedModel, reader: StoreReader) -> None:
-    timeline = make_timeline(model, reader, "two")
+    timeline = make_timeline(model, reader, "two").rows
     nobody = timeline[timeline["person"].isna()]
     assert nobody["label"].tolist() == nobody["state"].tolist() == nobody["face_state"].tolist()
     assert set(nobody[nobody["t_end"] <= 6]["state"]) == {"no_person"}
@@ -86,7 +90,7 @@ def test_states_of_two_people(model: LoadedModel, reader: StoreReader) -> None:
 def test_nothing_is_said_of_anybody_where_nothing_was_decoded(
     model: LoadedModel, reader: StoreReader
 ) -> None:
-    timeline = make_timeline(model, reader, "hole")
+    timeline = make_timeline(model, reader, "hole").rows
     inside = timeline[(timeline["t_start"] < 5) & (timeline["t_end"] > 2)]
     assert (inside["t_start"].min(), inside["t_end"].max()) == (2.0, 5.0)
     assert set(inside["state"]) == set(inside["label"]) == {"not_decoded"}
@@ -97,7 +101,7 @@ def test_nothing_is_said_of_anybody_where_nothing_was_decoded(
 
 
 def test_nobody_has_a_row_for_every_hop(model: LoadedModel, reader: StoreReader) -> None:
-    timeline = make_timeline(model, reader, "nobody")
+    timeline = make_timeline(model, reader, "nobody").rows
     assert len(timeline) == 15
     assert set(timeline["state"]) == set(timeline["label"]) == {"no_person"}
     assert timeline["person"].isna().all()
@@ -105,36 +109,74 @@ def test_nobody_has_a_row_for_every_hop(model: LoadedModel, reader: StoreReader)
 
 
 def test_a_still_is_a_video_of_one_frame(model: LoadedModel, reader: StoreReader) -> None:
-    timeline = make_timeline(model, reader, "still")
+    timeline = make_timeline(model, reader, "still").rows
     assert set(timeline["state"]) == {"ok"}
     p = timeline[[f"p_{name}" for name in CLASSES]].to_numpy()
     assert np.ptp(p, axis=0).max() < 1e-6
 
 
 def test_a_video_that_starts_late_has_nobody_before(model: LoadedModel, reader: StoreReader) -> None:
-    timeline = make_timeline(model, reader, "late")
+    timeline = make_timeline(model, reader, "late").rows
     assert set(timeline[timeline["t_end"] <= 10]["state"]) == {"no_person"}
     assert set(timeline[timeline["t_start"] >= 10]["state"]) == {"ok"}
 
 
-def test_modalities_and_attributes(model: LoadedModel, reader: StoreReader) -> None:
-    fused, face, body = (make_timeline(model, reader, "two", modality=m) for m in ("fused", "face", "body"))  # type: ignore[arg-type]
-    assert fused.attrs["modality"] == "fused"
-    assert fused.attrs["video"] == "two.mp4"
-    assert fused.attrs["hop_seconds"] == pytest.approx(0.4)
-    pd.testing.assert_frame_equal(fused, make_timeline(model, reader, "two"))
-    one = (body["person"] == 1).fillna(False).to_numpy(dtype=bool)
-    assert set(body[one]["state"]) == {"no_prediction"}
-    assert face[one]["confidence"].notna().all()
+def test_every_modality_is_told_and_one_is_the_answer(model: LoadedModel, reader: StoreReader) -> None:
+    fused, face, body = (
+        make_timeline(model, reader, "two", TimelineSettings(modality=modality, smoothing=UNSMOOTHED))
+        for modality in ("fused", "face", "body")
+    )
+    assert (fused.modality, face.modality, body.modality) == ("fused", "face", "body")
+    assert list(fused.rows.columns) == row_columns(CLASSES)
+    for timeline in (fused, face, body):
+        for modality, other in (("fused", fused), ("face", face), ("body", body)):
+            own = timeline.rows[probability_columns(CLASSES, modality)]  # type: ignore[arg-type]
+            answer = other.rows[probability_columns(CLASSES)]
+            np.testing.assert_allclose(own, answer, rtol=1e-6)
+    one = body.rows_of(1)
+    assert set(one["state"]) == {"no_prediction"}
+    assert face.rows_of(1)["confidence"].notna().all()
+    default = make_timeline(model, reader, "two", TimelineSettings(smoothing=UNSMOOTHED))
+    pd.testing.assert_frame_equal(fused.rows, default.rows)
+
+
+def test_a_model_of_faces_has_no_columns_of_bodies(reader: StoreReader) -> None:
+    timeline = make_timeline(make_model("face"), reader, "two")
+    assert timeline.model.modalities == ("face",)
+    assert list(timeline.rows.columns) == row_columns(CLASSES, ("face",))
+
+
+def test_what_a_timeline_says_of_its_video_model_and_persons(model: LoadedModel, reader: StoreReader) -> None:
+    timeline = make_timeline(model, reader, "two", names={1: "Anna"})
+    assert timeline.video == VideoFacts(
+        name="two.mp4", key="two", kind="video", width=640, height=480, duration_seconds=7.3,
+        time_base=(1, 1000), presentation_start=(0, 1),
+    )  # fmt: skip
+    assert timeline.persons == (Person(id=0, name="person 0"), Person(id=1, name="Anna"))
+    assert timeline.hop_seconds == pytest.approx(0.4)
+    assert timeline.model.modalities == ("face", "body", "fused")
+    assert timeline.model.calibration["temperatures"] == {"face": 1.3, "body": 0.8, "fused": 1.1}
+    assert timeline.provenance["videofer"]
+    with pytest.raises(TimelineError, match=r"two\.mp4 has no person 7 to be called 'Otto': it has 0, 1"):
+        make_timeline(model, reader, "two", names={7: "Otto"})
+
+
+def test_rows_less_sure_than_asked_for_are_uncertain(model: LoadedModel, reader: StoreReader) -> None:
+    timeline = make_timeline(model, reader, "two")
+    floor = float(timeline.rows["confidence"].median())
+    careful = make_timeline(model, reader, "two", TimelineSettings(min_confidence=floor))
+    unsure = (timeline.rows["confidence"] < floor).to_numpy()
+    assert 0 < unsure.sum() < len(unsure)
+    assert set(careful.rows["label"][unsure]) == {"uncertain"}
+    pd.testing.assert_series_equal(careful.rows["label"][~unsure], timeline.rows["label"][~unsure])
+    pd.testing.assert_series_equal(careful.rows["confidence"], timeline.rows["confidence"])
 
 
 def test_wrong_arguments_fail(model: LoadedModel, reader: StoreReader) -> None:
     with pytest.raises(StoreError, match="elsewhere"):
         make_timeline(model, reader, "elsewhere")
-    with pytest.raises(ValueError, match="modality is 'voice', but the model tiny has face, body, fused"):
-        make_timeline(model, reader, "two", modality="voice")  # type: ignore[arg-type]
-    with pytest.raises(ValueError, match="steps_per_hop is 0"):
-        make_timeline(model, reader, "two", steps_per_hop=0)
+    with pytest.raises(TimelineError, match=r"modality is 'body', but the model tiny has face$"):
+        make_timeline(make_model("face"), reader, "two", TimelineSettings(modality="body"))
 
 
 def test_a_store_of_another_contract_is_refused(model: LoadedModel, tmp_path: Path) -> None:

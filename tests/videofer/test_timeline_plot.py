@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -8,13 +9,16 @@ import pytest
 from PIL import Image
 
 from cache.schema import State
-from videofer.timeline.plot import MAX_PERSONS, NUM_FACES, FaceSample, plot_timeline
+from tests.videofer.timeline_examples import example_timeline
+from videofer.timeline.faces import NUM_FACES, FaceSample
+from videofer.timeline.plot import MAX_PERSONS, plot_timeline
 from videofer.timeline.rows import empty_rows, label_rows, person_rows
+from videofer.timeline.timeline import Person, Timeline
 
 CLASSES = ("neutral", "anger", "happiness", "made up")
 
 
-def fake(spans: dict[int, tuple[float, float]], duration: float, hop: float = 0.4) -> pd.DataFrame:
+def fake(spans: dict[int, tuple[float, float]], duration: float, hop: float = 0.4) -> Timeline:
     rng = np.random.default_rng(0)
     parts = []
     for person, (start, end) in spans.items():
@@ -22,11 +26,19 @@ def fake(spans: dict[int, tuple[float, float]], duration: float, hop: float = 0.
         rows = person_rows(person, np.array([start]), np.array([end]), state, state, hop)
         p = rng.dirichlet(np.full(len(CLASSES), 0.4), len(rows))
         p[len(rows) // 2] = np.nan
-        parts.append(label_rows(rows, p, CLASSES, "fused"))
-    parts.append(
-        label_rows(empty_rows(list(spans.values()), duration - 1, duration, hop), None, CLASSES, "fused")
+        path = np.where(np.isnan(p[:, 0]), -1, np.nan_to_num(p).argmax(axis=1))
+        parts.append(label_rows(rows, p, path, CLASSES, "fused", min_confidence=0.5))
+    nobody = empty_rows(list(spans.values()), duration - 1, duration, hop)
+    nothing = np.full((len(nobody), len(CLASSES)), np.nan)
+    parts.append(label_rows(nobody, nothing, np.full(len(nobody), -1), CLASSES, "fused"))
+    example = example_timeline()
+    return dataclasses.replace(
+        example,
+        rows=pd.concat([part for part in parts if len(part)], ignore_index=True),
+        classes=CLASSES,
+        persons=tuple(Person(id=person, name=f"person {person}") for person in spans),
+        video=dataclasses.replace(example.video, duration_seconds=duration),
     )
-    return pd.concat([part for part in parts if len(part)], ignore_index=True)
 
 
 def pixels(path: Path) -> np.ndarray:
@@ -66,8 +78,8 @@ def test_nobody(tmp_path: Path) -> None:
 def test_many_persons_are_cut_to_those_seen_longest(tmp_path: Path) -> None:
     timeline = fake({person: (0.0, 1.0 + person) for person in range(MAX_PERSONS + 3)}, 20.0)
     plot_timeline(timeline, tmp_path / "many.png")
-    few = timeline[timeline["person"].isna() | (timeline["person"] >= 3)]
-    plot_timeline(few, tmp_path / "few.png")
+    few = timeline.rows[timeline.rows["person"].isna() | (timeline.rows["person"] >= 3)]
+    plot_timeline(dataclasses.replace(timeline, rows=few), tmp_path / "few.png")
     assert pixels(tmp_path / "many.png").shape == pixels(tmp_path / "few.png").shape
 
 

@@ -7,7 +7,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cache.schema import State
-from videofer.timeline.rows import cut, dominant_states, empty_rows, label_rows, parted, person_rows
+from videofer.timeline.rows import (
+    cut,
+    dominant_states,
+    empty_rows,
+    face_boxes,
+    label_rows,
+    parted,
+    person_rows,
+)
 
 CLASSES = ("neutral", "anger", "happiness")
 
@@ -140,14 +148,43 @@ def test_labels_and_states_of_rows() -> None:
         }
     )
     p = np.array([[0.2, 0.7, 0.1]] * 3 + [[np.nan] * 3] * 2)
-    out = label_rows(rows, p, CLASSES, "fused")
+    path = np.array([1, 1, 1, -1, -1])
+    out = label_rows(rows, p, path, CLASSES, "fused")
     assert out["state"].tolist() == ["ok", "no_face", "absent", "no_prediction", "no_person"]
     assert out["label"].tolist() == ["anger", "anger", "anger", "no_prediction", "no_person"]
     assert out["confidence"].tolist()[:3] == [0.7] * 3
     assert out["confidence"].isna().tolist() == [False] * 3 + [True] * 2
     assert list(out.columns) == [
-        "person", "t_start", "t_end", "face_state", "body_state",
-        "p_neutral", "p_anger", "p_happiness", "label", "confidence", "state",
+        "person", "t_start", "t_end", "state", "face_state", "body_state", "label", "confidence",
+        "p_neutral", "p_anger", "p_happiness",
     ]  # fmt: skip
-    assert label_rows(rows, p, CLASSES, "face")["state"].tolist()[1] == "absent"
-    assert label_rows(rows, p, CLASSES, "body")["state"].tolist()[:3] == ["absent", "ok", "absent"]
+    assert label_rows(rows, p, path, CLASSES, "face")["state"].tolist()[1] == "absent"
+    assert label_rows(rows, p, path, CLASSES, "body")["state"].tolist()[:3] == ["absent", "ok", "absent"]
+
+
+def test_labels_follow_the_path_and_the_unsure_are_uncertain() -> None:
+    rows = empty_rows([], 3.0, 3.0, 1.0).assign(
+        person=pd.array([0, 0, 0], dtype="Int64"), face_state="ok", body_state="absent"
+    )
+    p = np.array([[0.2, 0.7, 0.1], [0.5, 0.4, 0.1], [0.35, 0.33, 0.32]])
+    out = label_rows(rows, p, np.array([1, 1, 0]), CLASSES, "face", min_confidence=0.38)
+    assert out["label"].tolist() == ["anger", "anger", "uncertain"]
+    assert out["confidence"].tolist() == [0.7, 0.4, 0.35]
+    assert set(out["state"]) == {"ok"}
+
+
+def test_the_box_of_a_row_is_of_its_frame_nearest_to_the_middle() -> None:
+    t_start = np.array([0.0, 0.1, 0.5, 0.9, 2.0])
+    t_end = np.array([0.1, 0.5, 0.9, 1.0, 2.1])
+    boxes = np.arange(5, dtype=np.float32)[:, None] + np.array([0, 0, 10, 10], np.float32)
+    ok = np.full(5, State.OK, np.uint8)
+    rows = pd.DataFrame({"t_start": [0.0, 0.6, 1.0, 2.0], "t_end": [0.6, 1.0, 2.0, 3.0]})
+    # 0.3 is in frame 1, 0.8 in frame 2, no frame is in [1, 2), and frame 4 is the only one from 2 on.
+    assert face_boxes(rows, t_start, t_end, ok, boxes)[:, 0].tolist() == pytest.approx(
+        [1, 2, np.nan, 4], nan_ok=True
+    )
+    hidden = ok.copy()
+    hidden[[1, 4]] = State.ABSENT
+    found = face_boxes(rows, t_start, t_end, hidden, boxes)
+    assert found[:, 0].tolist() == pytest.approx([0, 2, np.nan, np.nan], nan_ok=True)  # 0 ends nearer than 2
+    assert np.isnan(face_boxes(rows, t_start, t_end, np.zeros(5, np.uint8), boxes)).all()

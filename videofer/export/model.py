@@ -24,6 +24,7 @@ from videofer.checkpoint import (
     load_checkpoint,
     read_facts,
     read_json,
+    sha256_of,
 )
 from videofer.evaluation.calibration import complete
 
@@ -133,6 +134,7 @@ def _load_export(path: Path, device: str | None) -> ExportedModel:
         shapes={name: description["graphs"][name]["inputs"] for name in names},
         clip_width=int(description["num_features"]),
         device=torch.device("cpu"),
+        weights_sha256=sha256_of(path / f"{name}{SUFFIXES[format_]}" for name in names),
         **facts,
     )
 

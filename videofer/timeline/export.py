@@ -17,7 +17,9 @@ from typing import BinaryIO
 import pandas as pd
 
 from cache.atomic import atomic_write
-from videofer.timeline.plot import FaceStrips, plot_timeline
+from videofer.timeline.faces import FaceStrips
+from videofer.timeline.plot import plot_timeline
+from videofer.timeline.timeline import Timeline
 
 FORMATS = ("csv", "jsonl", "parquet", "png")
 DECIMALS = 6  # microseconds, and probabilities far below their own uncertainty
@@ -40,7 +42,7 @@ def check_formats(formats: Sequence[str]) -> tuple[str, ...]:
 
 
 def write_timeline(
-    timeline: pd.DataFrame,
+    timeline: Timeline,
     out_dir: Path,
     stem: str,
     formats: Sequence[str] = FORMATS,
@@ -51,7 +53,7 @@ def write_timeline(
 ) -> list[Path]:
     """Write `out_dir/stem.FORMAT` for each format and return the paths.
 
-    timeline as from `make_timeline`; faces, truth and title are for the plot (`plot_timeline`).
+    faces, truth and title are for the plot (`plot_timeline`).
     Raises ValueError for an unknown format or an unsafe stem.
     """
     chosen = check_formats(formats)
@@ -63,11 +65,11 @@ def write_timeline(
         path = out_dir / f"{stem}.{name}"
         with atomic_write(path) as file:
             if name == "csv":
-                write_csv(timeline, file)
+                write_csv(timeline.rows, file)
             elif name == "jsonl":
-                write_jsonl(timeline, file)
+                write_jsonl(timeline.rows, file)
             elif name == "parquet":
-                timeline.to_parquet(file, index=False)
+                timeline.rows.to_parquet(file, index=False)
             else:
                 plot_timeline(timeline, file, faces=faces, truth=truth, title=title)
         paths.append(path)

@@ -1,126 +1,148 @@
-"""Make the timeline of one video of a store: a table with a row for each person and hop.
-
-Columns: `person` (empty where nobody is seen), `t_start`, `t_end` (media seconds, half-open), `face_state`,
-`body_state`, `p_<class>` for each class of the model, `label` and `confidence` (the likeliest class and its
-probability), `state` (see `videofer.timeline.rows.STATES`). Where there is no prediction, the probabilities
-are empty and `label` repeats the state.
-"""
+"""Make the timeline of one video of a store: the model over windows, windows into rows, rows smoothed."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Literal
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
 from cache.track import media_seconds
-from videofer.timeline.fuse import Kernel, Pool, fuse_windows
-from videofer.timeline.plot import NUM_FACES, FaceSample, FaceStrips
-from videofer.timeline.rows import empty_rows, label_rows, parted, person_rows
+from videofer.timeline.facts import end_of, modalities_of, model_facts, persons_of, provenance_of, video_facts
+from videofer.timeline.fuse import fuse_windows
+from videofer.timeline.rows import Spans, empty_rows, face_boxes, label_rows, parted, person_rows
+from videofer.timeline.settings import Smoothing, TimelineSettings
+from videofer.timeline.smoothing import smooth
+from videofer.timeline.timeline import (
+    AFFECT_COLUMNS,
+    BOX_COLUMNS,
+    Timeline,
+    TimelineError,
+    probability_columns,
+)
 from videofer.timeline.windows import predict_windows
 
 if TYPE_CHECKING:
     from cache.reader import StoreReader
+    from cache.schema import VideoRecord
+    from cache.track import PersonTrack
     from videofer.checkpoint import TrainedModel
-
-Modality = Literal["face", "body", "fused"]
-SAME_END_SECONDS = 1e-3  # a video that ends this soon after its last frame was decoded to its end
 
 
 def make_timeline(
     model: TrainedModel,
     reader: StoreReader,
     key: str,
+    settings: TimelineSettings = TimelineSettings(),  # noqa: B008 (frozen)
     *,
-    modality: Modality | None = None,
-    steps_per_hop: int = 1,
-    kernel: Kernel = "hann",
-    pool: Pool = "probabilities",
+    names: Mapping[int, str] | None = None,
     on_progress: Callable[[float], None] | None = None,
-) -> pd.DataFrame:
-    """The timeline of one video, rows in order of time; together they tile [0, duration).
+) -> Timeline:
+    """The timeline of one video of a store.
 
-    modality: whose probabilities count; the model's own answer by default. A row lasts one hop of the model
-    (window length / clips), divided by `steps_per_hop`: more steps are finer and cost as much more.
-    `attrs` of the table says video, key, duration, hop, window and modality.
+    names: of persons, by their number in the video; others are "person N". `on_progress` gets the share done.
     Raises StoreError where the store has no such video, CheckpointError where its input contract is not the
-    model's, ValueError where the model has no such modality.
+    model's, TimelineError where the model has no such modality or the video no such person.
     """
     video = reader.video(key)
     model.check_contract(reader.store.contract, f"store {reader.path}")
-    heads = model.heads
-    chosen = heads[-1] if modality is None else modality
-    if chosen not in heads:
-        raise ValueError(f"modality is {chosen!r}, but the model {model.path} has {', '.join(heads)}")
-    if steps_per_hop < 1:
-        raise ValueError(f"steps_per_hop is {steps_per_hop}, must be at least 1")
+    if settings.modality is not None and settings.modality not in model.heads:
+        raise TimelineError(
+            f"modality is {settings.modality!r}, but the model {model.path} has {', '.join(model.heads)}"
+        )
+    persons = persons_of(video, names)
     report = on_progress or (lambda share: None)
 
-    spec = model.spec
-    hop_seconds = spec.hop_seconds / steps_per_hop
-    duration = video.duration if video.duration > video.t_end + SAME_END_SECONDS else video.t_end
-    edges = media_seconds(video, np.array(video.not_decoded, np.int64).reshape(-1)).reshape(-1, 2)
-    not_decoded = [(float(start), float(end)) for start, end in edges]
+    hop_seconds = model.spec.hop_seconds / settings.steps_per_hop
+    holes = _not_decoded(video)
     parts, spans = [], []
-    for done, person in enumerate(video.persons):
+    for done, person in enumerate(persons):
         track = reader.track(key, person.id)
-        start = done / len(video.persons)
-        windows = predict_windows(
-            model, reader, track, steps_per_hop=steps_per_hop, still=video.kind == "image",
-            on_progress=lambda share, start=start: report(start + share / len(video.persons)),  # type: ignore[misc]
-        )  # fmt: skip
-        rows = person_rows(
-            person.id, track.t_start, track.t_end, track.face_state, track.body_state, hop_seconds,
-            not_decoded,
-        )  # fmt: skip
-        probabilities = fuse_windows(
-            windows.log_probs[chosen], windows.starts, windows.evidence[chosen],
-            ((rows["t_start"] + rows["t_end"]) / 2).to_numpy(), spec.window_seconds,
-            kernel=kernel, pool=pool,
-        )  # fmt: skip
-        parts.append(label_rows(rows, probabilities, model.labels, chosen))
-        whole = parted(float(track.t_start[0]), float(track.t_end[-1]), not_decoded)
+
+        def report_part(share: float, done: int = done) -> None:
+            report((done + share) / len(persons))
+
+        parts.append(_rows_of(model, reader, track, settings, video.kind == "image", holes, report_part))
+        whole = parted(float(track.t_start[0]), float(track.t_end[-1]), holes)
         spans += [(start, end) for start, end, known in whole if known]
-    nobody = empty_rows(spans, video.t_end, duration, hop_seconds, not_decoded)
-    parts.append(label_rows(nobody, None, model.labels, chosen))
+    parts.append(_rows_of_nobody(model, empty_rows(spans, video.t_end, end_of(video), hop_seconds, holes)))
     report(1.0)
 
-    timeline = pd.concat([part for part in parts if len(part)] or parts[-1:], ignore_index=True)
-    timeline = timeline.sort_values(["t_start", "person"], kind="stable", ignore_index=True)
-    timeline.attrs = {
-        "video": video.names[0],
-        "key": key,
-        "duration_seconds": duration,
-        "hop_seconds": hop_seconds,
-        "window_seconds": spec.window_seconds,
-        "modality": chosen,
-        "model": str(model.path),
-    }
-    return timeline
+    rows = pd.concat([part for part in parts if len(part)] or parts[-1:], ignore_index=True)
+    return Timeline(
+        rows=rows.sort_values(["t_start", "person"], kind="stable", ignore_index=True),
+        classes=model.labels,
+        persons=persons,
+        video=video_facts(video),
+        model=model_facts(model),
+        settings=settings,
+        provenance=provenance_of(video),
+    )
 
 
-def face_strips(reader: StoreReader, key: str, duration: float, num_faces: int = NUM_FACES) -> FaceStrips:
-    """Faces of every person for `plot_timeline`: of each of num_faces parts of [0, duration), the one nearest
-    to the part's middle. `duration` is the end of the timeline.
-    """
-    strips = {}
-    centres = (np.arange(num_faces) + 0.5) * duration / num_faces
-    for person in reader.video(key).persons:
-        track = reader.track(key, person.id)
-        seen = np.flatnonzero(track.has_crop)
-        if len(seen) == 0:
-            continue
-        middle = np.clip((track.t_start[seen] + track.t_end[seen]) / 2, 0, duration)
-        nearest = [int(np.abs(middle - centre).argmin()) for centre in centres]
-        half = duration / num_faces / 2
-        # A long frame (a picture, a slow video) is shown in every part in which it is on screen.
-        kept = [
-            (float(centre), seen[i])
-            for centre, i in zip(centres, nearest, strict=True)
-            if track.t_start[seen[i]] < centre + half and track.t_end[seen[i]] > centre - half
-        ]
-        if kept:
-            crops = reader.read_crops(track, np.array([row for _, row in kept]))
-            strips[person.id] = [FaceSample(t, crop) for (t, _), crop in zip(kept, crops, strict=True)]
-    return strips
+def _not_decoded(video: VideoRecord) -> Spans:
+    """Media seconds of the holes in a video, half-open, rising."""
+    edges = media_seconds(video, np.array(video.not_decoded, np.int64).reshape(-1)).reshape(-1, 2)
+    return [(float(start), float(end)) for start, end in edges]
+
+
+def _rows_of(
+    model: TrainedModel,
+    reader: StoreReader,
+    track: PersonTrack,
+    settings: TimelineSettings,
+    is_still: bool,
+    not_decoded: Spans,
+    report: Callable[[float], None],
+) -> pd.DataFrame:
+    """All columns for one person."""
+    windows = predict_windows(
+        model, reader, track, steps_per_hop=settings.steps_per_hop, still=is_still, on_progress=report
+    )
+    rows = person_rows(
+        track.person_id, track.t_start, track.t_end, track.face_state, track.body_state,
+        model.spec.hop_seconds / settings.steps_per_hop, not_decoded,
+    )  # fmt: skip
+    t_start, t_end = rows["t_start"].to_numpy(), rows["t_end"].to_numpy()
+    fused = {
+        head: fuse_windows(
+            windows.log_probs[head], windows.starts, windows.evidence[head], (t_start + t_end) / 2,
+            model.spec.window_seconds, kernel=settings.kernel, pool=settings.pool,
+        )
+        for head in model.heads
+    }  # fmt: skip
+    modality = settings.modality or modalities_of(model)[-1]
+    boxes = face_boxes(rows, track.t_start, track.t_end, track.face_state, track.face_boxes_xyxy)
+    # A picture is one observation, however many rows show it: there is nothing to smooth.
+    smoothing = Smoothing(method="none") if is_still else settings.smoothing
+    smoothed = smooth(fused[modality], t_start, t_end, smoothing, window_seconds=model.spec.window_seconds)
+    rows = label_rows(
+        rows, smoothed.probabilities, smoothed.path, model.labels, modality, settings.min_confidence
+    )
+    affect = np.full((len(rows), 2), np.nan)
+    return _with_columns(model, rows, fused, boxes, affect)
+
+
+def _rows_of_nobody(model: TrainedModel, rows: pd.DataFrame) -> pd.DataFrame:
+    """All columns where nobody is seen or nothing is known."""
+    nothing = np.full((len(rows), len(model.labels)), np.nan)
+    rows = label_rows(rows, nothing, np.full(len(rows), -1), model.labels, "fused")
+    boxes, affect = np.full((len(rows), 4), np.nan, np.float32), np.full((len(rows), 2), np.nan)
+    return _with_columns(model, rows, dict.fromkeys(model.heads, nothing), boxes, affect)
+
+
+def _with_columns(
+    model: TrainedModel,
+    rows: pd.DataFrame,
+    fused: Mapping[str, np.ndarray],
+    boxes_xyxy: np.ndarray,
+    affect: np.ndarray,
+) -> pd.DataFrame:
+    """Labelled rows and what each modality says, face boxes (R, 4), valence and arousal (R, 2)."""
+    tables = [
+        pd.DataFrame(fused[head].astype(np.float32), columns=probability_columns(model.labels, head))
+        for head in modalities_of(model)
+    ]
+    boxes = pd.DataFrame(boxes_xyxy, columns=list(BOX_COLUMNS))
+    return pd.concat([rows, *tables, boxes, pd.DataFrame(affect, columns=list(AFFECT_COLUMNS))], axis=1)

@@ -7,8 +7,7 @@ thread may draw.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -17,13 +16,15 @@ import pandas as pd
 
 from videofer.emotions import colour
 from videofer.timeline.compare import compare_with_truth, merge_labels, persons_by_presence
+from videofer.timeline.faces import NUM_FACES, FaceSample, FaceStrips
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+    from videofer.timeline.timeline import Timeline
+
 MAX_PERSONS = 6  # more panels than this are no picture any more: those who are seen longest are drawn
-NUM_FACES = 18  # faces along the axis
 MAX_POINTS = 3000  # rows drawn a run; more are averaged, there are fewer pixels anyway
 MAX_TITLE = 84  # letters; the middle of a longer one is left out
 
@@ -37,20 +38,8 @@ INK, FAINT_INK, PAPER, GAP_FILL, HATCH = "#22262b", "#6b737c", "#ffffff", "#f4f5
 NEUTRAL = "#ccd1d7"  # paler than elsewhere: large areas of it must not outshine the emotions
 
 
-@dataclass(frozen=True)
-class FaceSample:
-    """A crop to show: media seconds, and (S, S, 3) uint8 RGB."""
-
-    t: float
-    crop: np.ndarray
-
-
-FaceStrips = Mapping[int, Sequence[FaceSample]]
-"""Faces of each person, one at most for each of NUM_FACES equal parts of the video."""
-
-
 def plot_timeline(
-    timeline: pd.DataFrame,
+    timeline: Timeline,
     file: Path | BinaryIO,
     *,
     faces: FaceStrips | None = None,
@@ -59,15 +48,14 @@ def plot_timeline(
 ) -> None:
     """Write the picture of a timeline as PNG to a path or an open file.
 
-    timeline as from `make_timeline`. faces: person -> pictures (`face_strips`). truth: t_start, t_end,
-    label, drawn as a strip below the labels of the person who is seen longest.
+    faces: person -> pictures (`face_strips`). truth: t_start, t_end, label, drawn as a strip below the
+    labels of the person who is seen longest. title: by default the name of the video.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    classes = tuple(str(name)[2:] for name in timeline.columns if str(name).startswith("p_"))
-    duration = float(timeline["t_end"].max()) if len(timeline) else 0.0
-    persons = persons_by_presence(timeline)
+    classes, duration = timeline.classes, timeline.duration_seconds
+    persons = persons_by_presence(timeline.rows)
     drawn: list[int | None] = [*sorted(persons[:MAX_PERSONS])] or [None]
     faces = faces or {}
 
@@ -88,11 +76,11 @@ def plot_timeline(
     axes: Axes | None = None
     for person in drawn:
         layout.skip(panel_gap)
-        if len(drawn) > 1:
-            figure.text(LEFT / WIDTH, layout.top + 0.07 / height, f"person {person}", color=INK, size=11,
-                        weight="bold", va="bottom")  # fmt: skip
-        rows = timeline[timeline["person"] == person] if person is not None else timeline.iloc[:0]
-        axes = _panel(layout, rows, timeline, _faces_of(faces, person), classes, duration,
+        if person is not None and len(drawn) > 1:
+            figure.text(LEFT / WIDTH, layout.top + 0.07 / height, _printable(timeline.name_of(person)),
+                        color=INK, size=11, weight="bold", va="bottom", parse_math=False)  # fmt: skip
+        rows = timeline.rows_of(person) if person is not None else timeline.rows.iloc[:0]
+        axes = _panel(layout, rows, timeline.rows, _faces_of(faces, person), classes, duration,
                       truth if person == longest else None, area_height)  # fmt: skip
     assert axes is not None
     _time_axis(axes, duration)
@@ -289,7 +277,7 @@ def _rgb(label: str) -> tuple[float, float, float]:
 
 def _head(
     figure: Figure,
-    timeline: pd.DataFrame,
+    timeline: Timeline,
     title: str | None,
     truth: pd.DataFrame | None,
     persons: list[int],
@@ -302,9 +290,9 @@ def _head(
     if len(persons) > num_drawn:
         facts.append(f"the {num_drawn} seen longest are drawn")
     if truth is not None and persons:
-        result = compare_with_truth(timeline, truth)
+        result = compare_with_truth(timeline.rows, truth)
         facts.append(f"{100 * result.share_right:.0f} % of the time as the truth says")
-    name = title if title is not None else str(timeline.attrs.get("video", "timeline"))
+    name = title if title is not None else timeline.video.name
     if len(name) > MAX_TITLE:
         name = f"{name[: MAX_TITLE // 3]} … {name[-(MAX_TITLE * 2 // 3) :]}"
     figure.text(LEFT / WIDTH, 1 - 0.42 / height, _printable(name), size=17, weight="bold", color=INK,

@@ -12,7 +12,9 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from cache.schema import SEEN_STATES, STATE_NAMES, State
+from cache.schema import SEEN_STATES, STATE_NAMES, State, is_seen
+from videofer.timeline.settings import Modality
+from videofer.timeline.timeline import UNCERTAIN, probability_columns
 
 STATES = {
     "ok": "a face (or, for a model of bodies, a body) is seen in this row",
@@ -149,30 +151,64 @@ def dominant_states(
 
 
 def label_rows(
-    rows: pd.DataFrame, probabilities: np.ndarray | None, classes: tuple[str, ...], modality: str
+    rows: pd.DataFrame,
+    probabilities: np.ndarray,
+    path: np.ndarray,
+    classes: Sequence[str],
+    modality: Modality,
+    min_confidence: float = 0.0,
 ) -> pd.DataFrame:
-    """Add p_<class>, label, confidence and state to ROW_COLUMNS.
+    """ROW_COLUMNS -> these with state, label, confidence and p_<class>.
 
-    probabilities (R, n) with NaN rows where there is no prediction; None: no row has one. `label` is the
-    likeliest class, or the state where there is none; `confidence` is its probability. `modality` is what
-    the model looked at: "face", "body" or "fused".
+    probabilities (R, n) with NaN rows where there is no prediction; path (R,) int, the class of each row, -1
+    without a prediction. `confidence` is the probability of that class; below `min_confidence` the label is
+    `uncertain`. Without a prediction the label is the state. `modality` is what the model looked at.
     """
-    if probabilities is None:
-        probabilities = np.full((len(rows), len(classes)), np.nan)
     assert probabilities.shape == (len(rows), len(classes)), probabilities.shape
     predicted = np.isfinite(probabilities).all(axis=1)
+    assert ((path >= 0) == predicted).all()
+    confidence = np.full(len(rows), np.nan)
+    confidence[predicted] = probabilities[predicted, path[predicted]]
+    state = _states_of_rows(rows, predicted, modality)
+    label = np.array([*classes, ""], dtype=object)[path]
+    label[confidence < min_confidence] = UNCERTAIN
+    label[~predicted] = state[~predicted]
+    answer = pd.DataFrame(probabilities, columns=probability_columns(classes), index=rows.index)
+    ends = rows[["person", "t_start", "t_end"]].assign(state=state)
+    states = rows[["face_state", "body_state"]].assign(label=label, confidence=confidence)
+    return pd.concat([ends, states, answer], axis=1)
+
+
+def _states_of_rows(rows: pd.DataFrame, predicted: np.ndarray, modality: Modality) -> np.ndarray:
+    """The `state` (R,) of rows, names of STATES."""
     seen_names = {STATE_NAMES[state] for state in SEEN_STATES}
     face_seen = rows["face_state"].isin(seen_names).to_numpy()
     body_seen = rows["body_state"].isin(seen_names).to_numpy()
     by_face = np.where(face_seen, "ok", np.where(body_seen & (modality == "fused"), "no_face", "absent"))
     state = np.where(body_seen, "ok", "absent") if modality == "body" else by_face
-    state = np.where(predicted, state, "no_prediction")
-    state = np.where(rows["person"].isna().to_numpy(dtype=bool), rows["face_state"].to_numpy(), state)
-    best = np.where(predicted, np.nan_to_num(probabilities).argmax(axis=1), -1)
-    out = rows.copy()
-    for column, name in enumerate(classes):
-        out[f"p_{name}"] = probabilities[:, column]
-    out["label"] = [classes[i] if i >= 0 else state[row] for row, i in enumerate(best)]
-    out["confidence"] = np.where(predicted, np.nan_to_num(probabilities).max(axis=1), np.nan)
-    out["state"] = state
-    return out
+    state = np.where(predicted, state, "no_prediction").astype(object)
+    nobody = rows["person"].isna().to_numpy(dtype=bool)
+    state[nobody] = rows["face_state"].to_numpy()[nobody]
+    return np.asarray(state)
+
+
+def face_boxes(
+    rows: pd.DataFrame, t_start: np.ndarray, t_end: np.ndarray, face_state: np.ndarray, boxes_xyxy: np.ndarray
+) -> np.ndarray:
+    """The face box (R, 4) float32 of each row: that of the frame nearest to the row's middle, of those in the
+    row that show the face; NaN where none does. The frames (n,) are as for `person_rows`, boxes (n, 4).
+    """
+    seen = np.flatnonzero(is_seen(face_state) & np.isfinite(boxes_xyxy).all(axis=1))
+    found = np.full((len(rows), 4), np.nan, np.float32)
+    if not len(seen):
+        return found
+    t_start, t_end, boxes_xyxy = t_start[seen], t_end[seen], boxes_xyxy[seen]
+    starts, ends = rows["t_start"].to_numpy(), rows["t_end"].to_numpy()
+    middle = (starts + ends) / 2
+    before = np.searchsorted(t_start, middle, side="right") - 1  # the last that begins before the middle
+    around = np.stack([before, before + 1]).clip(0, len(seen) - 1)  # (2, R)
+    distance = np.maximum(t_start[around] - middle, middle - t_end[around])
+    nearest = np.take_along_axis(around, distance.argmin(axis=0)[None], axis=0)[0]
+    inside = (t_start[nearest] < ends) & (t_end[nearest] > starts)
+    found[inside] = boxes_xyxy[nearest[inside]]
+    return found

@@ -7,12 +7,14 @@ One row for each person and hop; together they tile [0, duration). Columns, in t
     state                   see `videofer.timeline.rows.STATES`
     face_state, body_state  names of `cache.schema.State`
     label                   a class, `uncertain`, or, without a prediction, the state
-    confidence              float64, smoothed probability of the likeliest class; NaN without a prediction
+    confidence              float64, probability of the label, or of the class that was too unsure to be one;
+                            NaN without a prediction. The likeliest class, unless a Viterbi path says another
     p_<class>               float64, the answer: fused over windows, calibrated, smoothed; NaN without one
     face_p_<class>, body_p_<class>, fused_p_<class>
                             float32, each modality of the model, calibrated, not smoothed; NaN without one
     face_x0, face_y0, face_x1, face_y1
-                            float32, face box in upright source pixels at the row's middle; NaN without one
+                            float32, face box in upright source pixels, of the row's frame with a face that
+                            is nearest to its middle; NaN without one
     valence, arousal        float64 in [-1, 1], derived from p_<class>; see `videofer.timeline.circumplex`
 
 `media_time` counts from the start of the presentation, as players and annotation tools do:
@@ -27,6 +29,7 @@ from typing import Any
 
 import pandas as pd
 
+from cache.errors import UserError
 from cache.schema import Kind
 from videofer.timeline.settings import MODALITIES, Modality, TimelineSettings
 
@@ -35,6 +38,10 @@ UNCERTAIN = "uncertain"
 
 BOX_COLUMNS = ("face_x0", "face_y0", "face_x1", "face_y1")
 AFFECT_COLUMNS = ("valence", "arousal")
+
+
+class TimelineError(UserError, ValueError):
+    """A timeline cannot be made, opened or changed so. The message is one line for the user."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,7 +78,7 @@ class Person:
 
     id: int
     name: str  # given by the user, else "person N"
-    certainty: float = 1.0  # that all of the track is one person, in [0, 1]
+    certainty: float = 1.0  # in [0, 1], see `cache.schema.PersonRecord.confidence`
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
