@@ -25,7 +25,12 @@ from videofer.app.uploads import MAX_BYTES, UploadError, receive
 from videofer.app.worker import Worker
 
 HEADERS = {"X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer", "Cache-Control": "no-store"}
-PARTS = {"app.html": "text/html", "app.css": "text/css", "app.js": "text/javascript"}
+PARTS = {  # of the page: whose they are, and what
+    "app.html": ("videofer.app", "text/html"),
+    "app.css": ("videofer.app", "text/css"),
+    "app.js": ("videofer.app", "text/javascript"),
+    "base.css": ("videofer.report", "text/css"),
+}
 SHOWN_FOLDERS = ("results", "video")  # of an item; its store is nobody's
 
 
@@ -44,9 +49,10 @@ def make_app(
         name = request.path_params.get("part", "app.html")
         if name not in PARTS:
             return _problem(404, "no such page")
-        text = (files("videofer.app") / "templates" / name).read_text(encoding="utf-8")
+        package, media_type = PARTS[name]
+        text = (files(package) / "templates" / name).read_text(encoding="utf-8")
         return Response(text, headers={**HEADERS, "Content-Security-Policy": PAGE_POLICY},
-                        media_type=PARTS[name])  # fmt: skip
+                        media_type=media_type)  # fmt: skip
 
     async def overview(_request: Request) -> Response:
         items = [_told(library, item) for item in library.items()]

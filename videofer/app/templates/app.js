@@ -1,6 +1,11 @@
 // The page of the app: uploads, what becomes of them, and where their files are. All text goes in as text.
 "use strict";
 
+const dark = matchMedia("(prefers-color-scheme: dark)");
+const paint = () => { document.documentElement.dataset.theme = dark.matches ? "dark" : "light"; };
+dark.addEventListener("change", paint);
+paint();
+
 const POLL_MS = 700;
 const list = document.getElementById("videos");
 const drop = document.getElementById("drop");
@@ -123,10 +128,21 @@ function factsOf(item, place) {
   switch (item.state) {
     case "uploading": return `${size(item.num_bytes)}, being copied`;
     case "waiting": return `${size(item.num_bytes)}, ${place ? `number ${place} in the queue` : "next"}`;
-    case "working": return `${item.stage || "starting"}, ${Math.round(item.share * 100)} %`;
+    case "working": return `${item.stage || "starting"}, ${Math.round(item.share * 100)} %${left(item)}`;
     case "failed": return item.reason;
     default: return size(item.num_bytes);
   }
+}
+
+const begun = new Map(); // id -> when and at which share we first saw it at work
+
+function left(item) {
+  if (!begun.has(item.id)) begun.set(item.id, { at: Date.now(), share: item.share });
+  const first = begun.get(item.id);
+  const seconds = (Date.now() - first.at) / 1000;
+  if (seconds < 4 || item.share - first.share < 0.02) return "";
+  const rest = seconds * (1 - item.share) / (item.share - first.share);
+  return rest < 90 ? `, about ${Math.ceil(rest / 5) * 5} s left` : `, about ${Math.round(rest / 60)} min left`;
 }
 
 function draw() {
