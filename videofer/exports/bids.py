@@ -36,10 +36,10 @@ def write_events(segments: pd.DataFrame, file: BinaryIO) -> None:
 
 def write_sidecar(timeline: Timeline, file: BinaryIO) -> None:
     """What the columns of `write_events` mean: description, unit, levels."""
-    since = "of media time: since the start of the presentation of the video"
+    since = "in media time, which counts from the start of the presentation of the video"
     names = person_names(timeline)
     columns = {
-        "onset": {"LongName": "Onset", "Description": f"Start of the segment, {since}", "Units": "s"},
+        "onset": {"LongName": "Onset", "Description": f"Start of the segment {since}", "Units": "s"},
         "duration": {"LongName": "Duration", "Description": "Length of the segment", "Units": "s"},
         "trial_type": {
             "LongName": "Perceived expression",
@@ -54,7 +54,7 @@ def write_sidecar(timeline: Timeline, file: BinaryIO) -> None:
         },
         "apex": {
             "LongName": "Apex",
-            "Description": f"When the expression is most probable, {since}",
+            "Description": f"Time at which the expression is most probable, {since}",
             "Units": "s",
         },
         "mean_probability": {

@@ -99,7 +99,8 @@ def write_eaf(
     )
     _vocabulary(vocabulary, root)
     ET.indent(root)
-    ET.ElementTree(root).write(file, encoding="UTF-8", xml_declaration=True)
+    text = ET.tostring(root, encoding="unicode")
+    file.write(f'<?xml version="1.0" encoding="UTF-8"?>\n{text}\n'.encode())
 
 
 def _media(media: Path, folder: Path) -> dict[str, str]:

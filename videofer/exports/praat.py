@@ -17,11 +17,12 @@ def write_textgrid(
 ) -> None:
     """Praat's long text format in UTF-8. Intervals without a segment have an empty label.
 
-    names: of the persons, tiers in their order.
+    names: of the persons, tiers in their order. Praat makes no TextGrid without a tier: where there are no
+    persons, one is there that is empty.
     """
     tiers = {
         name: tiled(segments[segments["person"] == person], duration_seconds)
-        for person, name in names.items()
+        for person, name in (names or {-1: "nobody"}).items()
     }
     lines = [
         'File type = "ooTextFile"',

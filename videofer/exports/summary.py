@@ -8,11 +8,15 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import TYPE_CHECKING, BinaryIO
 
+from videofer.timeline.summary import summarise
+
 if TYPE_CHECKING:
+    import pandas as pd
+
     from videofer.timeline.timeline import Timeline
 
 
-def write_summary(timeline: Timeline, file: BinaryIO) -> None:
+def write_summary(timeline: Timeline, segments: pd.DataFrame, file: BinaryIO) -> None:
     """One JSON object: `summary` (see `videofer.timeline.summary`), video, model, persons, settings and
     provenance; null where there is no value.
     """
@@ -23,7 +27,7 @@ def write_summary(timeline: Timeline, file: BinaryIO) -> None:
         "model": model,
         "settings": timeline.settings.model_dump(mode="json"),
         "persons": [asdict(person) for person in timeline.persons],
-        "summary": asdict(timeline.summary()),
+        "summary": summarise(timeline, segments).to_json(),
         "provenance": timeline.provenance,
     }
     text = json.dumps(_plain(content), indent=2, ensure_ascii=False, allow_nan=False) + "\n"

@@ -31,7 +31,8 @@ def write_jsonl(timeline: Timeline, file: BinaryIO) -> None:
     columns = [_json_values(table[name]) for name in table.columns]
     for values in zip(*columns, strict=True):
         row = dict(zip(table.columns, values, strict=True))
-        file.write((json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n").encode("utf-8"))
+        line = json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n"
+        file.write(line.encode("utf-8", errors="replace"))
 
 
 def write_csv(table: pd.DataFrame, file: BinaryIO, *, separator: str = ",", missing: str = "") -> None:

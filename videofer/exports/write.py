@@ -24,6 +24,7 @@ from videofer.exports.summary import write_summary
 from videofer.exports.tables import write_jsonl, write_rows_csv, write_segments_csv
 from videofer.exports.text import person_names
 from videofer.timeline.plot import plot_timeline
+from videofer.timeline.segments import find_segments
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -120,7 +121,7 @@ class _Source:
 
     @cached_property
     def segments(self) -> pd.DataFrame:
-        return self.timeline.segments()
+        return find_segments(self.timeline)
 
     @cached_property
     def marks(self) -> list[Mark]:
@@ -141,7 +142,7 @@ class _Source:
             case "_segments.csv":
                 write_segments_csv(timeline, self.segments, file)
             case "_summary.json":
-                write_summary(timeline, file)
+                write_summary(timeline, self.segments, file)
             case ".eaf":
                 write_eaf(
                     self.marks, self.names, timeline.classes, file, media=self.media, folder=self.folder
