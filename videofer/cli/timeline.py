@@ -2,94 +2,193 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from cache.errors import UserError
 from videofer.cli.errors import DONE, SOME_FAILED
-from videofer.cli.options import WeightsDir
+from videofer.cli.options import RayAddress, WeightsDir
 from videofer.cli.progress import StageProgress
+from videofer.cli.timeline_options import names_of, products_of, settings_of, spec_for
+from videofer.cli.timeline_progress import TimelineProgress
+from videofer.study.spec import StudySpec
 
 if TYPE_CHECKING:
-    from cache.reader import StoreReader
-    from preprocessing.spec import PreprocessSpec
+    from collections.abc import Mapping, Sequence
+
+    from preprocessing.stage.run import StageReport
     from videofer.checkpoint import TrainedModel
+    from videofer.study.metadata import Metadata
+    from videofer.study.products import ProductOptions
+    from videofer.timeline.settings import TimelineSettings
+
+SHOWN_LINES = 20  # of failures and notes
+DEFAULT_FORMATS = "csv,parquet,html"
 
 
 def timeline(
-    inputs: Annotated[list[Path], typer.Argument(metavar="INPUT...", help="Videos or folders.")],
-    out: Annotated[Path, typer.Option(help="Folder for tables and pictures.")],
+    inputs: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="INPUT...", help="Videos or folders; with --follow one file, URL, device or -."
+        ),
+    ],
     model: Annotated[Path, typer.Option(help="Folder of a run or of an export.")],
-    formats: Annotated[str, typer.Option(help="csv, jsonl, parquet and png, or all.")] = "all",
+    out: Annotated[Path | None, typer.Option(help="Folder for what is made; not for --follow.")] = None,
+    formats: Annotated[
+        str,
+        typer.Option(
+            help="csv, parquet, jsonl, segments, summary, eaf, textgrid, vtt, srt, bids, openface, png, "
+            "html, mp4, or all."
+        ),
+    ] = DEFAULT_FORMATS,
+    faces: Annotated[str, typer.Option(help="auto, yunet, mtcnn or precropped")] = "auto",
     pose: Annotated[
         str | None, typer.Option(help="none, sidecar or onnx:POSE[,PERSON]; as the model needs.")
     ] = None,
-    faces: Annotated[str, typer.Option(help="auto, yunet, mtcnn or precropped")] = "auto",
+    modality: Annotated[
+        str | None, typer.Option(help="Whose answer counts: face, body or fused; by default the model's own.")
+    ] = None,
+    smooth: Annotated[str | None, typer.Option(help="none, hmm, viterbi or kernel")] = None,
+    min_confidence: Annotated[
+        float | None, typer.Option(help="Rows less sure than this are labelled uncertain.")
+    ] = None,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Any other setting of a timeline; repeatable."),
+    ] = None,
+    name: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NUMBER=NAME", help="What a person is called; for one video; repeatable."),
+    ] = None,
+    video: Annotated[
+        str, typer.Option(help="How the report has its video: auto, link, embed, proxy or none.")
+    ] = "auto",
+    blur: Annotated[
+        str, typer.Option(help="Faces that nobody may see: none, others or all; makes an annotated video.")
+    ] = "none",
+    focus: Annotated[
+        int | None,
+        typer.Option(min=0, help="Who is seen with --blur others; by default who is there longest."),
+    ] = None,
+    skeleton: Annotated[
+        bool, typer.Option("--skeleton", help="Draw skeletons in the annotated video.")
+    ] = False,
+    metadata: Annotated[
+        Path | None, typer.Option(help="Table about the videos: path, and any columns, for the index page.")
+    ] = None,
+    group_by: Annotated[
+        str | None, typer.Option(metavar="COLUMN", help="Of the metadata, or folder: compared in the index.")
+    ] = None,
+    follow: Annotated[
+        bool, typer.Option("--follow", help="Print rows as JSON lines while the input comes in.")
+    ] = False,
     weights_dir: WeightsDir = None,
     workers: Annotated[int | None, typer.Option(min=1, help="Processes for several videos.")] = None,
+    ray_address: RayAddress = None,
 ) -> int:
-    """One table and one picture for each video; OUT/store keeps what was preprocessed."""
-    from cache.errors import UserError
-    from cache.reader import StoreReader
-    from preprocessing.stage.run import preprocess
-    from videofer.cli.preprocess import SHOWN_FAILURES
-    from videofer.export import load_model
-    from videofer.timeline.export import check_formats
+    """Tables, a report and more for each video; of several videos also an index, and one table of all rows.
 
-    try:
-        wanted = check_formats(formats.split(","))
-    except ValueError as error:
-        raise UserError(str(error)) from None
-    loaded = load_model(model)
-    spec = spec_for(loaded, faces, pose)
-    store = out / "store"
-    with StageProgress() as progress:
-        report = preprocess(
-            inputs, store, spec, weights_dir=weights_dir, num_workers=workers, progress=progress
+    OUT/store keeps what was preprocessed.
+    """
+    settings = settings_of(set_ or [], modality=modality, smooth=smooth, min_confidence=min_confidence)
+    if follow:
+        if len(inputs) != 1:
+            raise typer.BadParameter(f"--follow takes one input, not {len(inputs)}")
+        from videofer.cli.follow import follow as follow_input
+
+        return follow_input(
+            inputs[0], model=model, settings=settings, faces=faces, pose=pose, weights_dir=weights_dir
         )
-    names = {source.name for source in report.sources}
-    reader = StoreReader(store)
-    videos = [video for video in reader.videos() if names & set(video.names)]
-    paths = write_timelines(loaded, reader, [video.key for video in videos], out, wanted)
+    if out is None:
+        raise typer.BadParameter("--out is missing: the folder for what is made")
+    wanted, options = products_of(formats, video=video, blur=blur, focus=focus, skeleton=skeleton)
+    names = names_of(name or [])
+
+    from preprocessing.stage.run import preprocess
+    from videofer.export import load_model
+    from videofer.study.metadata import read_metadata
+
+    about = read_metadata(metadata, group_by)
+    loaded = load_model(model)
+    with StageProgress() as progress:
+        stage = preprocess(
+            [Path(text) for text in inputs],
+            out / "store",
+            spec_for(loaded, faces, pose),
+            weights_dir=weights_dir,
+            num_workers=workers,
+            ray_address=ray_address,
+            progress=progress,
+        )
+    is_single = len(stage.sources) == 1 and stage.sources[0].path == Path(inputs[0])
+    if is_single and metadata is None and group_by is None:
+        return _single(loaded, stage, out, settings, wanted, options, names)
+    if names:
+        raise UserError("--name is for one video: a number is another person in each of several")
+    study = StudySpec(model=model, out=out, settings=settings, formats=wanted, options=options)
+    return _study(loaded, stage, study, about, workers, ray_address)
+
+
+def _single(
+    model: TrainedModel,
+    stage: StageReport,
+    out: Path,
+    settings: TimelineSettings,
+    formats: tuple[str, ...],
+    options: ProductOptions,
+    names: Mapping[int, str],
+) -> int:
+    """The files of one video, made in this process."""
+    from videofer.study.single import write_single
+
+    with TimelineProgress() as bar:
+        paths = write_single(
+            model, stage, out, settings, formats, options, names=names, on_progress=bar.video
+        )
+    return _tell(paths, [f"{one.name!r}: {one.stage}: {one.reason}" for one in stage.failures])
+
+
+def _study(
+    model: TrainedModel,
+    stage: StageReport,
+    spec: StudySpec,
+    metadata: Metadata,
+    workers: int | None,
+    ray_address: str | None,
+) -> int:
+    """The files of many videos, on Ray; then index and tables."""
+    from preprocessing.quantities import as_count, as_time
+    from videofer.study.run import run_study
+
+    with TimelineProgress() as bar:
+        report = run_study(
+            model,
+            stage,
+            spec,
+            metadata=metadata,
+            workers=workers,
+            ray_address=ray_address,
+            on_progress=bar.study,
+        )
+    for note in report.notes[:SHOWN_LINES]:
+        typer.echo(note, err=True)
+    up_to_date = report.num_videos - report.num_done - report.num_failed
+    typer.echo(
+        f"{as_count(report.num_done, 'timeline')} made in {as_time(report.wall_seconds)}, "
+        f"{up_to_date} up to date, {report.num_failed} failed"
+    )
+    return _tell(report.paths, [str(failure) for failure in report.failures])
+
+
+def _tell(paths: Sequence[Path], failures: Sequence[str]) -> int:
+    """What was written, and what failed; returns the exit code."""
     for path in paths:
         typer.echo(path)
-    for failure in report.failures[:SHOWN_FAILURES]:
-        typer.echo(f"failed {failure.name!r}: {failure.stage}: {failure.reason}", err=True)
-    return SOME_FAILED if report.failures else DONE
-
-
-def spec_for(model: TrainedModel, faces: str = "auto", pose: str | None = None) -> PreprocessSpec:
-    """How videos must be preprocessed for a model: by its input contract."""
-    from preprocessing.config_file import validate
-    from preprocessing.spec import PreprocessSpec
-
-    contract = model.contract
-    if pose is None:
-        pose = "none" if contract["skeleton"] == "none" else "sidecar"
-    values = {
-        "faces": "precropped" if contract["alignment"] == "precropped" else faces,
-        "pose": pose,
-        "crop_size": contract["crop_size"],
-        "max_fps": contract["max_fps"],
-    }
-    if contract["skeleton"] != "none":
-        values["skeleton"] = contract["skeleton"]
-    return validate(values, PreprocessSpec, source="the command line")
-
-
-def write_timelines(
-    model: TrainedModel, reader: StoreReader, keys: Sequence[str], out: Path, formats: Sequence[str]
-) -> list[Path]:
-    """Timelines of videos of a store; returns the files written."""
-    from videofer.timeline.export import safe_stems, write_timeline
-    from videofer.timeline.make import face_strips, make_timeline
-
-    stems = safe_stems([reader.video(key).names[0] for key in keys])
-    paths: list[Path] = []
-    for key, stem in zip(keys, stems, strict=True):
-        table = make_timeline(model, reader, key)
-        strips = face_strips(reader, key, table.attrs["duration_seconds"])
-        paths += write_timeline(table, out, stem, formats, faces=strips)
-    return paths
+    for line in failures[:SHOWN_LINES]:
+        typer.echo(f"failed {line}", err=True)
+    if len(failures) > SHOWN_LINES:
+        typer.echo(f"and {len(failures) - SHOWN_LINES} more failed", err=True)
+    return SOME_FAILED if failures else DONE

@@ -56,7 +56,7 @@ def read_manifest(path: Path, *, classes: Sequence[str] = ()) -> pd.DataFrame:
 
     classes: label words that count as they are, besides the known emotions.
     """
-    raw = _read_table(path)
+    raw = read_table(path)
     if raw.empty:
         raise ManifestError(f"{path}: there are no rows")
     table = _rename_columns(raw, str(path))
@@ -103,17 +103,19 @@ def join_store(table: pd.DataFrame, videos: Sequence[VideoRecord]) -> tuple[pd.D
     to another folder than the store); the longest common end wins. Returns the rows found, with `key`, and a
     line for each name that was not. ManifestError where a name fits videos of different content equally well.
     """
-    by_last: dict[str, list[tuple[tuple[str, ...], str]]] = {}
-    for video in videos:
-        for name in video.names:
-            parts = _parts(name)
-            by_last.setdefault(parts[-1], []).append((parts, video.key))
-    keys: dict[str, str | None] = {}
-    for name in table["name"].unique():
-        keys[name] = _find_key(name, by_last)
+    keys = match_names(table["name"].unique(), [(name, v.key) for v in videos for name in v.names])
     joined = table.assign(key=table["name"].map(keys))
     missing = [f"{name}: not in the store" for name, key in keys.items() if key is None]
     return joined[joined["key"].notna()].reset_index(drop=True), missing
+
+
+def match_names(names: Iterable[str], known: Iterable[tuple[str, str]]) -> dict[str, str | None]:
+    """The key for each name, by `join_store`'s rule; None where nothing fits. known: (name, key) pairs."""
+    by_last: dict[str, list[tuple[tuple[str, ...], str]]] = {}
+    for name, key in known:
+        parts = _parts(name)
+        by_last.setdefault(parts[-1], []).append((parts, key))
+    return {name: _find_key(name, by_last) for name in names}
 
 
 def soft_columns(table: pd.DataFrame) -> list[str]:
@@ -121,7 +123,8 @@ def soft_columns(table: pd.DataFrame) -> list[str]:
     return [str(column) for column in table.columns if str(column).startswith("p_")]
 
 
-def _read_table(path: Path) -> pd.DataFrame:
+def read_table(path: Path) -> pd.DataFrame:
+    """A .csv, .tsv, .parquet or .jsonl file as it is; cells of text files are text. ManifestError."""
     suffix = path.suffix.lower()
     if suffix not in _SUFFIXES:
         raise ManifestError(f"{path}: a manifest is a file in {', '.join(_SUFFIXES)}, not {suffix or 'this'}")

@@ -1,0 +1,135 @@
+"""The files of one timeline: tables and annotations, the picture, the report, the annotated video.
+
+Privacy decides what is shown: with `blur`, the report plays the annotated video instead of the original, and
+only faces that may be seen lie along its axis and that of the picture.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from cache.reader import StoreReader
+    from videofer.timeline.faces import FaceStrips
+    from videofer.timeline.timeline import Timeline
+
+VideoInReport = Literal["auto", "link", "embed", "proxy", "none"]
+Blur = Literal["none", "others", "all"]
+SHOWING_FACES = ("html", "png")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProductOptions:
+    """What is asked of report and annotated video."""
+
+    video: VideoInReport = "auto"  # how the report has its video
+    blur: Blur = "none"  # whose faces nobody may see
+    focus: int | None = None  # with blur "others": who is seen; None: the person who is there longest
+    skeleton: bool = False  # drawn in the annotated video
+
+
+def wanted_formats(formats: Sequence[str], options: ProductOptions) -> tuple[str, ...]:
+    """The formats with the annotated video where an option asks for it. UserError for an unknown one."""
+    from videofer.exports.write import check_formats
+
+    implied = ["mp4"] if options.blur != "none" or options.skeleton else []
+    return check_formats([*formats, *implied])
+
+
+def write_products(
+    timeline: Timeline,
+    out_dir: Path,
+    stem: str,
+    formats: Sequence[str],
+    *,
+    media: Path | None = None,
+    reader: StoreReader | None = None,
+    options: ProductOptions | None = None,
+    truth: pd.DataFrame | None = None,
+    on_progress: Callable[[float], None] | None = None,
+) -> list[Path]:
+    """Write `out_dir/stem.*` for each format and return the paths; the annotated video is stem_annotated.mp4.
+
+    media: the original file, for links, report and annotated video; only a video is played or drawn upon.
+    reader: of the store that the timeline was made from, for faces and boxes. truth: for picture and report.
+    on_progress: gets the share done, in [0, 1].
+    """
+    from videofer.exports.write import check_formats, write_exports
+
+    options = options or ProductOptions()
+    chosen = check_formats(formats)
+    report = on_progress or (lambda share: None)
+    video = media if timeline.video.kind == "video" else None
+    faces = faces_of(timeline, reader, options) if set(SHOWING_FACES) & set(chosen) else None
+    tables = [name for name in chosen if name not in ("html", "mp4")]
+    out_dir.mkdir(parents=True, exist_ok=True)
+    paths: list[Path] = []
+    if tables:
+        paths += write_exports(timeline, out_dir, stem, tables, media=media, faces=faces, truth=truth)
+    report(0.1)
+    is_hidden = options.blur != "none"  # then the report cannot do without the annotated video
+    if video is not None and ("mp4" in chosen or ("html" in chosen and is_hidden)):
+        from videofer.overlay.write import write_annotated
+
+        focus = focus_of(timeline, options)
+        annotated = write_annotated(
+            timeline,
+            video,
+            out_dir / f"{stem}_annotated.mp4",  # STEM.mp4 may be the original
+            reader=reader,
+            skeleton=options.skeleton,
+            blur="all" if is_hidden and focus is None else options.blur,
+            focus=focus,
+            on_progress=lambda share: report(0.1 + 0.7 * share),
+        )
+        paths.append(annotated)
+        video = annotated if is_hidden else video
+    if "html" in chosen:
+        from videofer.report.write import write_report
+
+        paths += write_report(
+            timeline,
+            out_dir / f"{stem}.html",
+            media=video,
+            faces=faces,
+            truth=truth,
+            video=options.video,
+            on_progress=lambda share: report(0.8 + 0.2 * share),
+        )
+    report(1.0)
+    return paths
+
+
+def focus_of(timeline: Timeline, options: ProductOptions) -> int | None:
+    """Whose face stays visible where others are blurred; None where that is nobody's or everybody's."""
+    if options.blur != "others":
+        return None
+    ids = [person.id for person in timeline.persons]
+    if options.focus is not None:
+        return options.focus if options.focus in ids else None
+    return main_person(timeline)
+
+
+def main_person(timeline: Timeline) -> int | None:
+    """Who is there longest, the first of equals; None where nobody is."""
+    rows = timeline.rows
+    seconds = (rows["t_end"] - rows["t_start"]).groupby(rows["person"]).sum()
+    return None if seconds.empty else int(seconds.index.to_numpy()[seconds.to_numpy().argmax()])
+
+
+def faces_of(timeline: Timeline, reader: StoreReader | None, options: ProductOptions) -> FaceStrips | None:
+    """Faces along the axis of everybody who may be seen."""
+    if reader is None or options.blur == "all":
+        return None
+    from videofer.timeline.faces import face_strips
+
+    strips = face_strips(reader, timeline.video.key, timeline.duration_seconds)
+    if options.blur == "none":
+        return strips
+    focus = focus_of(timeline, options)
+    return {person: faces for person, faces in strips.items() if person == focus}

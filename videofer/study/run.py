@@ -1,0 +1,213 @@
+"""A study: timelines and products of many videos side by side, then the index page and the tables of all."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from cache.atomic import sweep_temps
+from cache.errors import UserError
+from preprocessing.stage.cluster import usable_cores
+from videofer.study.metadata import Described, Metadata, describe
+from videofer.study.plan import StudyPlan, make_plan
+from videofer.study.pool import run_videos
+from videofer.study.spec import Account, StudySpec, VideoTask, load_account
+
+if TYPE_CHECKING:
+    from preprocessing.stage.run import StageReport
+    from videofer.checkpoint import TrainedModel
+
+INDEX, ROWS, VIDEOS = "index.html", "rows.parquet", "videos.csv"
+
+
+@dataclass
+class StudyTotals:
+    """How far the work is. Media seconds are those of the videos."""
+
+    num_videos: int  # to be done
+    media_seconds: float
+    num_done: int = 0
+    num_failed: int = 0
+    media_seconds_done: float = 0.0
+    media_seconds_under_way: float = 0.0
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A video without a timeline, or an input that is no video."""
+
+    name: str
+    stage: str
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.name!r}: {self.stage}: {self.reason}"
+
+
+@dataclass(frozen=True)
+class StudyReport:
+    """What one run did."""
+
+    paths: tuple[Path, ...]  # index page and tables
+    failures: tuple[Failure, ...]  # those of preprocessing, too
+    num_videos: int  # with tracks in the store
+    num_done: int  # in this run
+    num_failed: int  # in this run; the others were up to date
+    notes: tuple[str, ...] = ()
+    wall_seconds: float = 0.0
+
+
+@dataclass(frozen=True)
+class Done:
+    """A video of the study with all that the index page and the tables take."""
+
+    task: VideoTask
+    account: Account
+
+
+@dataclass
+class _Run:
+    """What a run has gathered."""
+
+    totals: StudyTotals
+    failures: list[Failure] = field(default_factory=list)
+
+
+def run_study(
+    model: TrainedModel,
+    stage: StageReport,
+    spec: StudySpec,
+    *,
+    metadata: Metadata,
+    workers: int | None = None,
+    ray_address: str | None = None,
+    on_progress: Callable[[StudyTotals], None] = lambda _totals: None,
+) -> StudyReport:
+    """Everything for the videos of `stage`, which `preprocess` has put into the study's store.
+
+    A bad video never stops the others. What is up to date is not done again. Ctrl-C and SIGTERM end the run;
+    finished videos stay finished, and index and tables are those of the last whole run. Raises UserError
+    where nothing can be done: another run is at work in the folder, metadata that do not fit, a full disk.
+    """
+    from videofer.study.page import write_index
+    from videofer.study.tables import write_rows, write_videos
+
+    began = time.monotonic()
+    described = describe(metadata, [source.name for source in stage.sources])  # wrong ones show at once
+    spec.folder.mkdir(parents=True, exist_ok=True)
+    with _lock(spec.folder / "lock"):
+        for folder in (spec.out, spec.folder):
+            sweep_temps(folder)
+        plan = make_plan(model, stage, spec)
+        totals = StudyTotals(len(plan.to_do), sum(task.duration_seconds for task in plan.to_do))
+        run = _Run(totals, [Failure(one.name, one.stage, one.reason) for one in stage.failures])
+        if plan.to_do:
+            num_workers = min(workers or usable_cores(), len(plan.to_do))
+            with _ended_by_sigterm():
+                _work(plan, spec, run, num_workers, ray_address, on_progress)
+        done, about = _finished(plan, spec, run, described, stage)
+        failures = tuple(run.failures)
+        paths = []
+        if done:
+            paths.append(write_rows(spec.out / ROWS, done, spec, about))
+            paths.append(write_videos(spec.out / VIDEOS, done, about))
+            paths.append(write_index(spec.out / INDEX, done, about, failures, group_by=metadata.group_by))
+    notes = [f"metadata: {path}: no such video" for path in described.unknown]
+    if metadata.left_out:
+        notes.append(f"metadata: several values for one video, left out: {', '.join(metadata.left_out)}")
+    if described.without:
+        notes.append(
+            f"metadata: nothing about {len(described.without)} videos, {described.without[0]!r} first"
+        )
+    return StudyReport(
+        paths=tuple(paths),
+        failures=failures,
+        num_videos=len(plan.videos),
+        num_done=totals.num_done,
+        num_failed=totals.num_failed,
+        notes=tuple(notes),
+        wall_seconds=time.monotonic() - began,
+    )
+
+
+def _work(
+    plan: StudyPlan,
+    spec: StudySpec,
+    run: _Run,
+    workers: int,
+    address: str | None,
+    on_progress: Callable[[StudyTotals], None],
+) -> None:
+    totals = run.totals
+
+    def on_work(seconds: float) -> None:
+        totals.media_seconds_under_way = seconds
+        on_progress(totals)
+
+    on_progress(totals)
+    videos = run_videos(plan.to_do, spec, workers=workers, address=address, on_work=on_work)
+    with contextlib.closing(videos):
+        for task, answer in videos:
+            if answer.hopeless:
+                raise UserError(f"{spec.out} cannot be written: {answer.failed}")
+            totals.media_seconds_done += task.duration_seconds
+            if answer.failed:
+                totals.num_failed += 1
+                run.failures.append(Failure(task.name, "timeline", answer.failed))
+            else:
+                totals.num_done += 1
+
+
+def _finished(
+    plan: StudyPlan, spec: StudySpec, run: _Run, described: Described, stage: StageReport
+) -> tuple[list[Done], Described]:
+    """The videos that have all that was asked for, with their rows of metadata."""
+    row_of = {source.name: row for source, row in zip(stage.sources, described.rows, strict=True)}
+    failed = {failure.name for failure in run.failures if failure.stage == "timeline"}
+    done = []
+    for task in plan.videos:
+        account = None if task.name in failed else load_account(spec.folder, task.key)
+        if account is not None:
+            done.append(Done(task, account))
+    about = Described(
+        columns=described.columns,
+        rows=tuple(row_of[one.task.name] for one in done),
+        unknown=described.unknown,
+        without=described.without,
+    )
+    return done, about
+
+
+@contextlib.contextmanager
+def _lock(path: Path) -> Iterator[None]:
+    """One run a folder. UserError where another has it; it ends with its process."""
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise UserError(f"{path.parent.parent} is in use by another run") from None
+        yield
+    finally:
+        os.close(descriptor)
+
+
+@contextlib.contextmanager
+def _ended_by_sigterm() -> Iterator[None]:
+    """SIGTERM ends the block as Ctrl-C does."""
+    if threading.current_thread() is not threading.main_thread():  # signals are another's affair
+        yield
+        return
+    before: Any = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before if before is not None else signal.SIG_DFL)
