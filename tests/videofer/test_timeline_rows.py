@@ -11,9 +11,10 @@ from videofer.timeline.rows import (
     cut,
     dominant_states,
     empty_rows,
-    face_boxes,
     label_rows,
+    nearest_boxes,
     parted,
+    paths_of,
     person_rows,
 )
 
@@ -170,6 +171,7 @@ def test_labels_follow_the_path_and_the_unsure_are_uncertain() -> None:
     out = label_rows(rows, p, np.array([1, 1, 0]), CLASSES, "face", min_confidence=0.38)
     assert out["label"].tolist() == ["anger", "anger", "uncertain"]
     assert out["confidence"].tolist() == [0.7, 0.4, 0.35]
+    assert paths_of(out, CLASSES).tolist() == [1, 1, 0]
     assert set(out["state"]) == {"ok"}
 
 
@@ -177,14 +179,12 @@ def test_the_box_of_a_row_is_of_its_frame_nearest_to_the_middle() -> None:
     t_start = np.array([0.0, 0.1, 0.5, 0.9, 2.0])
     t_end = np.array([0.1, 0.5, 0.9, 1.0, 2.1])
     boxes = np.arange(5, dtype=np.float32)[:, None] + np.array([0, 0, 10, 10], np.float32)
-    ok = np.full(5, State.OK, np.uint8)
     rows = pd.DataFrame({"t_start": [0.0, 0.6, 1.0, 2.0], "t_end": [0.6, 1.0, 2.0, 3.0]})
     # 0.3 is in frame 1, 0.8 in frame 2, no frame is in [1, 2), and frame 4 is the only one from 2 on.
-    assert face_boxes(rows, t_start, t_end, ok, boxes)[:, 0].tolist() == pytest.approx(
+    assert nearest_boxes(rows, t_start, t_end, boxes)[:, 0].tolist() == pytest.approx(
         [1, 2, np.nan, 4], nan_ok=True
     )
-    hidden = ok.copy()
-    hidden[[1, 4]] = State.ABSENT
-    found = face_boxes(rows, t_start, t_end, hidden, boxes)
+    boxes[[1, 4]] = np.nan
+    found = nearest_boxes(rows, t_start, t_end, boxes)
     assert found[:, 0].tolist() == pytest.approx([0, 2, np.nan, np.nan], nan_ok=True)  # 0 ends nearer than 2
-    assert np.isnan(face_boxes(rows, t_start, t_end, np.zeros(5, np.uint8), boxes)).all()
+    assert np.isnan(nearest_boxes(rows, t_start, t_end, np.full_like(boxes, np.nan))).all()

@@ -9,9 +9,10 @@ import numpy as np
 import pandas as pd
 
 from cache.track import media_seconds
+from videofer.timeline.circumplex import valence_arousal
 from videofer.timeline.facts import end_of, modalities_of, model_facts, persons_of, provenance_of, video_facts
 from videofer.timeline.fuse import fuse_windows
-from videofer.timeline.rows import Spans, empty_rows, face_boxes, label_rows, parted, person_rows
+from videofer.timeline.rows import Spans, empty_rows, label_rows, nearest_boxes, parted, person_rows
 from videofer.timeline.settings import Smoothing, TimelineSettings
 from videofer.timeline.smoothing import smooth
 from videofer.timeline.timeline import (
@@ -113,14 +114,14 @@ def _rows_of(
         for head in model.heads
     }  # fmt: skip
     modality = settings.modality or modalities_of(model)[-1]
-    boxes = face_boxes(rows, track.t_start, track.t_end, track.face_state, track.face_boxes_xyxy)
+    boxes = nearest_boxes(rows, track.t_start, track.t_end, track.face_boxes_xyxy)
     # A picture is one observation, however many rows show it: there is nothing to smooth.
     smoothing = Smoothing(method="none") if is_still else settings.smoothing
     smoothed = smooth(fused[modality], t_start, t_end, smoothing, window_seconds=model.spec.window_seconds)
     rows = label_rows(
         rows, smoothed.probabilities, smoothed.path, model.labels, modality, settings.min_confidence
     )
-    affect = np.full((len(rows), 2), np.nan)
+    affect = valence_arousal(smoothed.probabilities, model.labels)
     return _with_columns(model, rows, fused, boxes, affect)
 
 

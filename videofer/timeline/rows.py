@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from cache.schema import SEEN_STATES, STATE_NAMES, State, is_seen
+from cache.schema import SEEN_STATES, STATE_NAMES, State
 from videofer.timeline.settings import Modality
 from videofer.timeline.timeline import UNCERTAIN, probability_columns
 
@@ -24,6 +24,9 @@ STATES = {
     "no_person": "nobody is seen",
     "not_decoded": "the video could not be read here",
 }
+
+STATE_ORDER = ("ok", "interpolated", "low_quality", "absent", "not_decoded", "no_person")
+"""`face_state` and `body_state`: of two that last equally long the first counts, as it knows more."""
 
 Spans = Sequence[tuple[float, float]]
 """Half-open stretches of media seconds."""
@@ -144,8 +147,7 @@ def dominant_states(
     shown = (frame >= 0) & (centres < t_end[np.maximum(frame, 0)])
     state = np.where(shown, states[np.maximum(frame, 0)], State.ABSENT)
     np.add.at(seconds, (row, state.astype(np.int64)), lengths)
-    # A tie goes to the first in this order: what is better known.
-    order = [State.OK, State.INTERPOLATED, State.LOW_QUALITY, State.ABSENT, State.NOT_DECODED]
+    order = [State[name.upper()] for name in STATE_ORDER if name != "no_person"]
     dominant: np.ndarray = np.array(order, dtype=np.uint8)[seconds[:, order].argmax(axis=1)]
     return dominant
 
@@ -192,13 +194,27 @@ def _states_of_rows(rows: pd.DataFrame, predicted: np.ndarray, modality: Modalit
     return np.asarray(state)
 
 
-def face_boxes(
-    rows: pd.DataFrame, t_start: np.ndarray, t_end: np.ndarray, face_state: np.ndarray, boxes_xyxy: np.ndarray
+def paths_of(rows: pd.DataFrame, classes: Sequence[str]) -> np.ndarray:
+    """The path (R,) that `label_rows` was given for these rows."""
+    p = rows[probability_columns(classes)].to_numpy(np.float64)
+    confidence = rows["confidence"].to_numpy(np.float64)
+    predicted = np.isfinite(confidence)
+    # The class of a row that is `uncertain` is known by its probability.
+    path = np.where(predicted, np.abs(np.nan_to_num(p - confidence[:, None])).argmin(axis=1), -1)
+    label = rows["label"].to_numpy(object)
+    for number, name in enumerate(classes):
+        path[predicted & (label == name)] = number
+    return path
+
+
+def nearest_boxes(
+    rows: pd.DataFrame, t_start: np.ndarray, t_end: np.ndarray, boxes_xyxy: np.ndarray
 ) -> np.ndarray:
-    """The face box (R, 4) float32 of each row: that of the frame nearest to the row's middle, of those in the
-    row that show the face; NaN where none does. The frames (n,) are as for `person_rows`, boxes (n, 4).
+    """The box (R, 4) float32 of each row: of the frames in it with a box that nearest to its middle.
+
+    The frames (n,) are as for `person_rows`, boxes (n, 4) NaN where they have none; so are those of the rows.
     """
-    seen = np.flatnonzero(is_seen(face_state) & np.isfinite(boxes_xyxy).all(axis=1))
+    seen = np.flatnonzero(np.isfinite(boxes_xyxy).all(axis=1))
     found = np.full((len(rows), 4), np.nan, np.float32)
     if not len(seen):
         return found

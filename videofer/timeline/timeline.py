@@ -1,6 +1,7 @@
 """The timeline of one video: what exports, report, annotated video and comparisons take.
 
-One row for each person and hop; together they tile [0, duration). Columns, in this order:
+One row for each person and hop; together they tile [0, duration), or the stretch of a slice. They are in
+order of t_start, then of person, nobody last. Columns, in this order:
 
     person                  Int64, number within the video; <NA> where nobody is
     t_start, t_end          float64, media seconds, half-open
@@ -25,13 +26,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
 from cache.errors import UserError
 from cache.schema import Kind
 from videofer.timeline.settings import MODALITIES, Modality, TimelineSettings
+
+if TYPE_CHECKING:
+    from videofer.timeline.summary import Summary
 
 UNCERTAIN = "uncertain"
 """Label of rows whose confidence is below `TimelineSettings.min_confidence`."""
@@ -93,6 +98,8 @@ class Timeline:
     settings: TimelineSettings
     provenance: Mapping[str, Any] = field(default_factory=dict)
     """Of the store's record (decoder, detector, versions, warnings), and of videofer itself."""
+    step_seconds: float | None = None
+    """Length of the rows of a timeline that was resampled."""
 
     @property
     def modality(self) -> Modality:
@@ -102,7 +109,7 @@ class Timeline:
     @property
     def hop_seconds(self) -> float:
         """Length of a row; rows at the edges of evidence are shorter."""
-        return self.model.hop_seconds / self.settings.steps_per_hop
+        return self.step_seconds or self.model.hop_seconds / self.settings.steps_per_hop
 
     @property
     def duration_seconds(self) -> float:
@@ -115,6 +122,59 @@ class Timeline:
     def rows_of(self, person: int) -> pd.DataFrame:
         """One person's rows, in order of time."""
         return self.rows[(self.rows["person"] == person).fillna(False).to_numpy(bool)]
+
+    def to_frame(self) -> pd.DataFrame:
+        """A copy of the rows with `person_name` after `person`; `attrs` say of what and by what."""
+        frame = self.rows.copy()
+        names = {person.id: person.name for person in self.persons}
+        column = [None if number is pd.NA else names[number] for number in frame["person"].tolist()]
+        frame.insert(1, "person_name", pd.Series(column, dtype="str", index=frame.index))
+        frame.attrs = {
+            "video": self.video.name,
+            "key": self.video.key,
+            "duration_seconds": self.duration_seconds,
+            "hop_seconds": self.hop_seconds,
+            "model": self.model.name,
+            "modality": self.modality,
+        }
+        return frame
+
+    def save(self, path: Path | str) -> None:
+        """Write it as one Parquet file, see `videofer.timeline.timeline_file`."""
+        from videofer.timeline.timeline_file import save_timeline
+
+        save_timeline(self, Path(path))
+
+    @staticmethod
+    def load(path: Path | str) -> Timeline:
+        """Open what `save` wrote. TimelineError in one line for any other file."""
+        from videofer.timeline.timeline_file import load_timeline
+
+        return load_timeline(Path(path))
+
+    def slice(self, t_start: float, t_end: float, persons: Sequence[int] | None = None) -> Timeline:
+        """The rows of [t_start, t_end) on the same media time, see `videofer.timeline.edit`."""
+        from videofer.timeline.edit import slice_timeline
+
+        return slice_timeline(self, t_start, t_end, persons)
+
+    def resample(self, step_seconds: float) -> Timeline:
+        """The same in rows of another length, see `videofer.timeline.edit`."""
+        from videofer.timeline.edit import resample_timeline
+
+        return resample_timeline(self, step_seconds)
+
+    def segments(self) -> pd.DataFrame:
+        """Onset, apex and offset of every expression, see `videofer.timeline.segments`."""
+        from videofer.timeline.segments import find_segments
+
+        return find_segments(self)
+
+    def summary(self) -> Summary:
+        """Shares of time, first onsets, transitions, see `videofer.timeline.summary`."""
+        from videofer.timeline.summary import summarise
+
+        return summarise(self)
 
 
 def probability_columns(classes: Sequence[str], modality: Modality | None = None) -> list[str]:
