@@ -193,22 +193,29 @@ def _preprocess(folder: Path, store: Path, manifest: Path) -> None:
 
 
 def _timeline(out: Path, truth_path: Path) -> Comparison:
-    """The held-out long video: table, picture with the truth below, and the share that is right."""
+    """The held-out long video in every form, the truth in its picture, and the share that is right."""
     import pandas as pd
 
     from cache.reader import StoreReader
     from videofer.checkpoint import load_checkpoint
+    from videofer.exports.write import EXPORTS
+    from videofer.study.products import write_products
     from videofer.timeline.compare import compare_with_truth
-    from videofer.timeline.export import FORMATS, write_timeline
-    from videofer.timeline.faces import face_strips
     from videofer.timeline.make import make_timeline
 
     reader = StoreReader(out / "store")
     key = next(v.key for v in reader.videos() if any(name.endswith("long.mp4") for name in v.names))
     truth = pd.read_csv(truth_path)
     timeline = make_timeline(load_checkpoint(out / "run"), reader, key)
-    strips = face_strips(reader, key, timeline.duration_seconds)
-    write_timeline(timeline, out / "timeline", "long", FORMATS, faces=strips, truth=truth)
+    write_products(
+        timeline,
+        out / "timeline",
+        "long",
+        EXPORTS,
+        media=truth_path.with_name("long.mp4"),
+        reader=reader,
+        truth=truth,
+    )
     return compare_with_truth(timeline.rows, truth)
 
 

@@ -37,6 +37,7 @@ from videofer.timeline.settings import MODALITIES, Modality, TimelineSettings
 
 if TYPE_CHECKING:
     from videofer.timeline.summary import Summary
+    from videofer.timeline.versus import TimelineComparison
 
 UNCERTAIN = "uncertain"
 """Label of rows whose confidence is below `TimelineSettings.min_confidence`."""
@@ -175,6 +176,12 @@ class Timeline:
         from videofer.timeline.summary import summarise
 
         return summarise(self)
+
+    def compare(self, other: Timeline) -> TimelineComparison:
+        """How far two timelines of one video agree, see `videofer.timeline.versus`."""
+        from videofer.timeline.versus import compare_timelines
+
+        return compare_timelines(self, other)
 
 
 def probability_columns(classes: Sequence[str], modality: Modality | None = None) -> list[str]:
