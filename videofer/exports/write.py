@@ -131,6 +131,11 @@ class _Source:
     def names(self) -> dict[int, str]:
         return person_names(self.timeline)
 
+    @property
+    def video(self) -> Path | None:
+        """What can be played."""
+        return self.media if self.timeline.video.kind == "video" else None
+
     def write(self, ending: str, file: BinaryIO) -> None:
         """Write one file, of the kind that its ending says."""
         timeline = self.timeline
@@ -145,7 +150,7 @@ class _Source:
                 write_summary(timeline, self.segments, file)
             case ".eaf":
                 write_eaf(
-                    self.marks, self.names, timeline.classes, file, media=self.media, folder=self.folder
+                    self.marks, self.names, timeline.classes, file, media=self.video, folder=self.folder
                 )
             case ".TextGrid":
                 write_textgrid(self.segments, self.names, timeline.duration_seconds, file)

@@ -101,7 +101,9 @@ def _person_summary(timeline: Timeline, person: int, name: str, segments: pd.Dat
     def mean(values: np.ndarray) -> float | None:
         """Over the time with a prediction."""
         value = (
-            float(values[predicted] @ seconds[predicted] / seconds_predicted) if predicted.any() else math.nan
+            float(values[predicted] @ seconds[predicted] / seconds_predicted)
+            if seconds_predicted
+            else math.nan
         )
         return value if math.isfinite(value) else None
 
