@@ -49,12 +49,12 @@ def app(
     from videofer.app.library import Library
     from videofer.app.server import make_app
     from videofer.app.worker import Worker
-    from videofer.cli.timeline import formats_of, options_of, settings_of, spec_for
+    from videofer.cli.timeline_options import products_of, settings_of
     from videofer.export import load_model
+    from videofer.timeline.prepare import spec_for
 
     settings = settings_of(set_ or [], modality=None, smooth=smooth, min_confidence=min_confidence)
-    options = options_of(video="auto", blur=blur, focus=None, skeleton=False)
-    wanted = formats_of(formats, options)
+    wanted, options = products_of(formats, video="auto", blur=blur, focus=None, skeleton=False)
     loaded = load_model(model)
     plan = Plan(
         model=loaded,
