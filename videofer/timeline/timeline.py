@@ -117,8 +117,8 @@ class Timeline:
         return self.video.duration_seconds
 
     def name_of(self, person: int) -> str:
-        """How a person is called."""
-        return next(one.name for one in self.persons if one.id == person)
+        """How a person is called. Raises KeyError for somebody else."""
+        return {one.id: one.name for one in self.persons}[person]
 
     def rows_of(self, person: int) -> pd.DataFrame:
         """One person's rows, in order of time."""
