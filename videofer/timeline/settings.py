@@ -22,8 +22,8 @@ class Smoothing(BaseModel):
     likeliest path. kernel: weighted mean over time."""
     dwell_seconds: float = Field(2.0, gt=0)
     """hmm, viterbi: how long an expression lasts on average."""
-    observations_per_window: float = Field(1.0, gt=0, le=1)
-    """hmm, viterbi: as how many independent observations rows count that fill a window of the model."""
+    evidence_seconds: float = Field(0.4, gt=0)
+    """hmm, viterbi: rows that last so long together count as one observation, see there."""
     kernel_seconds: float = Field(0.4, gt=0)
     """kernel: standard deviation."""
     lag_seconds: float | None = Field(None, ge=0)

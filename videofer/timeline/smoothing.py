@@ -9,12 +9,13 @@ hmm      posterior of each row given all rows (forward-backward), `videofer.time
 viterbi  the same probabilities; `path` is the likeliest sequence of classes.
 kernel   mean of the rows around, weighted by a Gaussian over time and by their lengths.
 
-**Rows are not independent.** Neighbouring rows come from windows that share most of their frames, so
-multiplying their probabilities would count the same frames many times and end over-confident. A row of
-length d therefore counts as `observations_per_window` * d / window_seconds of an observation: its
-probabilities are raised to that power. However finely rows are cut, a window's length of them counts the
-same. In its own posterior a row counts more where the window around it holds less than one observation: a row
-that stands alone keeps its probabilities.
+**Rows are not independent.** Neighbouring rows come from windows that share frames, and what misleads a
+model in one frame is still there in the next, so multiplying their probabilities would count the same
+evidence many times and end over-confident. Rows that last `evidence_seconds` together, and at least
+WINDOW_SHARE of a window, count as one observation: a row's probabilities are raised to the share of it that
+the row lasts. However finely rows are cut, a second of them counts the same. In its own posterior a row
+counts more where there is less than one observation around it: a row that stands alone keeps its
+probabilities.
 
 **Time is real time.** Rows may have any length; rows without a prediction and gaps are time that passes
 without an observation. Rows without a prediction stay without one.
@@ -40,6 +41,8 @@ from videofer.timeline.settings import Smoothing
 
 SAME_SECONDS = 1e-9  # times closer than this are the same time
 KERNEL_REACH = 4.0  # standard deviations beyond which the kernel is zero
+WINDOW_SHARE = 1 / 3
+"""Rows that last this share of a model's window are at most one observation."""
 
 
 @dataclass(frozen=True)
@@ -130,7 +133,7 @@ class OnlineSmoother:
         if not window_seconds > 0:
             raise ValueError(f"window_seconds is {window_seconds}, must be above 0")
         self._settings = settings
-        self._window_seconds = window_seconds
+        self._evidence_seconds = max(settings.evidence_seconds, WINDOW_SHARE * window_seconds)
         self._lag = 0.0 if settings.method == "none" else settings.lag_seconds
         self._chain = Chain(num_classes, settings.dwell_seconds)
         self._rows: list[_Row] = []  # released ones that open ones still need, then open ones
@@ -198,7 +201,7 @@ class OnlineSmoother:
 
     def _forget(self) -> None:
         """Drop released rows that no later row needs."""
-        reach = max(KERNEL_REACH * self._settings.kernel_seconds, self._window_seconds)
+        reach = max(KERNEL_REACH * self._settings.kernel_seconds, self._evidence_seconds / 2)
         needed_from = self._rows[self._num_released - 1].t_end - reach
         keep = self._num_released - 1  # the last one is what the next one follows
         while keep > 0 and self._rows[keep - 1].t_end > needed_from:
@@ -223,12 +226,12 @@ class OnlineSmoother:
         return total / weights
 
     def _around(self, index: int, seconds: float) -> list[_Row]:
-        """Held rows whose centres are at most so far from that of row `index`, which is one of them."""
+        """Held rows that reach nearer than `seconds` to the middle of row `index`, which is one of them."""
         centre = self._rows[index].centre
         first = last = index
-        while first > 0 and self._rows[first - 1].centre >= centre - seconds:
+        while first > 0 and self._rows[first - 1].t_end > centre - seconds:
             first -= 1
-        while last + 1 < len(self._rows) and self._rows[last + 1].centre <= centre + seconds:
+        while last + 1 < len(self._rows) and self._rows[last + 1].t_start < centre + seconds:
             last += 1
         return self._rows[first : last + 1]
 
@@ -239,8 +242,7 @@ class OnlineSmoother:
         before = self._rows[-1] if self._rows else None
         n = self._chain.num_states
         if row.probabilities is not None:
-            share = self._settings.observations_per_window * row.seconds / self._window_seconds
-            row.weight = min(1.0, share)
+            row.weight = min(1.0, row.seconds / self._evidence_seconds)
             row.likelihood = row.probabilities**row.weight
         if before is not None:
             row.forgetting = self._chain.forgetting(row.centre - before.centre)
@@ -273,9 +275,9 @@ class OnlineSmoother:
         if row.probabilities is None:
             return None
         assert row.belief is not None
-        half = self._window_seconds / 2
+        half = self._evidence_seconds / 2
         around = 0.0
-        for other in self._around(index, 2 * self._window_seconds):
+        for other in self._around(index, half):
             inside = min(other.t_end, row.centre + half) - max(other.t_start, row.centre - half)
             around += other.weight * max(0.0, inside) / other.seconds
         missing = min(1.0 - row.weight, max(0.0, 1.0 - around))
