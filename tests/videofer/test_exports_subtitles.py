@@ -1,17 +1,20 @@
 from __future__ import annotations
 
+import base64
 import html
 import io
 import re
 from datetime import timedelta
 from pathlib import Path
 
+import av
 import pytest
 import srt
 import webvtt
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.browser import Browse
 from tests.videofer.timeline_examples import example_timeline
 from videofer.exports.marks import Mark, marks_of
 from videofer.exports.subtitles import together, write_srt, write_vtt
@@ -69,6 +72,62 @@ def test_srt_shows_all_persons_of_a_moment_in_one_cue(num_persons: int) -> None:
             if mark.start_ms <= ms < mark.end_ms
         ]
         assert shown == expected, ms
+
+
+READ_TRACK = """
+address => new Promise((done, failed) => {
+  const video = document.querySelector("video"), track = document.createElement("track");
+  track.addEventListener("error", () => failed(new Error("the track cannot be read")));
+  track.addEventListener("load", () => done(Array.from(track.track.cues, cue => {
+    const shown = cue.getCueAsHTML(), voice = shown.querySelector("span");
+    return [cue.id, cue.startTime, cue.endTime, shown.textContent, voice.title, shown.childElementCount];
+  })));
+  track.src = address;
+  video.append(track);
+  track.track.mode = "hidden";
+})
+"""
+
+
+@pytest.mark.browser
+def test_a_browser_shows_every_segment_as_text(browse: Browse, tmp_path: Path) -> None:
+    timeline = example_timeline(num_persons=len(HOSTILE), names=tuple(HOSTILE))
+    marks, vtt, _ = write(timeline)
+    page_path = tmp_path / "page.html"
+    page_path.write_text("<!doctype html><html lang='en'><title>subtitles</title><video></video></html>")
+    page = browse.open(page_path)
+    address = "data:text/vtt;base64," + base64.b64encode(vtt).decode()
+    cues = page.evaluate(READ_TRACK, address)
+    names = person_names(timeline)
+    assert sorted((int(cue[0]), *cue[1:]) for cue in cues) == [  # browsers put the longer of two first
+        (
+            number, mark.start_ms / 1000, mark.end_ms / 1000,
+            f"{names[mark.person]}: {mark.label} {100 * mark.probability:.0f} %", names[mark.person], 1,
+        )
+        for number, mark in enumerate(marks, 1)
+    ]  # fmt: skip
+
+
+def test_ffmpeg_reads_both(tmp_path: Path) -> None:
+    timeline = example_timeline(num_persons=3, names=("Anna",))
+    marks, vtt, plain = write(timeline)
+    for name, content, expected in [
+        ("a.vtt", vtt, [(mark.start_ms, mark.end_ms) for mark in marks]),
+        ("a.srt", plain, [(start, end) for start, end, _ in together(marks)]),
+    ]:
+        path = tmp_path / name
+        path.write_bytes(content)
+        with av.open(str(path)) as container:
+            (stream,) = container.streams
+            times = [
+                (
+                    round(1000 * packet.pts * stream.time_base),
+                    round(1000 * packet.duration * stream.time_base),
+                )
+                for packet in container.demux(stream)
+                if packet.pts is not None and packet.duration is not None
+            ]
+        assert [(start, start + length) for start, length in times] == expected, name
 
 
 def test_hours_are_counted(tmp_path: Path) -> None:
