@@ -1,0 +1,87 @@
+"""Faces made unrecognisable: a coarse mosaic, blurred, over far more than the face's box.
+
+Of what is covered only the means of CELLS x CELLS parts of an area over half as wide again as the face are
+left: about three by three numbers for the face itself. Covered is where a face track of the store is or may
+be: between two sightings up to GAP_SECONDS apart, and HOLD_SECONDS before the first and after the last one,
+for a face is in the picture before it is found. A face that was never found is not covered: look at the
+result.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+
+from videofer.overlay.motion import Path
+from videofer.overlay.paint import Planes
+
+CELLS = 5  # a side
+GROWN = 1.75  # sides of the covered area by those of the face's box
+GAP_SECONDS = 3.0
+HOLD_SECONDS = 0.75
+GROWTH_A_SECOND = 0.6  # of the sides, with the time to the nearest sighting
+CORE = (
+    1.45  # the ellipse within which nothing shines through: it holds the whole box, whose corners lie at 1.42
+)
+MIN_SIDE_PIXELS = 8
+
+
+def boxes_at(paths: Sequence[Path], t: float) -> list[np.ndarray]:
+    """What to cover at a time: (4,) boxes of faces, the larger the longer ago their face was seen."""
+    found = []
+    for path in paths:
+        box = path.at(t, gap_seconds=GAP_SECONDS, hold_seconds=HOLD_SECONDS)
+        if box is not None:
+            nearest = float(np.abs(path.t - t).min())
+            found.append(grown(box, 1 + GROWTH_A_SECOND * nearest))
+    return found
+
+
+def grown(box: np.ndarray, factor: float) -> np.ndarray:
+    """The box (4,) with its sides times a factor around the same middle."""
+    middle = (box[:2] + box[2:]) / 2
+    half = np.maximum((box[2:] - box[:2]) / 2, MIN_SIDE_PIXELS / 2) * factor
+    return np.concatenate([middle - half, middle + half])
+
+
+def cover(planes: Planes, face_xyxy: np.ndarray) -> None:
+    """Make the face in this box unrecognisable, in place. Parts outside the picture are no matter."""
+    height, width = planes[0].shape
+    face_xyxy = grown(face_xyxy, 1.0)
+    area = grown(face_xyxy, GROWN)
+    # Whole chroma samples: the area has the same edges in all planes.
+    x0, y0 = (
+        int(np.clip(np.floor(v / 2) * 2, 0, side)) for v, side in zip(area[:2], (width, height), strict=True)
+    )
+    x1, y1 = (
+        int(np.clip(np.ceil(v / 2) * 2, 0, side)) for v, side in zip(area[2:], (width, height), strict=True)
+    )
+    if x1 - x0 < 2 or y1 - y0 < 2:
+        return
+    for plane, reduced in zip(planes, (1, 2, 2), strict=True):
+        region = plane[y0 // reduced : y1 // reduced, x0 // reduced : x1 // reduced]
+        strength = _ellipse(region.shape, face_xyxy / reduced, x0 // reduced, y0 // reduced)
+        coarse = cv2.resize(
+            _mosaic(region), (region.shape[1], region.shape[0]), interpolation=cv2.INTER_LINEAR
+        )
+        region[...] = (region * (256 - strength) + coarse * strength + 128) >> 8
+
+
+def _mosaic(region: np.ndarray) -> np.ndarray:
+    """(CELLS, CELLS) means, smoothed among neighbours; fewer for a region of fewer pixels."""
+    cells = min(CELLS, region.shape[1]), min(CELLS, region.shape[0])
+    means = cv2.resize(region, cells, interpolation=cv2.INTER_AREA)
+    return cv2.GaussianBlur(means, (3, 3), 0.6, borderType=cv2.BORDER_REPLICATE)
+
+
+def _ellipse(shape: tuple[int, ...], face_xyxy: np.ndarray, x0: int, y0: int) -> np.ndarray:
+    """(h, w) uint16 in [0, 256]: 256 in the ellipse CORE, falling to 0 at the edge of GROWN."""
+    middle = (face_xyxy[:2] + face_xyxy[2:]) / 2
+    half = np.maximum((face_xyxy[2:] - face_xyxy[:2]) / 2, 1.0)
+    x = (np.arange(shape[1]) + x0 + 0.5 - middle[0]) / half[0]
+    y = (np.arange(shape[0]) + y0 + 0.5 - middle[1]) / half[1]
+    radius = np.sqrt(y[:, None] ** 2 + x[None] ** 2)
+    strength: np.ndarray = np.rint(256 * np.clip((GROWN - radius) / (GROWN - CORE), 0, 1)).astype(np.uint16)
+    return strength

@@ -1,0 +1,210 @@
+"""Write the annotated video: the pictures as they were, with what the timeline says of everybody in them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, get_args
+
+import numpy as np
+from PIL import Image
+
+from cache.errors import UserError
+from videofer.overlay.ahead import ahead
+from videofer.overlay.course import STATE_WORDS, course_of
+from videofer.overlay.encode import Mp4Writer, view_of
+from videofer.overlay.footage import Footage, Picture
+from videofer.overlay.lettering import draw, shown, width_of
+from videofer.overlay.marks import Figure, Marks
+from videofer.overlay.motion import Path as Motion
+from videofer.overlay.motion import all_faces, from_rows, from_track
+from videofer.overlay.paint import Stamp
+from videofer.overlay.panel import MAX_LANES, Lane, Panel
+from videofer.overlay.privacy import boxes_at, cover
+from videofer.timeline.timeline import Timeline
+
+if TYPE_CHECKING:
+    from cache.reader import StoreReader
+
+Blur = Literal["none", "others", "all"]
+
+MIN_WIDTH = 360  # narrower pictures are enlarged by a whole factor: letters need room
+MAX_SIDE = 3840  # larger ones are reduced by a whole factor: browsers and H.264 levels end near here
+UNIT_WIDTH = 640  # of a picture whose letters are 11 pixels high
+MIN_UNIT = 0.75
+AHEAD_PICTURES = 8  # decoded before they are drawn
+
+
+def write_annotated(
+    timeline: Timeline,
+    media: Path,
+    out: Path,
+    *,
+    reader: StoreReader | None = None,
+    skeleton: bool = False,
+    blur: Blur = "none",
+    focus: int | None = None,
+    on_progress: Callable[[float], None] | None = None,
+) -> Path:
+    """An MP4 file (H.264, yuv420p, the sound of the original) in which everybody is marked; returns `out`.
+
+    Its time is media time: every picture is shown when it was in the original. Below the picture each person
+    has a lane with probabilities and labels; see `videofer.overlay.panel`.
+    reader: the store that holds the video; boxes are then exact for every frame, else those of the rows.
+    skeleton: draw joints, where the store has them.
+    blur: make faces unrecognisable, "all" that the store holds, or those of all "others" than the person
+    `focus` (by default the one who is there longest); needs `reader`. Sound is not changed.
+    on_progress: gets the share done, in [0, 1].
+    Raises UserError, one line: no video, another one than the timeline's, no such person, blur without store.
+    """
+    if blur not in get_args(Blur):
+        raise UserError(f"blur is {blur!r}, it can be {', '.join(get_args(Blur))}")
+    if timeline.video.kind != "video":
+        raise UserError(f"{media}: an annotated video is made of a video, and this is {timeline.video.kind}")
+    hidden = _hidden_faces(timeline, reader, blur, focus)
+    footage = Footage.open(media)
+    if (footage.width, footage.height) != (timeline.video.width, timeline.video.height):
+        raise UserError(
+            f"{media} has pictures of {footage.width}x{footage.height} pixels, the video of the timeline, "
+            f"{timeline.video.name}, of {timeline.video.width}x{timeline.video.height}: it is another one"
+        )
+    scene = _Scene(timeline, footage, reader, skeleton=skeleton, hidden=hidden)
+    report = on_progress or (lambda share: None)
+    duration = max(timeline.duration_seconds, 1e-3)
+    writer = Mp4Writer(out, width=scene.width, height=scene.height, footage=footage)
+    with writer, ahead(_without_holes(footage, timeline), AHEAD_PICTURES) as pictures:
+        for picture, is_lost in pictures:
+            frame = writer.frame()
+            scene.draw([view_of(plane) for plane in frame.planes], picture, is_lost)
+            writer.write_frame(frame, picture.t_start, picture.t_end)
+            report(min(1.0, float(picture.t_end) / duration))
+    report(1.0)
+    return out
+
+
+class _Scene:
+    """Draws one output picture after the other."""
+
+    def __init__(
+        self,
+        timeline: Timeline,
+        footage: Footage,
+        reader: StoreReader | None,
+        *,
+        skeleton: bool,
+        hidden: Sequence[Motion],
+    ) -> None:
+        scale = _scale(*footage.even_size)
+        self.width, self._picture_height = (_even(side * scale) for side in footage.even_size)
+        unit = max(MIN_UNIT, self.width / UNIT_WIDTH)
+        colours = footage.colours
+        figures = _figures(timeline, reader)
+        lanes = _lanes(timeline, figures)
+        self._hidden = hidden
+        self._panel = Panel(
+            lanes, max(0, len(figures) - len(lanes)), self.width, unit, timeline.duration_seconds, colours
+        )
+        self._marks = Marks(figures, float(scale), unit, colours, skeleton=skeleton)
+        self._lost = _lost_stamp(self.width, self._picture_height, unit, footage)
+        self.height = self._picture_height + self._panel.height
+
+    def draw(self, planes: Sequence[np.ndarray], picture: Picture, is_lost: bool) -> None:
+        """Into y (height, width), u, v (half as many): the picture, the marks, the panel."""
+        t = float(picture.t_start)
+        for box in boxes_at(self._hidden, t):
+            cover(picture.planes, box)
+        if picture.y.shape != (self._picture_height, self.width):
+            picture = picture.resized(self.width, self._picture_height)
+        tops = [
+            plane[: self._picture_height // reduced] for plane, reduced in zip(planes, (1, 2, 2), strict=True)
+        ]
+        bottoms = [
+            plane[self._picture_height // reduced :] for plane, reduced in zip(planes, (1, 2, 2), strict=True)
+        ]
+        for plane, samples in zip(tops, picture.planes, strict=True):
+            plane[...] = samples
+        if is_lost:
+            self._lost.put(tops, 0, 0)
+        else:
+            self._marks.draw(tops, t)
+        self._panel.draw(bottoms, t)
+
+
+def _hidden_faces(
+    timeline: Timeline, reader: StoreReader | None, blur: Blur, focus: int | None
+) -> Sequence[Motion]:
+    """The tracks of faces that must not be seen."""
+    known = [person.id for person in timeline.persons]
+    if focus is not None and focus not in known:
+        raise UserError(f"person {focus} is to be seen, but the persons of {timeline.video.name} are {known}")
+    if blur == "none":
+        return ()
+    if reader is None:
+        raise UserError(f"faces of {timeline.video.name} can be blurred only with the store that holds them")
+    if blur == "others" and focus is None:
+        focus = _seen_longest(timeline)
+    return all_faces(reader, timeline.video.key, but_of=focus if blur == "others" else None)
+
+
+def _seen_longest(timeline: Timeline) -> int | None:
+    seconds = {
+        person.id: float((rows["t_end"] - rows["t_start"]).sum())
+        for person in timeline.persons
+        for rows in [timeline.rows_of(person.id)]
+    }
+    return max(seconds, key=lambda person: seconds[person], default=None)
+
+
+def _figures(timeline: Timeline, reader: StoreReader | None) -> list[Figure]:
+    figures = []
+    for person in timeline.persons:
+        if reader is not None:
+            whereabouts = from_track(reader.track(timeline.video.key, person.id))
+        else:
+            whereabouts = from_rows(timeline.rows_of(person.id))
+        name = shown(person.name, f"person {person.id}")
+        figures.append(Figure(person.id, name, course_of(timeline, person.id), whereabouts))
+    return figures
+
+
+def _lanes(timeline: Timeline, figures: Sequence[Figure]) -> list[Lane]:
+    """Of those who are there longest, in order of their numbers."""
+    longest = sorted(figures, key=lambda f: -float((f.course.t_end - f.course.t_start).sum()))[:MAX_LANES]
+    chosen = [figure for figure in figures if figure in longest]
+    return [Lane(figure.name, figure.course) for figure in chosen] or [Lane(None, course_of(timeline, None))]
+
+
+def _without_holes(footage: Footage, timeline: Timeline) -> Iterator[tuple[Picture, bool]]:
+    """All pictures, and one for each stretch that could not be decoded, marked as lost."""
+    last: Picture | None = None
+    for picture in footage.pictures():
+        if last is not None and last.t_end < picture.t_start:
+            yield replace(last, t_start=last.t_end, t_end=picture.t_start), True
+        yield picture, False
+        last = picture
+    end = Fraction(timeline.duration_seconds)
+    if last is not None and footage.broken_off is not None and end > last.t_end + footage.clock:
+        yield replace(last, t_start=last.t_end, t_end=end), True
+
+
+def _lost_stamp(width: int, height: int, unit: float, footage: Footage) -> Stamp:
+    """What is shown where there is no picture: nothing of another one, in which a face may be seen."""
+    text, size = STATE_WORDS["not_decoded"], max(11, round(18 * unit))
+    image = Image.new("RGB", (width, height), (20, 22, 26))
+    draw(image, ((width - width_of(text, size)) / 2, height / 2), text, size, (235, 238, 242))
+    rgba = np.full((height, width, 4), 255, np.uint8)
+    rgba[..., :3] = np.asarray(image)
+    return Stamp(rgba, footage.colours)
+
+
+def _scale(width: int, height: int) -> Fraction:
+    """A whole factor, or one by a whole number."""
+    if width < MIN_WIDTH:
+        return Fraction(-(-MIN_WIDTH // width))
+    return Fraction(1, -(-max(width, height) // MAX_SIDE))
+
+
+def _even(value: Fraction) -> int:
+    return 2 * max(1, round(value / 2))
