@@ -154,6 +154,18 @@ def test_the_video_is_linked_absolutely_and_relatively(tmp_path: Path) -> None:
     assert check_structure(eaf_of(example_timeline())).find("HEADER/MEDIA_DESCRIPTOR") is None
 
 
+def test_a_link_to_the_video_keeps_its_name(tmp_path: Path) -> None:
+    (tmp_path / "objects").mkdir()
+    (tmp_path / "objects" / "MD5-1").write_bytes(b"")
+    (tmp_path / "talk.mp4").symlink_to(tmp_path / "objects" / "MD5-1")
+    (tmp_path / "out").symlink_to(tmp_path / "objects")  # relative to where the file really lies
+    root = check_structure(eaf_of(example_timeline(), tmp_path / "talk.mp4", tmp_path / "out"))
+    descriptor = root.find("HEADER/MEDIA_DESCRIPTOR")
+    assert descriptor is not None
+    assert descriptor.attrib["MEDIA_URL"] == f"file://{tmp_path}/talk.mp4"
+    assert descriptor.attrib["RELATIVE_MEDIA_URL"] == "../talk.mp4"
+
+
 @settings(max_examples=60, deadline=None)
 @given(
     name=st.text(st.characters(exclude_categories=()), max_size=40),

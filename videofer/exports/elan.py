@@ -105,7 +105,7 @@ def write_eaf(
 
 def _media(media: Path, folder: Path) -> dict[str, str]:
     """Attributes of the linked video. Paths stand as they are, spaces too: so ELAN writes and reads them."""
-    whole = media.resolve()
+    whole = media.parent.resolve() / media.name  # a link to the video itself keeps its name
     relative = Path(os.path.relpath(whole, folder.resolve())).as_posix()
     return {
         "MEDIA_URL": "file:///" + one_line(whole.as_posix().lstrip("/")),

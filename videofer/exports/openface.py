@@ -6,7 +6,7 @@ OpenFace writes a row for each frame and face: `frame` (from 1), `face_id`, `tim
     frame       number of the distinct `t_start`, from 1: rows of several persons share it
     face_id     number of the person, -1 where nobody is
     timestamp   `t_start`
-    confidence  certainty of the person's track where the face is seen, else 0; not that of the emotion
+    confidence  of the tracking (`Person.certainty`) where the face is seen, else 0; not that of the emotion
     success     1 where the face is seen well (`face_state` ok or interpolated), else 0
     face_...    state and box of the face
     emotion_... state, label, confidence, p_<class>, valence and arousal of the row
