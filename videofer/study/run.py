@@ -119,7 +119,14 @@ def run_study(
         if done:
             paths.append(write_rows(spec.out / ROWS, done, spec, about))
             paths.append(write_videos(spec.out / VIDEOS, done, about))
-            paths.append(write_index(spec.out / INDEX, done, about, failures, group_by=metadata.group_by))
+            facts = _facts(model, spec)
+            title = spec.out.resolve().name
+            paths.append(
+                write_index(
+                    spec.out / INDEX, done, about, failures,
+                    title=title, group_by=metadata.group_by, facts=facts,
+                )
+            )  # fmt: skip
     notes = [f"metadata: {path}: no such video" for path in described.unknown]
     if metadata.left_out:
         notes.append(f"metadata: several values for one video, left out: {', '.join(metadata.left_out)}")
@@ -184,6 +191,26 @@ def _finished(
         without=described.without,
     )
     return done, about
+
+
+def _facts(model: TrainedModel, spec: StudySpec) -> list[tuple[str, str]]:
+    """What the page says of how it was made."""
+    settings = spec.settings
+    smoothing = settings.smoothing.model_dump(exclude_defaults=True, mode="json")
+    smoothing["method"] = settings.smoothing.method
+    facts = [
+        ("model", f"{model.path.resolve().name}, weights {model.weights_sha256[:12]}"),
+        ("answer of", settings.modality or model.heads[-1]),
+        ("smoothing", ", ".join(f"{name} {value}" for name, value in smoothing.items())),
+        (
+            "rows",
+            f"every {model.spec.hop_seconds / settings.steps_per_hop:g} s, "
+            f"windows of {model.spec.window_seconds:g} s",
+        ),
+    ]
+    if settings.min_confidence > 0:
+        facts.append(("uncertain", f"below {settings.min_confidence:.0%} confidence"))
+    return facts
 
 
 @contextlib.contextmanager
