@@ -40,7 +40,7 @@ def pair_states(events: Iterable[Event], observation: Observation) -> tuple[list
     """Intervals of an observation, and a line for each state that is not closed.
 
     A state belongs to its subject, behaviour and modifiers. The person of "No focal subject" is None; the
-    observation's name is the tier.
+    observation's name is tier and rater.
     """
     intervals: list[Interval] = []
     notes: list[str] = []
@@ -71,7 +71,7 @@ def placed(
     files = observation.files
     if len(files) <= 1:
         file = files[0] if files else None
-        return [Interval(behavior, t_start, t_end, person, tier=observation.name, media=file)]
+        return [Interval(behavior, t_start, t_end, person, observation.name, observation.name, file)]
     if observation.lengths is None or len(observation.lengths) != len(files):
         raise ValueError(
             f"observation {observation.name!r} runs through {len(files)} videos of unknown length:"
@@ -84,9 +84,8 @@ def placed(
         start, end = max(t_start, begins), t_end if last else min(t_end, begins + length)
         here = begins <= t_start and (last or t_start < begins + length)
         if here or end - start > TOUCH_SECONDS:
-            parts.append(
-                Interval(behavior, start - begins, end - begins, person, tier=observation.name, media=file)
-            )
+            name = observation.name
+            parts.append(Interval(behavior, start - begins, end - begins, person, name, name, file))
         begins += length
     return parts
 

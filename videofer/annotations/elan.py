@@ -11,7 +11,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 from xml.etree import ElementTree as ET
 
-from videofer.annotations.intervals import AnnotationError, Annotations, Interval, make_table
+from videofer.annotations.intervals import AnnotationError, Annotations, Interval, make_table, person_of_tier
 
 Span = tuple[float, float]
 """Start and end, in milliseconds of ELAN's clock."""
@@ -20,7 +20,7 @@ Span = tuple[float, float]
 def read_elan(path: Path) -> Annotations:
     """Annotations of all tiers; empty ones are left out.
 
-    person is the tier's PARTICIPANT, rater its ANNOTATOR, media the first video linked.
+    person is the tier's PARTICIPANT, else by its name; rater its ANNOTATOR; media the first video linked.
     AnnotationError where the file is not of ELAN or refers to what is not in it.
     """
     try:
@@ -62,8 +62,9 @@ def _intervals(root: ET.Element) -> list[Interval]:
             label = annotation.findtext("ANNOTATION_VALUE") or entries.get(annotation.get("CVE_REF", ""), "")
             start, end = spans[_need(annotation, "ANNOTATION_ID")]
             seconds = ((start + origin) / 1000, (end + origin) / 1000)
-            person, rater = tier.get("PARTICIPANT"), tier.get("ANNOTATOR")
-            found.append(Interval(label, *seconds, person, rater, tier.get("TIER_ID"), media))
+            name = _need(tier, "TIER_ID")
+            person = tier.get("PARTICIPANT") or person_of_tier(name)
+            found.append(Interval(label, *seconds, person, tier.get("ANNOTATOR"), name, media))
     return found
 
 

@@ -3,8 +3,8 @@
 Columns, a row for each label that somebody gave:
     label           str: as the file has it; after `name_emotions` a canonical emotion
     t_start, t_end  float64 media seconds, half-open; equal for a point event
-    person          str or None: who is seen, as the file calls them
-    rater           str or None: who says so
+    person          str or None: who is seen, as the file calls them; without that the name of the tier
+    rater           str or None: who says so; for BORIS the observation
     tier            str or None: tier of ELAN or Praat, observation of BORIS
     media           str or None: the video as the file names it, with `/`
 """
@@ -51,6 +51,11 @@ class Annotations:
     path: Path
     table: pd.DataFrame  # COLUMNS, rising in t_start
     notes: tuple[str, ...] = field(default=())  # a line each: what was left out, and why
+
+
+def person_of_tier(tier: str) -> str:
+    """Who a tier is about, by its name: "Anna", or "emotion@Anna" as many write it."""
+    return tier.rpartition("@")[2]
 
 
 def make_table(intervals: Iterable[Interval]) -> pd.DataFrame:

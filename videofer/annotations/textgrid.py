@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from videofer.annotations.intervals import AnnotationError, Annotations, Interval, make_table
+from videofer.annotations.intervals import AnnotationError, Annotations, Interval, make_table, person_of_tier
 
 # A quoted text (a quote in it is doubled), a comment, a flag, or any other run of letters.
 _TOKEN = re.compile(r'"((?:[^"]|"")*)"|![^\n]*|<(\w+)>|(\S+)')
@@ -22,7 +22,7 @@ Token = float | str
 
 
 def read_textgrid(path: Path) -> Annotations:
-    """Intervals and points of all tiers; empty ones are silence. The tier's name is kept as `tier`.
+    """Intervals and points of all tiers; empty ones are silence. The name of a tier says the person, too.
 
     AnnotationError where the file is no TextGrid, breaks off, or is binary.
     """
@@ -113,5 +113,7 @@ def _intervals(tokens: _Tokens) -> list[Interval]:
             where = f"of entry {place} of tier {name!r}"
             start = tokens.number(f"the time {where}")
             end = tokens.number(f"the end {where}") if kind == "IntervalTier" else start
-            found.append(Interval(tokens.text(f"the text {where}"), start, end, tier=name))
+            found.append(
+                Interval(tokens.text(f"the text {where}"), start, end, person_of_tier(name), tier=name)
+            )
     return found
