@@ -1,0 +1,102 @@
+// What is said of everybody at the cursor: beside the video, at the names of the lanes, and to screen readers.
+class Now {
+  constructor(facts, ribbon, lanes, player, theme) {
+    Object.assign(this, { facts, ribbon, lanes, player });
+    this.isFull = facts.persons.length <= 1; // bars for one; a strip for each of several
+    this.cards = facts.persons.map((person) => this.#card(person));
+    $("#now-people").append(...this.cards.map(({ card }) => card));
+    $("#now-of").textContent = `of ${clock(facts.duration)}`;
+    this.update = oncePerFrame(() => this.#update());
+    player.on("time", this.update);
+    theme.on("change", () => this.redraw());
+    this.slider = $("#slider");
+  }
+
+  #card(person) {
+    const face = make("canvas");
+    face.setAttribute("aria-hidden", "true");
+    const says = make("div", "says");
+    const head = make("div", "", make("div", "name", person.name), says);
+    const below = make("div", this.isFull ? "bars" : "mix");
+    const parts = this.facts.classes.map((name, c) => {
+      const fill = make("i", `e${c}`);
+      const value = make("span", "value");
+      if (this.isFull) below.append(make("span", "", name), make("span", "rail", fill), value);
+      else below.append(fill);
+      return { fill, value };
+    });
+    const card = make("div", "one", face, head, below);
+    return { person, card, face, says, parts, shownFace: -2, row: -2 };
+  }
+
+  redraw() {
+    for (const card of this.cards) card.shownFace = card.row = -2;
+    this.update();
+  }
+
+  #update() {
+    const t = this.player.time;
+    $("#now-clock").textContent = clock(t);
+    const whole = make("span", "", ` / ${clock(this.facts.duration)}`);
+    $("#clock").replaceChildren(make("strong", "", clock(t)), whole);
+    for (const card of this.cards) this.#updateCard(card, t);
+    this.slider.setAttribute("aria-valuenow", t.toFixed(3));
+    this.slider.setAttribute("aria-valuetext", this.words(t));
+  }
+
+  #updateCard(card, t) {
+    const { person, face, says, parts } = card;
+    const place = person.faceNear(t);
+    if (place !== card.shownFace) {
+      const context = sized(face, 52, 52);
+      if (place >= 0) paintFace(context, person, place, 0, 0, 52);
+      face.hidden = place < 0;
+      card.shownFace = place;
+    }
+    const row = person.rowAt(t);
+    const { source } = this.ribbon;
+    const key = `${row} ${source}`;
+    if (key === card.row) return;
+    card.row = key;
+    const isPredicted = row >= 0 && person.isPredicted(source, row);
+    card.card.classList.toggle("away", !isPredicted);
+    const [c, text, sure] = this.says(person, row);
+    const dot = make("span", c >= 0 ? `dot e${c}` : "dot");
+    says.replaceChildren(dot, text, make("b", "", sure === null ? "" : percent(sure)));
+    const what = this.lanes.all[person.place].what;
+    what.replaceChildren(dot.cloneNode(), sure === null ? text : `${text} ${percent(sure)}`);
+    parts.forEach(({ fill, value }, i) => {
+      const p = isPredicted ? person.probability(source, row, i) : 0;
+      if (this.isFull) {
+        fill.style.transform = `scaleX(${p})`;
+        value.textContent = isPredicted ? percent(p) : "–";
+      } else fill.style.width = `${100 * p}%`;
+    });
+  }
+
+  // Class, words and probability of what is said of a person in a row.
+  says(person, row) {
+    const { facts } = this;
+    const { source } = this.ribbon;
+    if (row < 0) return [-1, "not there", null];
+    if (!person.isPredicted(source, row)) {
+      const state = facts.states[person.state[row]];
+      return [-1, facts.stateWords[state]?.[0] ?? `no ${source}`, null];
+    }
+    const best = person.likeliest(source, row);
+    const sure = person.probability(source, row, best);
+    if (source !== "answer") return [best, facts.classes[best], sure];
+    const label = person.label[row];
+    if (label < facts.classes.length) return [label, facts.classes[label], person.probability(source, row, label)];
+    return [-1, facts.labels[label] ?? "no answer", sure];
+  }
+
+  // Time and everybody's label, to be spoken.
+  words(t) {
+    const said = this.facts.persons.map((person) => {
+      const [, text, sure] = this.says(person, person.rowAt(t));
+      return `${person.name}: ${text}${sure === null ? "" : ` ${percent(sure)}`}`;
+    });
+    return [clock(t), ...said.slice(0, 4)].join("; ");
+  }
+}

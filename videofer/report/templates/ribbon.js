@@ -1,0 +1,298 @@
+// Draws one person's lane: faces, ribbon of probabilities, states as hatching, segments, and the truth if it is known.
+const GAP = 6;
+const STRIP = 20;
+const TRUTH = 13;
+const ROW_PIXELS = 1.6; // from here on rows are drawn one by one
+
+class Ribbon {
+  constructor(facts, view, theme, hatching) {
+    Object.assign(this, { facts, view, theme, hatching });
+    this.source = "answer";
+    this.mode = "stacked";
+    this.solo = -1; // the one class that is shown
+    this.lit = -1; // the class under the pointer, in the legend
+    this.pyramids = new Map();
+    const { neutral } = facts;
+    const others = facts.classes.map((_, c) => c).filter((c) => c !== neutral);
+    this.order = neutral >= 0 ? [...others, neutral] : others; // from the ground up; neutral is the sky
+    this.uncertain = facts.labels.indexOf("uncertain", facts.classes.length);
+    this.textWidths = new Map();
+  }
+
+  pyramid(person) {
+    const name = `${person.place} ${this.source}`;
+    if (!this.pyramids.has(name)) this.pyramids.set(name, new Pyramid(person, this.source, this.facts.duration, this.facts.hop));
+    return this.pyramids.get(name);
+  }
+
+  // Heights of the parts of a lane, in pixels.
+  layout(person, width) {
+    const many = this.facts.persons.length;
+    const narrow = width < 560;
+    const face = person.faces ? (narrow ? 30 : many > 3 ? 34 : 44) : 0;
+    const stacked = many === 1 ? 150 : many <= 3 ? 104 : 72;
+    const rowHeight = many === 1 ? 26 : many <= 3 ? 22 : 18;
+    const ribbon = this.mode === "stacked" || this.solo >= 0 ? stacked : rowHeight * this.facts.classes.length;
+    const ribbonTop = face ? face + GAP : 0;
+    const stripTop = ribbonTop + ribbon + 4;
+    const truthTop = stripTop + STRIP + 3;
+    const height = person.truth.length ? truthTop + TRUTH : stripTop + STRIP;
+    return { face, ribbonTop, ribbon, stripTop, truthTop, height };
+  }
+
+  draw(context, person, width, lay = this.layout(person, width)) {
+    const { view } = this;
+    this.#ground(context, person, width, lay);
+    if (person.numRows) {
+      const rows = this.facts.hop / view.secondsPerPixel >= ROW_PIXELS;
+      const pieces = rows ? this.#fromRows(person) : this.#fromPyramid(person, width);
+      context.save();
+      context.beginPath();
+      context.rect(0, lay.ribbonTop, width, lay.ribbon);
+      context.clip();
+      for (const piece of pieces) {
+        if (this.solo >= 0) this.#area(context, piece, this.solo, lay.ribbonTop, lay.ribbon, rows);
+        else if (this.mode === "stacked") this.#stack(context, piece, lay, rows);
+        else this.#eachRow(context, piece, lay, rows);
+      }
+      this.#states(context, person, lay);
+      context.restore();
+    }
+    if (lay.face) this.#faces(context, person, width, lay.face);
+    this.#segments(context, person, width, lay);
+    if (person.truth.length) this.#truth(context, person, lay);
+  }
+
+  // The ground on which ribbons stand, where the person is there; nobody and nothing decoded are patterns.
+  #ground(context, person, width, { ribbonTop, ribbon }) {
+    const { view, theme } = this;
+    for (const [start, end, state] of this.facts.nobody) {
+      const [x0, x1] = [Math.max(0, view.x(start)), Math.min(width, view.x(end))];
+      if (x1 > x0) this.hatching.fill(context, state, x0, ribbonTop, Math.max(1, x1 - x0), ribbon);
+    }
+    context.fillStyle = theme.edge;
+    context.fillRect(0, ribbonTop + ribbon - 0.5, width, 1);
+    if (this.mode === "rows" && this.solo < 0) {
+      const step = ribbon / this.order.length;
+      context.fillStyle = theme.line;
+      for (let i = 1; i < this.order.length; i++) context.fillRect(0, Math.round(ribbonTop + i * step) - 0.5, width, 1);
+    }
+  }
+
+  // Pieces { xs, mean(i, c), high(i, c) | null, count }: stretches without a gap.
+  #fromPyramid(person, width) {
+    const { view } = this;
+    const step = view.secondsPerPixel;
+    const first = Math.floor(view.t0 / step);
+    const columns = width + 2;
+    const { mean, high, covered } = this.pyramid(person).columns(first * step, step, columns);
+    const n = person.numClasses;
+    const pieces = [];
+    for (let x = 0; x < columns; x++) {
+      if (!covered[x]) continue;
+      const begin = x;
+      while (x < columns && covered[x]) x++;
+      const count = x - begin;
+      const xs = new Float32Array(count);
+      for (let i = 0; i < count; i++) xs[i] = view.x((first + begin + i + 0.5) * step);
+      if (count === 1) xs[0] -= 0.5;
+      pieces.push({ xs, count, left: xs[0] - 0.5, right: xs[count - 1] + 0.5, mean: (i, c) => mean[(begin + i) * n + c], high: (i, c) => high[(begin + i) * n + c] });
+    }
+    return pieces;
+  }
+
+  #fromRows(person) {
+    const { view, source } = this;
+    const first = Math.max(0, placeOf(person.t0, view.t0) - 1);
+    const last = Math.min(person.numRows - 1, placeOf(person.t0, view.t1) + 1);
+    const pieces = [];
+    for (let row = first; row <= last; row++) {
+      if (!person.isPredicted(source, row)) continue;
+      const begin = row;
+      while (row < last && person.isPredicted(source, row + 1) && person.t0[row + 1] - person.t1[row] < 1e-6) row++;
+      const count = row - begin + 1;
+      const xs = new Float32Array(count);
+      for (let i = 0; i < count; i++) xs[i] = view.x((person.t0[begin + i] + person.t1[begin + i]) / 2);
+      pieces.push({ xs, count, left: view.x(person.t0[begin]), right: view.x(person.t1[row]), mean: (i, c) => person.probability(source, begin + i, c), high: null });
+    }
+    return pieces;
+  }
+
+  // The upper edge of an area, from left to right, level at both ends. Smooth: a cubic through the middles of rows that
+  // never goes beyond them (Fritsch and Carlson 1980, slopes as harmonic means).
+  #edge(context, { xs, count, left, right }, y, smooth) {
+    context.moveTo(left, y(0));
+    context.lineTo(xs[0], y(0));
+    let slope = 0;
+    for (let i = 1; i < count; i++) {
+      if (!smooth) {
+        context.lineTo(xs[i], y(i));
+        continue;
+      }
+      const width = xs[i] - xs[i - 1];
+      const now = (y(i) - y(i - 1)) / width;
+      const next = i + 1 < count ? (y(i + 1) - y(i)) / (xs[i + 1] - xs[i]) : 0;
+      const after = now * next > 0 ? (2 * now * next) / (now + next) : 0;
+      context.bezierCurveTo(xs[i - 1] + width / 3, y(i - 1) + (slope * width) / 3, xs[i] - width / 3, y(i) - (after * width) / 3, xs[i], y(i));
+      slope = after;
+    }
+    context.lineTo(right, y(count - 1));
+  }
+
+  #fillUnder(context, piece, y, ground, smooth) {
+    context.beginPath();
+    this.#edge(context, piece, y, smooth);
+    context.lineTo(piece.right, ground);
+    context.lineTo(piece.left, ground);
+    context.fill();
+  }
+
+  // All classes on top of one another: the highest is filled first and down to the ground, the next over it.
+  #stack(context, piece, { ribbonTop, ribbon }, smooth) {
+    const { theme, order } = this;
+    const n = order.length;
+    const ground = ribbonTop + ribbon;
+    const tops = new Float32Array(piece.count * n);
+    for (let i = 0; i < piece.count; i++) {
+      let sum = 0;
+      for (let k = 0; k < n; k++) tops[i * n + k] = sum += piece.mean(i, order[k]);
+    }
+    for (let k = n - 1; k >= 0; k--) {
+      const c = order[k];
+      context.globalAlpha = this.lit < 0 || this.lit === c ? 1 : 0.16;
+      if (context.globalAlpha < 1) {
+        context.save();
+        context.globalAlpha = 1;
+        context.fillStyle = theme.paper;
+        this.#fillUnder(context, piece, (i) => ground - ribbon * tops[i * n + k], ground, smooth);
+        context.restore();
+      }
+      context.fillStyle = theme.fill[c];
+      this.#fillUnder(context, piece, (i) => ground - ribbon * tops[i * n + k], ground, smooth);
+      context.globalAlpha = 1;
+      if (k === n - 1) continue;
+      context.strokeStyle = theme.paper;
+      context.lineWidth = 0.75;
+      context.beginPath();
+      this.#edge(context, piece, (i) => ground - ribbon * tops[i * n + k], smooth);
+      context.stroke();
+    }
+  }
+
+  #eachRow(context, piece, { ribbonTop, ribbon }, smooth) {
+    const height = ribbon / this.facts.classes.length;
+    for (let c = 0; c < this.facts.classes.length; c++) {
+      context.globalAlpha = this.lit < 0 || this.lit === c ? 1 : 0.16;
+      this.#area(context, piece, c, ribbonTop + c * height + 2, height - 2, smooth);
+      context.globalAlpha = 1;
+    }
+  }
+
+  // One class: its mean as an area, the most of what a pixel holds as a paler one above it.
+  #area(context, piece, c, top, height, smooth) {
+    const ground = top + height;
+    context.fillStyle = this.theme.fill[c];
+    if (piece.high) {
+      const alpha = context.globalAlpha;
+      context.globalAlpha = alpha * 0.3;
+      this.#fillUnder(context, piece, (i) => ground - height * piece.high(i, c), ground, smooth);
+      context.globalAlpha = alpha;
+    }
+    this.#fillUnder(context, piece, (i) => ground - height * piece.mean(i, c), ground, smooth);
+  }
+
+  #states(context, person, { ribbonTop, ribbon }) {
+    const { view } = this;
+    let drawnTo = -1;
+    for (let i = Math.max(0, placeOf(person.runStarts, view.t0)); i < person.runs.length; i++) {
+      const [start, end, state] = person.runs[i];
+      if (start > view.t1) break;
+      const [x0, x1] = [Math.max(view.x(start), drawnTo), view.x(end)];
+      if (x1 - x0 < 0.3) continue;
+      this.hatching.fill(context, this.facts.states[state], x0, ribbonTop, x1 - x0, ribbon);
+      drawnTo = x1;
+    }
+  }
+
+  #faces(context, person, width, side) {
+    const { view } = this;
+    const { times } = person.faces;
+    const seconds = side * view.secondsPerPixel;
+    let shown = -1;
+    for (let tile = Math.floor(view.t0 / seconds); tile * seconds < view.t1; tile++) {
+      const place = person.faceNear((tile + 0.5) * seconds);
+      const t = times[place];
+      if (place === shown || t < tile * seconds || t >= (tile + 1) * seconds) continue;
+      shown = place;
+      const x = view.x(tile * seconds);
+      context.save();
+      context.beginPath();
+      context.roundRect(x + 1, 0, side - 2, side, 5);
+      context.clip();
+      paintFace(context, person, place, x, 0, side);
+      context.restore();
+    }
+  }
+
+  #measure(context, text) {
+    if (!this.textWidths.has(text)) this.textWidths.set(text, context.measureText(text).width);
+    return this.textWidths.get(text);
+  }
+
+  #segments(context, person, width, { stripTop }) {
+    const { view, theme, facts } = this;
+    const { segments } = facts;
+    context.font = `550 11.5px ${theme.font}`;
+    context.textBaseline = "middle";
+    context.strokeStyle = theme.soft;
+    context.lineWidth = 1;
+    context.setLineDash([2, 3]);
+    context.beginPath();
+    for (const [start, end] of person.uncertainRuns) {
+      if (end < view.t0) continue;
+      if (start > view.t1) break;
+      context.moveTo(view.x(start), stripTop + STRIP / 2);
+      context.lineTo(view.x(end), stripTop + STRIP / 2);
+    }
+    context.stroke();
+    context.setLineDash([]);
+    for (const i of segments.ofPerson[person.place]) {
+      if (segments.offset[i] < view.t0) continue;
+      if (segments.onset[i] > view.t1) break;
+      const c = segments.label[i];
+      if (this.solo >= 0 && c !== this.solo) continue;
+      const [x0, x1] = [view.x(segments.onset[i]), view.x(segments.offset[i])];
+      context.globalAlpha = this.lit < 0 || this.lit === c ? 1 : 0.2;
+      context.fillStyle = theme.fill[c];
+      const inset = x1 - x0 > 4 ? 0.75 : 0;
+      context.beginPath();
+      context.roundRect(x0 + inset, stripTop, Math.max(1, x1 - x0 - 2 * inset), STRIP, Math.min(5, (x1 - x0) / 3));
+      context.fill();
+      this.#caption(context, facts.classes[c], Math.max(0, x0), Math.min(width, x1), stripTop + STRIP / 2, theme.on_fill[c]);
+      context.globalAlpha = 1;
+    }
+  }
+
+  #caption(context, text, x0, x1, y, ink) {
+    if (x1 - x0 < 20 || x1 - x0 < this.#measure(context, text) + 12) return;
+    context.fillStyle = ink;
+    context.fillText(text, x0 + 7, y + 0.5);
+  }
+
+  #truth(context, person, { truthTop }) {
+    const { view, theme } = this;
+    context.font = `550 10px ${theme.font}`;
+    this.textWidths.clear();
+    for (const [start, end, c, label] of person.truth) {
+      if (end < view.t0 || start > view.t1) continue;
+      const [x0, x1] = [view.x(start), view.x(end)];
+      context.fillStyle = c >= 0 ? theme.fill[c] : theme.edge;
+      context.globalAlpha = 0.45;
+      context.fillRect(x0 + 0.5, truthTop, Math.max(1, x1 - x0 - 1), TRUTH);
+      context.globalAlpha = 1;
+      context.fillRect(x0 + 0.5, truthTop + TRUTH - 2, Math.max(1, x1 - x0 - 1), 2);
+      this.#caption(context, label, Math.max(0, x0), x1, truthTop + TRUTH / 2 - 1, theme.ink);
+    }
+    this.textWidths.clear();
+  }
+}

@@ -1,0 +1,264 @@
+"""The report in words: lengths, shares, the sentence at the top, the figures of each person, the facts."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from videofer.timeline.settings import Smoothing
+from videofer.timeline.summary import PersonSummary, Summary
+from videofer.timeline.timeline import UNCERTAIN, Timeline
+
+MAX_TRANSITIONS = 12
+MAX_NAMED = 3  # emotions in the sentence at the top
+LEAST_NAMED = 0.05  # share of the time of an emotion that is named there
+SURE = 0.995  # from here on nobody needs to be told how sure it is that a track is one person
+SPACE = "\u00a0"
+
+STATE_WORDS = {
+    "no_face": ("no face", "predicted from the body alone: no face is seen"),
+    "absent": ("hidden", "the person is hidden; the answer comes from the moments around"),
+    "no_prediction": ("no answer", "somebody is there, but too little of them is seen"),
+    "no_person": ("nobody", "nobody is seen"),
+    "not_decoded": ("not decoded", "the video could not be read here"),
+}
+"""State of a row -> name and explanation in a legend; `ok` needs none."""
+
+MODALITY_WORDS = {"face": "Face", "body": "Body", "fused": "Fused"}
+
+
+@dataclass(frozen=True)
+class Share:
+    """One line of a person's table."""
+
+    label: str
+    css: str  # class of its colour
+    permille: int
+    percent: str
+    seconds: str
+    segments: str
+    first: float | None
+    first_text: str
+
+
+@dataclass(frozen=True)
+class PersonWords:
+    """A person's part of the summary."""
+
+    name: str
+    presence: str
+    shares: list[Share]
+    shares_text: str
+    figures: list[tuple[str, str]]
+    transitions: list[tuple[str, str, str, str, int]]  # css and label, twice; times
+    has_affect: bool
+    affect_text: str
+
+
+def shown(text: str) -> str:
+    """A name as it may stand in a page: without control characters and what is no character at all."""
+    kept = (c for c in text if unicodedata.category(c) not in ("Cc", "Cs"))
+    return "".join(kept) or "?"
+
+
+def length(seconds: float) -> str:
+    """ "19.7 s", "12 min 4 s", "2 h 3 min"."""
+    if seconds < 59.95:
+        return f"{seconds:.1f}{SPACE}s"
+    whole = round(seconds)
+    hours, minutes, rest = whole // 3600, whole // 60 % 60, whole % 60
+    if hours:
+        return f"{hours}{SPACE}h {minutes}{SPACE}min"
+    return f"{minutes}{SPACE}min {rest}{SPACE}s"
+
+
+def clock(seconds: float, *, hours: bool = False) -> str:
+    """Media time: "1:02.3"; with hours "1:01:02.3"."""
+    tenths = round(seconds * 10)
+    minutes, rest = tenths // 600, tenths % 600 / 10
+    if hours or minutes >= 60:
+        return f"{minutes // 60}:{minutes % 60:02d}:{rest:04.1f}"
+    return f"{minutes}:{rest:04.1f}"
+
+
+def percent(share: float) -> str:
+    """ "54 %"; what is there but rounds to nothing is "< 1 %"."""
+    if 0 < share < 0.005:
+        return f"<{SPACE}1{SPACE}%"
+    return f"{100 * share:.0f}{SPACE}%"
+
+
+def lead(timeline: Timeline, summary: Summary) -> str:
+    """The first sentences."""
+    over = length(timeline.duration_seconds)
+    if not summary.persons:
+        return f"Nobody was seen in these {over}."
+    people = summary.persons
+    if len(people) == 1:
+        given = people[0].name != f"person {people[0].person}"
+        start = f"{shown(people[0].name) if given else 'One person'} over {over}."
+    else:
+        start = f"{_counted(len(people))} people over {over}."
+    seconds = sum(one.seconds_predicted for one in people)
+    if not seconds:
+        return f"{start} Of nobody was enough seen for an answer."
+    shares = {
+        name: sum(one.share_by_label.get(name, 0.0) * one.seconds for one in people) / seconds
+        for name in timeline.classes
+    }
+    ranked = sorted(shares, key=lambda name: -shares[name])
+    named = [name for name in ranked if shares[name] >= LEAST_NAMED][:MAX_NAMED]
+    if not named:
+        return f"{start} Nearly all of it is uncertain."
+    said = [f"{shown(name)} {percent(shares[name])}" for name in named]
+    said[0] += " of the time" if len(people) == 1 else " of their time"
+    listed = ", ".join(said)
+    return f"{start} {listed[:1].upper()}{listed[1:]}."
+
+
+def _counted(number: int) -> str:
+    words = ("No", "One", "Two", "Three", "Four", "Five", "Six", "Seven", "Eight", "Nine", "Ten")
+    return words[number] if number < len(words) else str(number)
+
+
+def person_words(timeline: Timeline, one: PersonSummary) -> PersonWords:
+    """What the summary says of one person."""
+    hours = timeline.duration_seconds >= 3600
+    certainty = next(p.certainty for p in timeline.persons if p.id == one.person)
+    rows = timeline.rows_of(one.person)
+    begin, end = (float(rows["t_start"].min()), float(rows["t_end"].max())) if len(rows) else (0.0, 0.0)
+    shares = [
+        _share(timeline, one, label, share, hours)
+        for label, share in sorted(one.share_by_label.items(), key=lambda item: -item[1])
+        if share > 0
+    ]
+    figures: list[tuple[str, str]] = []
+    if one.segments_per_minute is not None:
+        figures.append(
+            ("Segments", f"{one.num_segments}, that is {one.segments_per_minute:.1f} a minute")
+        )
+    if one.longest_segment is not None:
+        longest = one.longest_segment
+        at = clock(longest.onset, hours=hours)
+        figures.append(("Longest", f"{shown(longest.label)}, {length(longest.duration)} from {at}"))
+    has_affect = one.mean_valence is not None and one.mean_arousal is not None
+    affect_text = "Valence and arousal over time, derived."
+    if has_affect:
+        values = f"{_signed(one.mean_valence)}, {_signed(one.mean_arousal)}"
+        figures.append(("Mean valence, arousal", f"{values} (derived)"))
+        affect_text = f"Valence and arousal over time, derived; means {values}."
+    if certainty < SURE:
+        figures.append(("One person throughout", f"{percent(certainty)} sure"))
+    counts = [
+        (_css(timeline, a), shown(a), _css(timeline, b), shown(b), count)
+        for a, row in one.transitions.items()
+        for b, count in row.items()
+    ]
+    return PersonWords(
+        name=shown(one.name),
+        presence=f"{clock(begin, hours=hours)} to {clock(end, hours=hours)}; "
+        f"an answer for {length(one.seconds_predicted)} of {length(one.seconds)}",
+        shares=shares,
+        shares_text="Share of time: " + ", ".join(f"{s.label} {s.percent}" for s in shares),
+        figures=figures,
+        transitions=sorted(counts, key=lambda row: (-row[4], row[1], row[3]))[:MAX_TRANSITIONS],
+        has_affect=has_affect,
+        affect_text=affect_text,
+    )
+
+
+def _share(timeline: Timeline, one: PersonSummary, label: str, share: float, hours: bool) -> Share:
+    first = one.first_onset.get(label)
+    is_class = label in timeline.classes
+    return Share(
+        label=shown(label) if is_class or label == UNCERTAIN else STATE_WORDS[label][0],
+        css=_css(timeline, label),
+        permille=round(1000 * share),
+        percent=percent(share),
+        seconds=length(share * one.seconds),
+        segments=str(one.num_segments_by_label[label]) if is_class else "–",
+        first=first,
+        first_text="" if first is None else clock(first, hours=hours),
+    )
+
+
+def _css(timeline: Timeline, label: str) -> str:
+    return f"e{timeline.classes.index(label)}" if label in timeline.classes else "none"
+
+
+def _signed(value: float | None) -> str:
+    assert value is not None
+    return f"{value:+.2f}".replace("-", "\u2212")
+
+
+def facts(timeline: Timeline, media_note: str) -> list[tuple[str, list[tuple[str, str]]]]:
+    """Headings with names and values: what was watched, by what, and how rows came of it."""
+    video, model, settings = timeline.video, timeline.model, timeline.settings
+    watched = [("File", shown(video.name)), ("Length", f"{video.duration_seconds:.3f}{SPACE}s of media time")]
+    if video.width and video.height:
+        watched.append(("Picture", f"{video.width} × {video.height} pixels"))
+    start = video.presentation_start[0] / video.presentation_start[1]
+    if start:
+        watched.append(("Starts at", f"{start:.3f}{SPACE}s of the file's own clock; times here count from there"))
+    watched += [("Shown here", media_note), ("Content hash", video.key[:16])]
+    watched += _preprocessing(timeline)
+    segmentation = settings.segmentation
+    rows = [
+        ("Row", f"{timeline.hop_seconds:g}{SPACE}s"),
+        ("Answer", f"{timeline.modality}, from windows of {model.window_seconds:g}{SPACE}s"),
+        ("Smoothing", smoothing_words(settings.smoothing)),
+        (
+            "Uncertain",
+            f"below {percent(settings.min_confidence)}" if settings.min_confidence else "no threshold was set",
+        ),
+        (
+            "Segments",
+            f"begin at {percent(segmentation.enter)}, end below {percent(segmentation.leave)}, last at least "
+            f"{segmentation.min_seconds:g}{SPACE}s; gaps under {segmentation.merge_seconds:g}{SPACE}s are closed",
+        ),
+    ]
+    watcher = [
+        ("Model", shown(model.name)),
+        ("Looks at", ", ".join(model.modalities)),
+        ("Weights", f"sha256 {model.weights_sha256[:16]}"),
+    ]
+    temperatures = model.calibration.get("temperatures")
+    if isinstance(temperatures, dict) and temperatures:
+        listed = ", ".join(f"{name} {value:.2f}" for name, value in temperatures.items())
+        watcher.append(("Calibration", f"temperature {listed}"))
+    return [("The video", watched), ("The model", watcher), ("From windows to rows", rows)]
+
+
+def smoothing_words(smoothing: Smoothing) -> str:
+    """The method and what it assumes."""
+    match smoothing.method:
+        case "none":
+            return "none"
+        case "kernel":
+            words = f"Gaussian kernel of {smoothing.kernel_seconds:g}{SPACE}s"
+        case method:
+            name = "hidden Markov model" if method == "hmm" else "likeliest path of a hidden Markov model"
+            words = f"{name}; an expression lasts {smoothing.dwell_seconds:g}{SPACE}s on average"
+    if smoothing.lag_seconds is not None:
+        words += f"; looks {smoothing.lag_seconds:g}{SPACE}s ahead"
+    return words
+
+
+def _preprocessing(timeline: Timeline) -> list[tuple[str, str]]:
+    """Names of the engines, where the store told them."""
+    provenance: Any = timeline.provenance
+    found = []
+    for key, name in (("decoder", "Decoded by"), ("detector", "Faces found by"), ("skeletons", "Skeletons by")):
+        value = provenance.get(key)
+        engine = value.get("name") if isinstance(value, dict) else value
+        if isinstance(engine, str):
+            found.append((name, shown(engine)))
+    return found
+
+
+def warnings_of(timeline: Timeline) -> Sequence[str]:
+    """What preprocessing warned of."""
+    found = timeline.provenance.get("warnings") or ()
+    return [shown(str(line)) for line in found][:8]
