@@ -11,8 +11,9 @@ import typer
 # each other from working (a training step: 20 s instead of 0.4 s at load 9 on 4 cores).
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
-from videofer.cli import app as app_command
 from videofer.cli import (
+    agree,
+    annotations_command,
     compare,
     crossval,
     demo,
@@ -26,6 +27,7 @@ from videofer.cli import (
     train,
     tune,
 )
+from videofer.cli import app as app_command
 from videofer.cli.errors import one_line_errors
 
 app = typer.Typer(
@@ -47,6 +49,8 @@ app.command("tune")(tune.tune)
 app.command("export")(export.export)
 app.command("timeline")(timeline.timeline)
 app.command("app")(app_command.app)
+app.command("annotations")(annotations_command.import_annotations)
+app.command("agree")(agree.agree)
 app.command("demo")(demo.demo)
 app.command("init")(init.init)
 
