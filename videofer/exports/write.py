@@ -1,6 +1,7 @@
 """Write a timeline in the formats that a user asked for.
 
-A file that is replaced is the old one or the new one at any time, never a half.
+A file that is replaced is the old one or the new one at any time, never a half. What people may have written
+or edited is kept, see `videofer.exports.kept`.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -15,6 +17,7 @@ from cache.atomic import atomic_write
 from cache.errors import UserError
 from videofer.exports.bids import write_events, write_sidecar
 from videofer.exports.elan import write_eaf
+from videofer.exports.kept import EDITED_BY_PEOPLE, keep_old
 from videofer.exports.marks import Mark, marks_of
 from videofer.exports.names import safe_stem
 from videofer.exports.openface import write_openface
@@ -101,6 +104,12 @@ def write_exports(
         path = out_dir / f"{stem}{ending}"
         if ending == ".parquet":
             timeline.save(path)
+        elif ending in EDITED_BY_PEOPLE:
+            content = BytesIO()
+            source.write(ending, content)
+            keep_old(path, content.getvalue())
+            with atomic_write(path) as file:
+                file.write(content.getvalue())
         else:
             with atomic_write(path) as file:
                 source.write(ending, file)

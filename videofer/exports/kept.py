@@ -1,0 +1,35 @@
+"""Files that people write or edit themselves are kept when an export takes their place.
+
+Somebody who corrects our tiers in ELAN saves them under our name; a video may have subtitles and a table of
+somebody's annotations beside it. What an export replaces there is not lost: it stays as `talk.eaf.1`,
+`talk.eaf.2`, and so on. Our own tables are made anew; they are large.
+"""
+
+from __future__ import annotations
+
+import re
+from itertools import count
+from pathlib import Path
+
+from cache.atomic import atomic_write
+
+EDITED_BY_PEOPLE = (".eaf", ".TextGrid", ".vtt", ".srt", ".csv")
+
+_OUR_TABLE = b"person,person_name,t_start,t_end,state,"
+_DATE = re.compile(rb' DATE="[^"]*"')  # of an ELAN file: when it was written
+
+
+def keep_old(path: Path, content: bytes) -> Path | None:
+    """Copy what is at `path` beside it, where it says something else than `content`; the copy's path."""
+    if not path.exists():
+        return None
+    old = path.read_bytes()
+    if old.startswith(_OUR_TABLE):
+        return None
+    if _DATE.sub(b"", old, count=1) == _DATE.sub(b"", content, count=1):
+        return None
+    numbered = (path.with_name(f"{path.name}.{number}") for number in count(1))
+    copy = next(one for one in numbered if not one.exists())
+    with atomic_write(copy) as file:
+        file.write(old)
+    return copy
