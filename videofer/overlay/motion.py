@@ -37,8 +37,7 @@ class Path:
 
         Within `hold_seconds` of the nearest known time they are as they are there.
         """
-        after = int(np.searchsorted(self.t, t + SAME_TIME_SECONDS, side="right"))
-        before = after - 1
+        before, after = self._around(t)
         if before >= 0 and t - self.t[before] <= SAME_TIME_SECONDS:
             exact: np.ndarray = self.values[before]
             return exact
@@ -48,6 +47,17 @@ class Path:
             return between
         near = [i for i in (before, after) if 0 <= i < len(self.t) and abs(self.t[i] - t) <= hold_seconds]
         return self.values[min(near, key=lambda i: abs(self.t[i] - t))] if near else None
+
+    def seconds_to_nearest(self, t: float) -> float:
+        """How far t is from the nearest known time."""
+        return min(
+            (abs(t - float(self.t[i])) for i in self._around(t) if 0 <= i < len(self.t)), default=np.inf
+        )
+
+    def _around(self, t: float) -> tuple[int, int]:
+        """The last known time at or before t, and the next one; -1 or n where there is none."""
+        after = int(np.searchsorted(self.t, t + SAME_TIME_SECONDS, side="right"))
+        return after - 1, after
 
 
 @dataclass(frozen=True, eq=False)

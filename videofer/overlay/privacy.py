@@ -2,9 +2,9 @@
 
 Of what is covered only the means of CELLS x CELLS parts of an area over half as wide again as the face are
 left: about three by three numbers for the face itself. Covered is where a face track of the store is or may
-be: between two sightings up to GAP_SECONDS apart, and HOLD_SECONDS before the first and after the last one,
-for a face is in the picture before it is found. A face that was never found is not covered: look at the
-result.
+be: between two sightings up to GAP_SECONDS apart, BEFORE_SECONDS before the first one, for a face is in the
+picture before it is found, and AFTER_SECONDS after the last one. A face that was never found is not covered:
+look at the result.
 """
 
 from __future__ import annotations
@@ -20,23 +20,35 @@ from videofer.overlay.paint import Planes
 CELLS = 5  # a side
 GROWN = 1.75  # sides of the covered area by those of the face's box
 GAP_SECONDS = 3.0
-HOLD_SECONDS = 0.75
-GROWTH_A_SECOND = 0.6  # of the sides, with the time to the nearest sighting
+BEFORE_SECONDS = 2.25  # small faces beside large ones are looked for every 2 s (`detect_full_seconds`)
+AFTER_SECONDS = 1.0
+GROWTH_A_SECOND = 0.6  # of the sides, with the time to the nearest sighting ...
+MAX_GROWTH = 1.6  # ... up to this factor
 CORE = (
     1.45  # the ellipse within which nothing shines through: it holds the whole box, whose corners lie at 1.42
 )
 MIN_SIDE_PIXELS = 8
 
 
-def boxes_at(paths: Sequence[Path], t: float) -> list[np.ndarray]:
-    """What to cover at a time: (4,) boxes of faces, the larger the longer ago their face was seen."""
-    found = []
-    for path in paths:
-        box = path.at(t, gap_seconds=GAP_SECONDS, hold_seconds=HOLD_SECONDS)
-        if box is not None:
-            nearest = float(np.abs(path.t - t).min())
-            found.append(grown(box, 1 + GROWTH_A_SECOND * nearest))
-    return found
+class HiddenFaces:
+    """The tracks of faces that must not be seen."""
+
+    def __init__(self, tracks: Sequence[Path]) -> None:
+        self._tracks = [track for track in tracks if len(track.t)]
+        self._from = np.array([track.t[0] - BEFORE_SECONDS for track in self._tracks])
+        self._to = np.array([track.t[-1] + AFTER_SECONDS for track in self._tracks])
+
+    def boxes_at(self, t: float) -> list[np.ndarray]:
+        """What to cover at a time: (4,) boxes of faces, larger where their face is not seen just then."""
+        found = []
+        for number in np.flatnonzero((self._from <= t) & (t <= self._to)):
+            track = self._tracks[number]
+            hold_seconds = BEFORE_SECONDS if t < track.t[0] else AFTER_SECONDS
+            box = track.at(t, gap_seconds=GAP_SECONDS, hold_seconds=hold_seconds)
+            if box is not None:
+                growth = 1 + GROWTH_A_SECOND * track.seconds_to_nearest(t)
+                found.append(grown(box, min(growth, MAX_GROWTH)))
+        return found
 
 
 def grown(box: np.ndarray, factor: float) -> np.ndarray:

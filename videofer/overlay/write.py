@@ -18,11 +18,10 @@ from videofer.overlay.encode import Mp4Writer, view_of
 from videofer.overlay.footage import Footage, Picture
 from videofer.overlay.lettering import draw, shown, width_of
 from videofer.overlay.marks import Figure, Marks
-from videofer.overlay.motion import Path as Motion
 from videofer.overlay.motion import all_faces, from_rows, from_track
 from videofer.overlay.paint import Stamp
 from videofer.overlay.panel import MAX_LANES, Lane, Panel
-from videofer.overlay.privacy import boxes_at, cover
+from videofer.overlay.privacy import HiddenFaces, cover
 from videofer.timeline.timeline import Timeline
 
 if TYPE_CHECKING:
@@ -57,12 +56,14 @@ def write_annotated(
     blur: make faces unrecognisable, "all" that the store holds, or those of all "others" than the person
     `focus` (by default the one who is there longest); needs `reader`. Sound is not changed.
     on_progress: gets the share done, in [0, 1].
-    Raises UserError, one line: no video, another one than the timeline's, no such person, blur without store.
+    Raises UserError, one line: no video or not the timeline's, no such person, blur without a store.
     """
     if blur not in get_args(Blur):
         raise UserError(f"blur is {blur!r}, it can be {', '.join(get_args(Blur))}")
     if timeline.video.kind != "video":
         raise UserError(f"{media}: an annotated video is made of a video, and this is {timeline.video.kind}")
+    if out.exists() and out.samefile(media):
+        raise UserError(f"{out} is the video itself: the annotated one needs another name")
     hidden = _hidden_faces(timeline, reader, blur, focus)
     footage = Footage.open(media)
     if (footage.width, footage.height) != (timeline.video.width, timeline.video.height):
@@ -73,6 +74,7 @@ def write_annotated(
     scene = _Scene(timeline, footage, reader, skeleton=skeleton, hidden=hidden)
     report = on_progress or (lambda share: None)
     duration = max(timeline.duration_seconds, 1e-3)
+    out.parent.mkdir(parents=True, exist_ok=True)
     writer = Mp4Writer(out, width=scene.width, height=scene.height, footage=footage)
     with writer, ahead(_without_holes(footage, timeline), AHEAD_PICTURES) as pictures:
         for picture, is_lost in pictures:
@@ -94,7 +96,7 @@ class _Scene:
         reader: StoreReader | None,
         *,
         skeleton: bool,
-        hidden: Sequence[Motion],
+        hidden: HiddenFaces,
     ) -> None:
         scale = _scale(*footage.even_size)
         self.width, self._picture_height = (_even(side * scale) for side in footage.even_size)
@@ -113,7 +115,7 @@ class _Scene:
     def draw(self, planes: Sequence[np.ndarray], picture: Picture, is_lost: bool) -> None:
         """Into y (height, width), u, v (half as many): the picture, the marks, the panel."""
         t = float(picture.t_start)
-        for box in boxes_at(self._hidden, t):
+        for box in self._hidden.boxes_at(t):
             cover(picture.planes, box)
         if picture.y.shape != (self._picture_height, self.width):
             picture = picture.resized(self.width, self._picture_height)
@@ -134,18 +136,19 @@ class _Scene:
 
 def _hidden_faces(
     timeline: Timeline, reader: StoreReader | None, blur: Blur, focus: int | None
-) -> Sequence[Motion]:
+) -> HiddenFaces:
     """The tracks of faces that must not be seen."""
     known = [person.id for person in timeline.persons]
     if focus is not None and focus not in known:
         raise UserError(f"person {focus} is to be seen, but the persons of {timeline.video.name} are {known}")
     if blur == "none":
-        return ()
+        return HiddenFaces(())
     if reader is None:
         raise UserError(f"faces of {timeline.video.name} can be blurred only with the store that holds them")
     if blur == "others" and focus is None:
         focus = _seen_longest(timeline)
-    return all_faces(reader, timeline.video.key, but_of=focus if blur == "others" else None)
+    tracks = all_faces(reader, timeline.video.key, but_of=focus if blur == "others" else None)
+    return HiddenFaces(tracks)
 
 
 def _seen_longest(timeline: Timeline) -> int | None:
