@@ -8,9 +8,12 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from tests.videofer.timeline_examples import CLASSES, example_timeline
 from videofer.exports.tables import write_csv, write_jsonl, write_rows_csv, write_segments_csv
+from videofer.exports.text import defused, person_names
 from videofer.timeline.segments import find_segments
 from videofer.timeline.timeline import Timeline
 
@@ -92,3 +95,19 @@ def test_hostile_names_stay_in_their_cell(name: str) -> None:
     write_jsonl(timeline, file)
     lines = file.getvalue().decode("utf-8").split("\n")
     assert len([json.loads(line) for line in lines if line]) == len(timeline.rows)
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.text(st.characters(exclude_categories=()), max_size=40) | st.text(";=\"',+-@ a\t|\n", max_size=12))
+def test_any_name_comes_back_and_no_spreadsheet_runs_it(name: str) -> None:
+    timeline = example_timeline(num_persons=1, names=(name,), duration_seconds=4.0)
+    file = io.BytesIO()
+    write_segments_csv(timeline, find_segments(timeline), file)
+    text = file.getvalue().decode("utf-8")
+    shown = person_names(timeline)[0]
+    rows = list(csv.DictReader(io.StringIO(text, newline="")))
+    assert {row["person_name"] for row in rows} == {defused(shown)}
+    assert defused(shown).replace("'", "") == shown.replace("'", "")
+    for separator in ",;\t":  # spreadsheets of other countries, and those that guess
+        for cells in csv.reader(io.StringIO(text, newline=""), delimiter=separator):
+            assert not any(cell.startswith(("=", "+", "@", "-")) for cell in cells)

@@ -43,6 +43,7 @@ def test_any_text_becomes_one_line_that_xml_and_utf8_hold(text: str) -> None:
         ("\t\r\n=1", "'=1"),
         ("\uff1d1", "'\uff1d1"),
         ("a;=1;-2", "a;'=1;'-2"),
+        ('a;"=1', "a;\"'=1"),
     ],
 )
 def test_formulas_are_defused(text: str, safe: str) -> None:

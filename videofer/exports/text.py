@@ -10,7 +10,9 @@ if TYPE_CHECKING:
 
 _BREAKS = re.compile("[\t\n\v\f\r\x1c-\x1f\x85\u2028\u2029]")
 _NOWHERE = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")  # not in XML or UTF-8
-_FORMULA = re.compile("(^|;)(?=[=+\\-@\uff1d\uff0b\uff0d\uff20])")  # of a spreadsheet; full width counts, too
+_FORMULA = re.compile(
+    '(^|;"*)(?=[=+\\-@\uff1d\uff0b\uff0d\uff20])'
+)  # of a spreadsheet; full width counts, too
 
 
 def one_line(text: str) -> str:
@@ -34,6 +36,6 @@ def person_names(timeline: Timeline) -> dict[int, str]:
 def defused(text: str) -> str:
     """One line for a cell that no spreadsheet runs as a formula: such text gets a leading apostrophe.
 
-    Also after a semicolon, at which spreadsheets of many countries part the cells of a CSV file.
+    Also after a semicolon, at which spreadsheets of many countries part the cells of a CSV file, and quotes.
     """
     return _FORMULA.sub(r"\1'", one_line(text))
