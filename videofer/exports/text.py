@@ -10,9 +10,7 @@ if TYPE_CHECKING:
 
 _BREAKS = re.compile("[\t\n\v\f\r\x1c-\x1f\x85\u2028\u2029]")
 _NOWHERE = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")  # not in XML or UTF-8
-_FORMULA = re.compile(
-    '(^|;"*)(?=[=+\\-@\uff1d\uff0b\uff0d\uff20])'
-)  # of a spreadsheet; full width counts, too
+_FORMULA = re.compile('(^|;"*)(?=[=+\\-@\uff1d\uff0b\uff0d\uff20])')  # of spreadsheets; full width, too
 
 
 def one_line(text: str) -> str:
