@@ -68,7 +68,8 @@ ID_REFS = {"TIME_SLOT_REF1", "TIME_SLOT_REF2", "LANG_REF", "CVE_REF"}
 def eaf_of(timeline: Timeline, media: Path | None = None, folder: Path = Path()) -> bytes:
     file = io.BytesIO()
     marks = marks_of(find_segments(timeline))
-    write_eaf(marks, person_names(timeline), timeline.classes, file, media=media, folder=folder)
+    names = person_names(timeline)
+    write_eaf(marks, names, timeline.classes, file, annotator="a & b", media=media, folder=folder)
     return file.getvalue()
 
 
@@ -129,7 +130,8 @@ def test_pympi_reads_every_segment(num_persons: int, tmp_path: Path) -> None:
             (round(1000 * row.onset), round(1000 * row.offset), row.label) for row in own.itertuples()
         ]
         assert sorted(eaf.get_annotation_data_for_tier(person.name)) == expected
-        assert eaf.get_parameters_for_tier(person.name)["PARTICIPANT"] == person.name
+        about = eaf.get_parameters_for_tier(person.name)
+        assert (about["PARTICIPANT"], about["ANNOTATOR"]) == (person.name, "a & b")
     (vocabulary,) = eaf.get_controlled_vocabulary_names()
     _, entries, _ = eaf.controlled_vocabularies[vocabulary]
     assert [values[0][0] for values, _ in entries.values()] == list(CLASSES)

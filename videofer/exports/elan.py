@@ -38,11 +38,12 @@ def write_eaf(
     classes: Sequence[str],
     file: BinaryIO,
     *,
+    annotator: str,
     media: Path | None,
     folder: Path,
 ) -> None:
-    """marks: in order of time. names: of the persons, tiers in their order. media: the video, linked by its
-    absolute path and relative to `folder`, where the file lies; None: ELAN asks for it.
+    """marks: in order of time. names: of the persons, tiers in their order. annotator: who watched. media: the
+    video, linked by its absolute path and relative to `folder`, where the file lies; None: ELAN asks for it.
     """
     root = ET.Element(
         "ANNOTATION_DOCUMENT",
@@ -60,44 +61,30 @@ def write_eaf(
         ET.SubElement(header, "MEDIA_DESCRIPTOR", _media(media, folder))
     ET.SubElement(header, "PROPERTY", NAME="lastUsedAnnotationId").text = str(len(marks))
     slots = _time_slots(marks, ET.SubElement(root, "TIME_ORDER"))
-    vocabulary = {one_line(label): f"cveid{number}" for number, label in enumerate(classes, 1)}
-    for person, name in names.items():
-        tier = ET.SubElement(
+    entry_ids = {one_line(label): f"cveid{number}" for number, label in enumerate(classes, 1)}
+    tiers = {
+        person: ET.SubElement(
             root,
             "TIER",
             TIER_ID=name,
             PARTICIPANT=name,
-            ANNOTATOR="videofer",
+            ANNOTATOR=one_line(annotator),
             LINGUISTIC_TYPE_REF=TIER_TYPE,
         )
-        for number, mark in enumerate(marks, 1):
-            if mark.person == person:
-                label = one_line(mark.label)
-                annotation = ET.SubElement(
-                    ET.SubElement(tier, "ANNOTATION"),
-                    "ALIGNABLE_ANNOTATION",
-                    ANNOTATION_ID=f"a{number}",
-                    TIME_SLOT_REF1=slots[number - 1][0],
-                    TIME_SLOT_REF2=slots[number - 1][1],
-                    CVE_REF=vocabulary[label],
-                )
-                ET.SubElement(annotation, "ANNOTATION_VALUE").text = label
-    ET.SubElement(
-        root,
-        "LINGUISTIC_TYPE",
-        LINGUISTIC_TYPE_ID=TIER_TYPE,
-        TIME_ALIGNABLE="true",
-        GRAPHIC_REFERENCES="false",
-        CONTROLLED_VOCABULARY_REF=VOCABULARY,
-    )
-    ET.SubElement(
-        root,
-        "LANGUAGE",
-        LANG_ID=_LANGUAGE,
-        LANG_DEF="http://cdb.iso.org/lg/CDB-00130975-001",
-        LANG_LABEL="undetermined (und)",
-    )
-    _vocabulary(vocabulary, root)
+        for person, name in names.items()
+    }
+    for number, (mark, (start, end)) in enumerate(zip(marks, slots, strict=True), 1):
+        label = one_line(mark.label)
+        annotation = ET.SubElement(
+            ET.SubElement(tiers[mark.person], "ANNOTATION"),
+            "ALIGNABLE_ANNOTATION",
+            ANNOTATION_ID=f"a{number}",
+            TIME_SLOT_REF1=start,
+            TIME_SLOT_REF2=end,
+            CVE_REF=entry_ids[label],
+        )
+        ET.SubElement(annotation, "ANNOTATION_VALUE").text = label
+    _definitions(entry_ids, root)
     ET.indent(root)
     text = ET.tostring(root, encoding="unicode")
     file.write(f'<?xml version="1.0" encoding="UTF-8"?>\n{text}\n'.encode())
@@ -118,19 +105,33 @@ def _time_slots(marks: Sequence[Mark], order: ET.Element) -> list[tuple[str, str
     """Fill TIME_ORDER, rising; the ids of each mark's start and end. No two marks share one, so that moving
     an edge in ELAN moves one annotation.
     """
-    edges = [(ms, place) for number, mark in enumerate(marks) for ms, place in (
-        (mark.start_ms, 2 * number), (mark.end_ms, 2 * number + 1)
-    )]  # fmt: skip
+    edges = [ms for mark in marks for ms in (mark.start_ms, mark.end_ms)]
     ids = [""] * len(edges)
-    for number, (ms, place) in enumerate(sorted(edges), 1):
+    for number, place in enumerate(sorted(range(len(edges)), key=edges.__getitem__), 1):
         ids[place] = f"ts{number}"
-        ET.SubElement(order, "TIME_SLOT", TIME_SLOT_ID=ids[place], TIME_VALUE=str(ms))
+        ET.SubElement(order, "TIME_SLOT", TIME_SLOT_ID=ids[place], TIME_VALUE=str(edges[place]))
     return list(zip(ids[::2], ids[1::2], strict=True))
 
 
-def _vocabulary(entries: Mapping[str, str], root: ET.Element) -> None:
+def _definitions(entry_ids: Mapping[str, str], root: ET.Element) -> None:
+    """The kind of all tiers, the language of the labels, and their vocabulary: label -> id of its entry."""
+    ET.SubElement(
+        root,
+        "LINGUISTIC_TYPE",
+        LINGUISTIC_TYPE_ID=TIER_TYPE,
+        TIME_ALIGNABLE="true",
+        GRAPHIC_REFERENCES="false",
+        CONTROLLED_VOCABULARY_REF=VOCABULARY,
+    )
+    ET.SubElement(
+        root,
+        "LANGUAGE",
+        LANG_ID=_LANGUAGE,
+        LANG_DEF="http://cdb.iso.org/lg/CDB-00130975-001",
+        LANG_LABEL="undetermined (und)",
+    )
     vocabulary = ET.SubElement(root, "CONTROLLED_VOCABULARY", CV_ID=VOCABULARY)
     ET.SubElement(vocabulary, "DESCRIPTION", LANG_REF=_LANGUAGE).text = "classes of the model"
-    for label, entry_id in entries.items():
+    for label, entry_id in entry_ids.items():
         entry = ET.SubElement(vocabulary, "CV_ENTRY_ML", CVE_ID=entry_id)
         ET.SubElement(entry, "CVE_VALUE", LANG_REF=_LANGUAGE, DESCRIPTION="").text = label

@@ -159,7 +159,13 @@ class _Source:
                 write_summary(timeline, self.segments, file)
             case ".eaf":
                 write_eaf(
-                    self.marks, self.names, timeline.classes, file, media=self.video, folder=self.folder
+                    self.marks,
+                    self.names,
+                    timeline.classes,
+                    file,
+                    annotator=f"videofer, model {timeline.model.name}",
+                    media=self.video,
+                    folder=self.folder,
                 )
             case ".TextGrid":
                 write_textgrid(self.segments, self.names, timeline.duration_seconds, file)
