@@ -42,8 +42,10 @@ def write_eaf(
     media: Path | None,
     folder: Path,
 ) -> None:
-    """marks: in order of time. names: of the persons, tiers in their order. annotator: who watched. media: the
-    video, linked by its absolute path and relative to `folder`, where the file lies; None: ELAN asks for it.
+    """marks: in order of time. names: of the persons, tiers in their order. annotator: who watched.
+
+    media: the video, linked by its absolute path and relative to `folder`, where the file lies; None: ELAN
+    asks for it.
     """
     root = ET.Element(
         "ANNOTATION_DOCUMENT",
