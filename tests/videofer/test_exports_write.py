@@ -15,6 +15,7 @@ import webvtt
 
 from cache.errors import UserError
 from tests.videofer.timeline_examples import example_timeline
+from videofer.annotations.read import read_annotations
 from videofer.exports.write import EXPORTS, FORMATS, check_formats, file_names, write_exports
 from videofer.timeline.segments import find_segments
 from videofer.timeline.summary import summarise
@@ -121,6 +122,19 @@ def test_all_formats_tell_the_same_segments(tmp_path: Path) -> None:
 def _ms(clock: str) -> int:
     """Of HH:MM:SS.mmm."""
     return round(pd.Timedelta(clock).total_seconds() * 1000)
+
+
+@pytest.mark.parametrize("name", ["a.eaf", "a.TextGrid", "a_segments.csv", "a_events.tsv"])
+def test_segments_that_people_correct_come_back_in(name: str, tmp_path: Path) -> None:
+    timeline = example_timeline(num_persons=3, duration_seconds=30.0)
+    write_exports(timeline, tmp_path, "a", TABLES)
+    table = read_annotations(tmp_path / name).table.sort_values(["t_start", "person"], kind="stable")
+    segments = find_segments(timeline)
+    assert table["label"].tolist() == segments["label"].tolist()
+    persons = table["person"].str.removeprefix("person ").astype(int)
+    assert persons.tolist() == segments["person"].tolist()
+    np.testing.assert_allclose(table["t_start"], segments["onset"], rtol=0, atol=5.1e-4)
+    np.testing.assert_allclose(table["t_end"], segments["offset"], rtol=0, atol=5.1e-4)
 
 
 @pytest.mark.parametrize(
