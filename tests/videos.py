@@ -63,7 +63,7 @@ def write_video(
                 for packet in stream.encode(frame):
                     container.mux(packet)
         if sound is not None:
-            _write_tone(container, sound, audio_start_seconds or Fraction(0), num_blocks=12)
+            write_tone(container, sound, audio_start_seconds or Fraction(0), num_blocks=12)
         for stream in streams:
             for packet in stream.encode(None):
                 container.mux(packet)
@@ -73,7 +73,7 @@ def write_video(
 def write_audio(path: Path) -> Path:
     """A sound file without a picture."""
     with av.open(path, "w") as container:
-        _write_tone(
+        write_tone(
             container, container.add_stream("aac", rate=8000, layout="mono"), Fraction(0), num_blocks=8
         )
     return path
@@ -122,7 +122,7 @@ def _add_stream(
     return stream
 
 
-def _write_tone(container: Any, stream: Any, start_seconds: Fraction, num_blocks: int) -> None:
+def write_tone(container: Any, stream: Any, start_seconds: Fraction, num_blocks: int) -> None:
     for block in range(num_blocks):
         samples = (np.sin(np.arange(1024) / 5) * 8000).astype(np.int16)[None]
         frame = av.AudioFrame.from_ndarray(samples, format="s16", layout="mono")

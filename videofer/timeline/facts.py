@@ -30,6 +30,7 @@ def video_facts(video: VideoRecord) -> VideoFacts:
         width=video.width,
         height=video.height,
         duration_seconds=end_of(video),
+        first_frame_seconds=video.t_start,
         time_base=video.time_base,
         presentation_start=video.presentation_start,
     )

@@ -60,6 +60,7 @@ class VideoFacts:
     width: int  # upright pixels
     height: int
     duration_seconds: float  # media time of the end
+    first_frame_seconds: float = 0.0  # media time of the first picture; later than 0 where sound comes first
     time_base: tuple[int, int]
     presentation_start: tuple[int, int]  # seconds, as a fraction
 
