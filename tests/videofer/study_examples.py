@@ -82,7 +82,7 @@ def drawn_face(seed: int) -> np.ndarray:
 
 
 def done_video(
-    timeline: Timeline, stem: str, files: dict[str, int], *, face: np.ndarray | None = None
+    timeline: Timeline, stem: str, files: dict[str, tuple[int, int]], *, face: np.ndarray | None = None
 ) -> Done:
     """What a finished video leaves behind."""
     key = f"{abs(hash(stem)):032x}"[:32]
@@ -104,7 +104,9 @@ def example_study(count: int, *, seed: int = 0, faces: bool = True) -> tuple[lis
     for place, (timeline, row) in enumerate(study_timelines(count, seed=seed)):
         stem = f"video_{place:04d}"
         done.append(
-            done_video(timeline, stem, {f"{stem}.html": 1}, face=drawn_face(place // 6) if faces else None)
+            done_video(
+                timeline, stem, {f"{stem}.html": (1, 1)}, face=drawn_face(place // 6) if faces else None
+            )
         )
         rows.append(row)
     return done, Described(columns=COLUMNS, rows=tuple(rows), unknown=(), without=())

@@ -177,7 +177,7 @@ def _study(
         typer.echo(note, err=True)
     up_to_date = report.num_videos - report.num_done - report.num_failed
     typer.echo(
-        f"{as_count(report.num_done, 'timeline')} made in {as_time(report.wall_seconds)}, "
+        f"{as_count(report.num_done, 'video')} done in {as_time(report.wall_seconds)}, "
         f"{up_to_date} up to date, {report.num_failed} failed"
     )
     return _tell(report.paths, [str(failure) for failure in report.failures])

@@ -127,20 +127,13 @@ def run_study(
                     title=title, group_by=metadata.group_by, facts=facts,
                 )
             )  # fmt: skip
-    notes = [f"metadata: {path}: no such video" for path in described.unknown]
-    if metadata.left_out:
-        notes.append(f"metadata: several values for one video, left out: {', '.join(metadata.left_out)}")
-    if described.without:
-        notes.append(
-            f"metadata: nothing about {len(described.without)} videos, {described.without[0]!r} first"
-        )
     return StudyReport(
         paths=tuple(paths),
         failures=failures,
         num_videos=len(plan.videos),
         num_done=totals.num_done,
         num_failed=totals.num_failed,
-        notes=tuple(notes),
+        notes=_notes(metadata, described, plan),
         wall_seconds=time.monotonic() - began,
     )
 
@@ -191,6 +184,19 @@ def _finished(
         without=described.without,
     )
     return done, about
+
+
+def _notes(metadata: Metadata, described: Described, plan: StudyPlan) -> tuple[str, ...]:
+    """What the user should know of how table and videos fit."""
+    notes = [f"metadata: {path!r} is no video of this run" for path in described.unknown]
+    if metadata.left_out:
+        notes.append(f"metadata: several values for one video, left out: {', '.join(metadata.left_out)}")
+    names = {task.name for task in plan.videos}
+    without = [name for name in described.without if name in names]
+    if without:
+        more = f" and {len(without) - 1} more" if len(without) > 1 else ""
+        notes.append(f"metadata: nothing about {without[0]!r}{more}")
+    return tuple(notes)
 
 
 def _facts(model: TrainedModel, spec: StudySpec) -> list[tuple[str, str]]:

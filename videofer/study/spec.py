@@ -72,7 +72,7 @@ class Account:
     timeline_print: str
     products_print: str
     formats: tuple[str, ...]
-    files: Mapping[str, int]  # name in OUT -> bytes
+    files: Mapping[str, tuple[int, int]]  # name in OUT -> size in bytes, mtime in ns
     digest: Mapping[str, Any]  # `videofer.study.digest`
     wall_seconds: float = 0.0
     version: int = field(default=ACCOUNT_VERSION)
@@ -87,14 +87,14 @@ class Account:
         return (
             (self.timeline_print, self.products_print) == (task.timeline_print, task.products_print)
             and (spec.folder / f"{task.key}.parquet").is_file()
-            and all(_size(spec.out / name) == size for name, size in self.files.items())
+            and all((spec.out / name).is_file() for name in self.files)  # changed ones are the user's
         )
 
     def remove_files(self, out: Path) -> None:
-        """Remove what was made, which is out of date, and the account itself."""
-        for name in self.files:
-            if Path(name).name == name:
-                (out / name).unlink(missing_ok=True)
+        """Remove what was made, which is out of date, and the account itself; not what the user changed."""
+        for name, stamp in self.files.items():
+            if Path(name).name == name and stamp_of(out / name) == tuple(stamp):
+                (out / name).unlink()
         (out / FOLDER / f"{self.key}.json").unlink(missing_ok=True)
 
 
@@ -146,9 +146,10 @@ def _version() -> str:
     return version("videofer")
 
 
-def _size(path: Path) -> int:
-    """-1 where there is no such file."""
+def stamp_of(path: Path) -> tuple[int, int] | None:
+    """Size and mtime in ns of a file; None where there is none."""
     try:
-        return path.stat().st_size
+        stat = path.stat()
     except OSError:
-        return -1
+        return None
+    return stat.st_size, stat.st_mtime_ns

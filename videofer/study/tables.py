@@ -76,8 +76,9 @@ def videos_table(done: Sequence[Done], about: Described) -> pd.DataFrame:
         persons = [_person_line(person, labels, classes) for person in digest["persons"]]
         lines += [{**video, **person} for person in persons or [{}]]
     table = pd.DataFrame(lines)
+    counts = {"person", "segments", *(f"segments_{name}" for name in classes)}
     for column in table.columns:
-        if column == "person" or column.startswith("segments_") or column == "segments":
+        if column in counts:
             table[column] = table[column].astype("Int64")
         elif column in _names(about.columns, _OWN):
             table[column] = table[column].convert_dtypes()

@@ -13,7 +13,7 @@ from preprocessing.stage.threads import pin_threads
 from preprocessing.stage.worker import is_full, one_line
 from videofer.study.digest import digest_of
 from videofer.study.products import faces_of, write_products
-from videofer.study.spec import Account, StudySpec, VideoTask, load_account
+from videofer.study.spec import Account, StudySpec, VideoTask, load_account, stamp_of
 
 if TYPE_CHECKING:
     from videofer.checkpoint import TrainedModel
@@ -84,7 +84,8 @@ class StudyWorker:
             options=spec.options,
             on_progress=lambda share: self._beat(MAKING + (1 - MAKING) * share),
         )
-        files = {path.relative_to(spec.out).as_posix(): path.stat().st_size for path in paths}
+        stamps = {path.relative_to(spec.out).as_posix(): stamp_of(path) for path in paths}
+        files = {name: stamp for name, stamp in stamps.items() if stamp is not None}
         Account(
             key=task.key,
             name=task.name,

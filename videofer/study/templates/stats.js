@@ -63,13 +63,15 @@ const Stats = (() => {
     return { p, known };
   }
 
-  /* Mean of numbers and half the width of its 95 % interval by Student's t; NaN below 2 numbers. */
+  const MIN_UNITS = 5; // for an interval: of fewer it says nothing
+
+  /* Mean of numbers, and half the width of its 95 % interval by Student's t; NaN below MIN_UNITS numbers. */
   function describe(values, t95) {
     const n = values.length;
     if (!n) return { n, mean: NaN, half: NaN };
     let mean = 0;
     for (const value of values) mean += value / n;
-    if (n < 2) return { n, mean, half: NaN };
+    if (n < MIN_UNITS) return { n, mean, half: NaN };
     let squares = 0;
     for (const value of values) squares += (value - mean) ** 2;
     const t = n - 2 < t95.length ? t95[n - 2] : 1.96;
@@ -93,5 +95,5 @@ const Stats = (() => {
     return { n: counts, mean, half };
   }
 
-  return { decode, together, resample, average, describe, meanCurve };
+  return { MIN_UNITS, decode, together, resample, average, describe, meanCurve };
 })();

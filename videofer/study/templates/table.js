@@ -1,7 +1,8 @@
 /* The table of videos: a row each, drawn as it comes into view. */
 const Table = (() => {
   const CHUNK = 60, MAX_SHOWN_PERSONS = 4, MAX_COLUMNS = 4;
-  const columns = Data.columns.map((one, place) => ({ ...one, place })).slice(0, MAX_COLUMNS);
+  // The folder stands above the name.
+  const columns = Data.columns.map((one, place) => ({ ...one, place })).filter(({ name }) => name !== "folder").slice(0, MAX_COLUMNS);
   let waiting = [], drawn = 0;
 
   const sorts = [
