@@ -98,7 +98,7 @@ def quantised(probabilities: np.ndarray) -> np.ndarray:
 
 
 def spans_without_person(timeline: Timeline) -> list[tuple[float, float, str]]:
-    """Stretches (t_start, t_end, state) in which nobody is seen or nothing was decoded, as long as possible."""
+    """Stretches (t_start, t_end, state) in which nobody is seen or nothing was decoded."""
     rows = timeline.rows[timeline.rows["person"].isna()]
     spans: list[tuple[float, float, str]] = []
     for start, end, state in zip(rows["t_start"], rows["t_end"], rows["state"], strict=True):

@@ -66,7 +66,11 @@ def report_html(
     many = len(persons) > 1
     columns = [("onset", "from", "n"), ("offset", "to", "n"), ("duration", "length", "n")]
     columns += [("person", "person", "who")] if many else []
-    columns += [("label", "emotion", ""), ("mean_probability", "mean", "wide"), ("apex", "peak at", "n wide")]
+    columns += [
+        ("label", "emotion", "label"),
+        ("mean_probability", "mean", "wide"),
+        ("apex", "peak at", "n wide"),
+    ]
     threshold = timeline.settings.min_confidence
     html: str = environment.get_template("report.html").render(
         policy=policy(css, js),
@@ -191,7 +195,9 @@ def _sources(timeline: Timeline) -> list[tuple[str, str, str]]:
         return []
     found = [("answer", "Answer", f"{timeline.modality}, calibrated and smoothed")]
     for modality in timeline.model.modalities:
-        found.append((modality, words.MODALITY_WORDS[modality], f"{modality} alone, calibrated, not smoothed"))
+        found.append(
+            (modality, words.MODALITY_WORDS[modality], f"{modality} alone, calibrated, not smoothed")
+        )
     return found
 
 

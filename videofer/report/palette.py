@@ -68,7 +68,6 @@ def _rgb(colour: str) -> tuple[int, int, int]:
 
 def _luminance(colour: str) -> float:
     r, g, b = (
-        v / 12.92 if v <= 0.04045 else ((v + 0.055) / 1.055) ** 2.4
-        for v in (c / 255 for c in _rgb(colour))
+        v / 12.92 if v <= 0.04045 else ((v + 0.055) / 1.055) ** 2.4 for v in (c / 255 for c in _rgb(colour))
     )
     return 0.2126 * r + 0.7152 * g + 0.0722 * b

@@ -61,7 +61,9 @@ def playability(media: Path) -> Playability:
     elif found.rotation or found.mirrored:
         reason = "the pictures lie on their side in the file"
     elif abs(found.presentation_start) > LATEST_START_SECONDS:
-        reason = f"it starts at {float(found.presentation_start):.3f} s, which browsers count in different ways"
+        reason = (
+            f"it starts at {float(found.presentation_start):.3f} s, which browsers count in different ways"
+        )
     elif len(videos) > 1:
         reason = "it has several video streams"
     elif not sound_codecs <= known_sound:

@@ -46,7 +46,9 @@ def show_video(
     if media is None or mode == "none":
         return Shown("none", "no video in this page")
     if not media.is_file():
-        raise UserError(f"{media}: no such file, so the report cannot show it; --video none makes one without")
+        raise UserError(
+            f"{media}: no such file, so the report cannot show it; --video none makes one without"
+        )
     found = playability(media)
     if mode != "proxy" and found.is_playable:
         return _as_it_is(media, page, mode, found)
@@ -81,9 +83,7 @@ def _through_proxy(
     )  # fmt: skip
 
 
-def _embedded(
-    path: Path, note: str, has_sound: bool, mime: str, warnings: tuple[str, ...] = ()
-) -> Shown:
+def _embedded(path: Path, note: str, has_sound: bool, mime: str, warnings: tuple[str, ...] = ()) -> Shown:
     size = path.stat().st_size
     if size > MAX_EMBED_BYTES:
         raise UserError(

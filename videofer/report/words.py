@@ -136,9 +136,7 @@ def person_words(timeline: Timeline, one: PersonSummary) -> PersonWords:
     ]
     figures: list[tuple[str, str]] = []
     if one.segments_per_minute is not None:
-        figures.append(
-            ("Segments", f"{one.num_segments}, that is {one.segments_per_minute:.1f} a minute")
-        )
+        figures.append(("Segments", f"{one.num_segments}, that is {one.segments_per_minute:.1f} a minute"))
     if one.longest_segment is not None:
         longest = one.longest_segment
         at = clock(longest.onset, hours=hours)
@@ -201,7 +199,9 @@ def facts(timeline: Timeline, media_note: str) -> list[tuple[str, list[tuple[str
         watched.append(("Picture", f"{video.width} × {video.height} pixels"))
     start = video.presentation_start[0] / video.presentation_start[1]
     if start:
-        watched.append(("Starts at", f"{start:.3f}{SPACE}s of the file's own clock; times here count from there"))
+        watched.append(
+            ("Starts at", f"{start:.3f}{SPACE}s of the file's own clock; times here count from there")
+        )
     watched += [("Shown here", media_note), ("Content hash", video.key[:16])]
     watched += _preprocessing(timeline)
     segmentation = settings.segmentation
@@ -211,7 +211,9 @@ def facts(timeline: Timeline, media_note: str) -> list[tuple[str, list[tuple[str
         ("Smoothing", smoothing_words(settings.smoothing)),
         (
             "Uncertain",
-            f"below {percent(settings.min_confidence)}" if settings.min_confidence else "no threshold was set",
+            f"below {percent(settings.min_confidence)}"
+            if settings.min_confidence
+            else "no threshold was set",
         ),
         (
             "Segments",
@@ -250,7 +252,11 @@ def _preprocessing(timeline: Timeline) -> list[tuple[str, str]]:
     """Names of the engines, where the store told them."""
     provenance: Any = timeline.provenance
     found = []
-    for key, name in (("decoder", "Decoded by"), ("detector", "Faces found by"), ("skeletons", "Skeletons by")):
+    for key, name in (
+        ("decoder", "Decoded by"),
+        ("detector", "Faces found by"),
+        ("skeletons", "Skeletons by"),
+    ):
         value = provenance.get(key)
         engine = value.get("name") if isinstance(value, dict) else value
         if isinstance(engine, str):

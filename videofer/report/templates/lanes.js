@@ -82,17 +82,21 @@ class Lanes {
 
   // Names of emotions beside their rows.
   #tag({ tags, lay, person }) {
-    const key = this.ribbon.mode === "rows" && this.ribbon.solo < 0 && person.numRows ? `${lay.ribbonTop} ${lay.ribbon}` : "";
+    const inRows = this.ribbon.mode === "rows" && this.ribbon.solo < 0 && person.numRows > 0;
+    const key = `${inRows} ${lay.ribbonTop} ${lay.ribbon}`;
     if (tags.dataset.key === key) return;
     tags.dataset.key = key;
     tags.replaceChildren();
-    if (!key) return;
-    const step = lay.ribbon / this.facts.classes.length;
-    this.facts.classes.forEach((name, c) => {
-      const tag = make("span", "", name);
-      tag.style.top = `${lay.ribbonTop + (c + 0.58) * step}px`;
+    const put = (text, y) => {
+      const tag = make("span", "", text);
+      tag.style.top = `${y}px`;
       tags.append(tag);
-    });
+    };
+    const step = lay.ribbon / this.facts.classes.length;
+    if (inRows) this.facts.classes.forEach((name, c) => put(name, lay.ribbonTop + (c + 0.58) * step));
+    if (!person.truth.length) return;
+    put("segments", lay.stripTop + STRIP / 2);
+    put("truth", lay.truthTop + TRUTH / 2);
   }
 
   #axis(context, width) {

@@ -34,6 +34,7 @@ drawSummaryFaces();
 overview.paint();
 now.update();
 openFilm(facts, player);
+ribbon.buildAhead();
 controls.fromAddress();
 // For whoever embeds or scripts the page: window.videofer.seek(12.3)
 window.videofer = { facts, player, view, ribbon, lanes, seek: (t) => player.seek(t) };

@@ -17,15 +17,17 @@ class Now {
     face.setAttribute("aria-hidden", "true");
     const says = make("div", "says");
     const head = make("div", "", make("div", "name", person.name), says);
-    const below = make("div", this.isFull ? "bars" : "mix");
+    const bars = make("div", "bars");
+    const mix = make("div", "mix");
     const parts = this.facts.classes.map((name, c) => {
       const fill = make("i", `e${c}`);
       const value = make("span", "value");
-      if (this.isFull) below.append(make("span", "", name), make("span", "rail", fill), value);
-      else below.append(fill);
-      return { fill, value };
+      const share = make("i", `e${c}`);
+      bars.append(make("span", "", name), make("span", "rail", fill), value);
+      mix.append(share);
+      return { fill, value, share };
     });
-    const card = make("div", "one", face, head, below);
+    const card = make("div", person.faces ? "one" : "one faceless", face, head, ...(this.isFull ? [bars] : []), mix);
     return { person, card, face, says, parts, shownFace: -2, row: -2 };
   }
 
@@ -65,12 +67,12 @@ class Now {
     says.replaceChildren(dot, text, make("b", "", sure === null ? "" : percent(sure)));
     const what = this.lanes.all[person.place].what;
     what.replaceChildren(dot.cloneNode(), sure === null ? text : `${text} ${percent(sure)}`);
-    parts.forEach(({ fill, value }, i) => {
+    parts.forEach(({ fill, value, share }, i) => {
       const p = isPredicted ? person.probability(source, row, i) : 0;
-      if (this.isFull) {
-        fill.style.transform = `scaleX(${p})`;
-        value.textContent = isPredicted ? percent(p) : "–";
-      } else fill.style.width = `${100 * p}%`;
+      share.style.width = `${100 * p}%`;
+      if (!this.isFull) return;
+      fill.style.transform = `scaleX(${p})`;
+      value.textContent = isPredicted ? percent(p) : "–";
     });
   }
 

@@ -28,7 +28,7 @@ class Overview {
     if (this.kept?.key === key) return this.kept.picture;
     const picture = document.createElement("canvas");
     const context = sized(picture, view.width, OVERVIEW, ratio);
-    context.fillStyle = theme.well;
+    context.fillStyle = theme.rail;
     context.fillRect(0, 0, view.width, OVERVIEW);
     const height = Math.min(10, (OVERVIEW - 8) / Math.max(1, facts.persons.length));
     const top = (OVERVIEW - height * facts.persons.length) / 2;

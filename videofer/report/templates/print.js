@@ -1,5 +1,5 @@
 // On paper: light colours, the whole video, every lane drawn at the width of the sheet.
-const PAPER_WIDTH = 560; // CSS pixels of a track on A4 between its margins
+const PAPER_WIDTH = 688; // CSS pixels of a track on A4 between its margins
 
 function preparePrinting(facts, theme, view, lanes, affect, drawFaces) {
   let before = null;

@@ -3,6 +3,7 @@ const GAP = 6;
 const STRIP = 20;
 const TRUTH = 13;
 const ROW_PIXELS = 1.6; // from here on rows are drawn one by one
+const COLUMN_PIXELS = 3; // below that, means over so many pixels
 
 class Ribbon {
   constructor(facts, view, theme, hatching) {
@@ -19,10 +20,23 @@ class Ribbon {
     this.textWidths = new Map();
   }
 
-  pyramid(person) {
-    const name = `${person.place} ${this.source}`;
-    if (!this.pyramids.has(name)) this.pyramids.set(name, new Pyramid(person, this.source, this.facts.duration, this.facts.hop));
+  pyramid(person, source = this.source) {
+    const name = `${person.place} ${source}`;
+    if (!this.pyramids.has(name)) this.pyramids.set(name, new Pyramid(person, source, this.facts.duration, this.facts.hop));
     return this.pyramids.get(name);
+  }
+
+  // The pyramids that a click may ask for, one by one while nothing else is to be done.
+  buildAhead() {
+    const later = globalThis.requestIdleCallback ?? ((work) => setTimeout(work, 50));
+    const wanted = this.facts.sources.flatMap((source) => this.facts.persons.map((person) => [person, source]));
+    const work = () => {
+      const next = wanted.pop();
+      if (!next) return;
+      this.pyramid(...next);
+      later(work);
+    };
+    later(work);
   }
 
   // Heights of the parts of a lane, in pixels.
@@ -51,9 +65,9 @@ class Ribbon {
       context.rect(0, lay.ribbonTop, width, lay.ribbon);
       context.clip();
       for (const piece of pieces) {
-        if (this.solo >= 0) this.#area(context, piece, this.solo, lay.ribbonTop, lay.ribbon, rows);
+        if (this.solo >= 0) this.#area(context, piece, this.solo, lay.ribbonTop, lay.ribbon);
         else if (this.mode === "stacked") this.#stack(context, piece, lay, rows);
-        else this.#eachRow(context, piece, lay, rows);
+        else this.#eachRow(context, piece, lay);
       }
       this.#states(context, person, lay);
       context.restore();
@@ -82,9 +96,9 @@ class Ribbon {
   // Pieces { xs, mean(i, c), high(i, c) | null, count }: stretches without a gap.
   #fromPyramid(person, width) {
     const { view } = this;
-    const step = view.secondsPerPixel;
+    const step = view.secondsPerPixel * COLUMN_PIXELS;
     const first = Math.floor(view.t0 / step);
-    const columns = width + 2;
+    const columns = Math.ceil(width / COLUMN_PIXELS) + 2;
     const { mean, high, covered } = this.pyramid(person).columns(first * step, step, columns);
     const n = person.numClasses;
     const pieces = [];
@@ -95,8 +109,8 @@ class Ribbon {
       const count = x - begin;
       const xs = new Float32Array(count);
       for (let i = 0; i < count; i++) xs[i] = view.x((first + begin + i + 0.5) * step);
-      if (count === 1) xs[0] -= 0.5;
-      pieces.push({ xs, count, left: xs[0] - 0.5, right: xs[count - 1] + 0.5, mean: (i, c) => mean[(begin + i) * n + c], high: (i, c) => high[(begin + i) * n + c] });
+      const half = COLUMN_PIXELS / 2;
+      pieces.push({ xs, count, left: xs[0] - half, right: xs[count - 1] + half, mean: (i, c) => mean[(begin + i) * n + c], high: (i, c) => high[(begin + i) * n + c] });
     }
     return pieces;
   }
@@ -118,17 +132,13 @@ class Ribbon {
     return pieces;
   }
 
-  // The upper edge of an area, from left to right, level at both ends. Smooth: a cubic through the middles of rows that
+  // The upper edge of an area, from left to right, level at both ends: a cubic through the middles of rows that
   // never goes beyond them (Fritsch and Carlson 1980, slopes as harmonic means).
-  #edge(context, { xs, count, left, right }, y, smooth) {
+  #edge(context, { xs, count, left, right }, y) {
     context.moveTo(left, y(0));
     context.lineTo(xs[0], y(0));
     let slope = 0;
     for (let i = 1; i < count; i++) {
-      if (!smooth) {
-        context.lineTo(xs[i], y(i));
-        continue;
-      }
       const width = xs[i] - xs[i - 1];
       const now = (y(i) - y(i - 1)) / width;
       const next = i + 1 < count ? (y(i + 1) - y(i)) / (xs[i + 1] - xs[i]) : 0;
@@ -139,16 +149,16 @@ class Ribbon {
     context.lineTo(right, y(count - 1));
   }
 
-  #fillUnder(context, piece, y, ground, smooth) {
+  #fillUnder(context, piece, y, ground) {
     context.beginPath();
-    this.#edge(context, piece, y, smooth);
+    this.#edge(context, piece, y);
     context.lineTo(piece.right, ground);
     context.lineTo(piece.left, ground);
     context.fill();
   }
 
   // All classes on top of one another: the highest is filled first and down to the ground, the next over it.
-  #stack(context, piece, { ribbonTop, ribbon }, smooth) {
+  #stack(context, piece, { ribbonTop, ribbon }, isNear) {
     const { theme, order } = this;
     const n = order.length;
     const ground = ribbonTop + ribbon;
@@ -164,41 +174,41 @@ class Ribbon {
         context.save();
         context.globalAlpha = 1;
         context.fillStyle = theme.paper;
-        this.#fillUnder(context, piece, (i) => ground - ribbon * tops[i * n + k], ground, smooth);
+        this.#fillUnder(context, piece, (i) => ground - ribbon * tops[i * n + k], ground);
         context.restore();
       }
       context.fillStyle = theme.fill[c];
-      this.#fillUnder(context, piece, (i) => ground - ribbon * tops[i * n + k], ground, smooth);
+      this.#fillUnder(context, piece, (i) => ground - ribbon * tops[i * n + k], ground);
       context.globalAlpha = 1;
-      if (k === n - 1) continue;
+      if (k === n - 1 || !isNear) continue; // from afar lines would hide what they part
       context.strokeStyle = theme.paper;
       context.lineWidth = 0.75;
       context.beginPath();
-      this.#edge(context, piece, (i) => ground - ribbon * tops[i * n + k], smooth);
+      this.#edge(context, piece, (i) => ground - ribbon * tops[i * n + k]);
       context.stroke();
     }
   }
 
-  #eachRow(context, piece, { ribbonTop, ribbon }, smooth) {
+  #eachRow(context, piece, { ribbonTop, ribbon }) {
     const height = ribbon / this.facts.classes.length;
     for (let c = 0; c < this.facts.classes.length; c++) {
       context.globalAlpha = this.lit < 0 || this.lit === c ? 1 : 0.16;
-      this.#area(context, piece, c, ribbonTop + c * height + 2, height - 2, smooth);
+      this.#area(context, piece, c, ribbonTop + c * height + 2, height - 2);
       context.globalAlpha = 1;
     }
   }
 
   // One class: its mean as an area, the most of what a pixel holds as a paler one above it.
-  #area(context, piece, c, top, height, smooth) {
+  #area(context, piece, c, top, height) {
     const ground = top + height;
     context.fillStyle = this.theme.fill[c];
     if (piece.high) {
       const alpha = context.globalAlpha;
       context.globalAlpha = alpha * 0.3;
-      this.#fillUnder(context, piece, (i) => ground - height * piece.high(i, c), ground, smooth);
+      this.#fillUnder(context, piece, (i) => ground - height * piece.high(i, c), ground);
       context.globalAlpha = alpha;
     }
-    this.#fillUnder(context, piece, (i) => ground - height * piece.mean(i, c), ground, smooth);
+    this.#fillUnder(context, piece, (i) => ground - height * piece.mean(i, c), ground);
   }
 
   #states(context, person, { ribbonTop, ribbon }) {

@@ -100,7 +100,7 @@ class SegmentTable {
       make("td", "n", clock(segments.offset[i], 2)),
       make("td", "n", `${(segments.offset[i] - segments.onset[i]).toFixed(2)}\u00a0s`),
       ...(persons.length > 1 ? [make("td", "who", persons[segments.person[i]].name)] : []),
-      make("td", "", make("span", "said", make("span", `dot e${c}`), classes[c])),
+      make("td", "label", make("span", "said", make("span", `dot e${c}`), classes[c])),
       make("td", "wide", percent(segments.mean_probability[i]), make("span", "sure", sure)),
       make("td", "n wide", `${clock(segments.apex[i], 2)} (${percent(segments.apex_probability[i])})`),
     ];

@@ -39,7 +39,7 @@ class Theme extends Signals {
     document.documentElement.dataset.theme = this.isDark ? "dark" : "light";
     $("#theme").setAttribute("aria-label", this.isDark ? "Light colours" : "Dark colours");
     const style = getComputedStyle(document.documentElement);
-    for (const name of ["paper", "wash", "well", "ink", "soft", "faint", "line", "edge", "accent", "hatch"]) this[name] = style.getPropertyValue(`--${name}`).trim();
+    for (const name of ["paper", "wash", "well", "ink", "soft", "faint", "line", "edge", "accent", "hatch", "rail"]) this[name] = style.getPropertyValue(`--${name}`).trim();
     this.font = getComputedStyle(document.body).fontFamily;
     const probe = make("i");
     document.body.append(probe);
