@@ -1,4 +1,4 @@
-"""The HTML of a report: one file with its style, its scripts and its data, under a policy that lets nothing else run.
+"""The HTML of a report: one file with its style, scripts and data, under a policy that lets nothing else run.
 
 Every name passes jinja2's escaping or JSON; scripts put it into the page as text only. The Content Security
 Policy allows our style and our script by their hashes, and the network not at all.
@@ -193,12 +193,11 @@ def _sources(timeline: Timeline) -> list[tuple[str, str, str]]:
     """Value, name, explanation of what the ribbons can show: the answer, and the modalities as they are."""
     if len(timeline.model.modalities) == 1:
         return []
-    found = [("answer", "Answer", f"{timeline.modality}, calibrated and smoothed")]
-    for modality in timeline.model.modalities:
-        found.append(
-            (modality, words.MODALITY_WORDS[modality], f"{modality} alone, calibrated, not smoothed")
-        )
-    return found
+    alone = [
+        (modality, words.MODALITY_WORDS[modality], f"{modality} alone, calibrated, not smoothed")
+        for modality in timeline.model.modalities
+    ]
+    return [("answer", "Answer", f"{timeline.modality}, calibrated and smoothed"), *alone]
 
 
 def _holds(shown: Shown, sprites: Mapping[int, Sprite]) -> str:

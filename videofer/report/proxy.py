@@ -30,7 +30,7 @@ class Proxy:
 def write_proxy(media: Path, out: Path, *, on_progress: Callable[[float], None] | None = None) -> Proxy:
     """Write the copy of `media`: upright, at most MAX_SIDE pixels a side, all pictures at their times.
 
-    The copy starts at 0: its time is media time. Written whole or not at all. UserError where nothing decodes.
+    The copy's time is media time. Written whole or not at all. UserError where nothing decodes.
     """
     report = on_progress or (lambda share: None)
     footage = Footage.open(media)
@@ -54,7 +54,7 @@ def write_proxy(media: Path, out: Path, *, on_progress: Callable[[float], None] 
 
 
 def proxy_size(footage: Footage) -> tuple[int, int]:
-    """(width, height) of the copy, even. Pixels that are not square stay so: the file says so, players heed it."""
+    """(width, height) of the copy, even. Pixels that are not square stay so: players heed what the file says."""
     scale = min(1.0, MAX_SIDE / max(footage.width, footage.height))
     return max(2, 2 * round(footage.width * scale / 2)), max(2, 2 * round(footage.height * scale / 2))
 

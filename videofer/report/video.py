@@ -1,4 +1,4 @@
-"""How a report has its video: inside the file, beside it, as a small copy that browsers play, or not at all."""
+"""How a report has its video: inside the file, beside it, as a small copy, or not at all."""
 
 from __future__ import annotations
 
@@ -40,15 +40,13 @@ def show_video(
 
     auto: embedded up to EMBED_BYTES, linked beyond; through a proxy where browsers cannot play it as it is.
     link, embed: the original so, or its proxy where browsers cannot play it. proxy: always a small copy,
-    embedded up to EMBED_BYTES, else beside the page as STEM_proxy.mp4. UserError where the file is no video, or
-    too large to embed.
+    embedded up to EMBED_BYTES, else beside the page as STEM_proxy.mp4. UserError where the file is missing, no
+    video, or too large to embed.
     """
     if media is None or mode == "none":
         return Shown("none", "no video in this page")
     if not media.is_file():
-        raise UserError(
-            f"{media}: no such file, so the report cannot show it; --video none makes one without"
-        )
+        raise UserError(f"{media}: no such file, so the report cannot show it; --video none does without")
     found = playability(media)
     if mode != "proxy" and found.is_playable:
         return _as_it_is(media, page, mode, found)
@@ -86,9 +84,8 @@ def _through_proxy(
 def _embedded(path: Path, note: str, has_sound: bool, mime: str, warnings: tuple[str, ...] = ()) -> Shown:
     size = path.stat().st_size
     if size > MAX_EMBED_BYTES:
-        raise UserError(
-            f"{path} has {size / 1e6:.0f} MB, a page can hold {MAX_EMBED_BYTES / 1e6:.0f}; use --video link or proxy"
-        )
+        most = f"{MAX_EMBED_BYTES / 1e6:.0f} MB"
+        raise UserError(f"{path} has {size / 1e6:.0f} MB, a page holds at most {most}: --video link or proxy")
     return Shown("embedded", note, has_sound, mime=mime, content=path.read_bytes(), warnings=warnings)
 
 

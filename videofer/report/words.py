@@ -16,6 +16,7 @@ MAX_NAMED = 3  # emotions in the sentence at the top
 LEAST_NAMED = 0.05  # share of the time of an emotion that is named there
 SURE = 0.995  # from here on nobody needs to be told how sure it is that a track is one person
 SPACE = "\u00a0"
+NONE, TIMES = "\u2013", "\u00d7"
 
 STATE_WORDS = {
     "no_face": ("no face", "predicted from the body alone: no face is seen"),
@@ -176,7 +177,7 @@ def _share(timeline: Timeline, one: PersonSummary, label: str, share: float, hou
         permille=round(1000 * share),
         percent=percent(share),
         seconds=length(share * one.seconds),
-        segments=str(one.num_segments_by_label[label]) if is_class else "–",
+        segments=str(one.num_segments_by_label[label]) if is_class else NONE,
         first=first,
         first_text="" if first is None else clock(first, hours=hours),
     )
@@ -196,7 +197,7 @@ def facts(timeline: Timeline, media_note: str) -> list[tuple[str, list[tuple[str
     video, model, settings = timeline.video, timeline.model, timeline.settings
     watched = [("File", shown(video.name)), ("Length", f"{video.duration_seconds:.3f}{SPACE}s of media time")]
     if video.width and video.height:
-        watched.append(("Picture", f"{video.width} × {video.height} pixels"))
+        watched.append(("Picture", f"{video.width} {TIMES} {video.height} pixels"))
     start = video.presentation_start[0] / video.presentation_start[1]
     if start:
         watched.append(
@@ -218,7 +219,7 @@ def facts(timeline: Timeline, media_note: str) -> list[tuple[str, list[tuple[str
         (
             "Segments",
             f"begin at {percent(segmentation.enter)}, end below {percent(segmentation.leave)}, last at least "
-            f"{segmentation.min_seconds:g}{SPACE}s; gaps under {segmentation.merge_seconds:g}{SPACE}s are closed",
+            f"{segmentation.min_seconds:g}{SPACE}s; gaps to {segmentation.merge_seconds:g}{SPACE}s are closed",
         ),
     ]
     watcher = [

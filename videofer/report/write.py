@@ -1,4 +1,4 @@
-"""Write the report of a timeline: one HTML file, and a film beside it only where it would be too large inside."""
+"""Write the report of a timeline: one HTML file, with a film beside it only where that would be too large."""
 
 from __future__ import annotations
 
@@ -86,7 +86,8 @@ def truth_spans(timeline: Timeline, truth: pd.DataFrame | None) -> list[tuple[in
     else:
         rows = timeline.rows
         seconds = (rows["t_end"] - rows["t_start"]).groupby(rows["person"]).sum()
-        places = [place_of[int(seconds.idxmax())]] * len(truth)
+        longest = max(place_of, key=lambda person: float(seconds.get(person, 0.0)))
+        places = [place_of[longest]] * len(truth)
     return [
         (place, float(start), float(end), str(label))
         for place, start, end, label in zip(
