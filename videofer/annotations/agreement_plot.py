@@ -14,7 +14,13 @@ import numpy as np
 import pandas as pd
 
 from videofer.annotations.agreement import Agreement
-from videofer.annotations.agreement_panels import PANEL_HEIGHT, draw_confusion, draw_figures, draw_onsets
+from videofer.annotations.agreement_panels import (
+    CONFUSION_WIDTH,
+    PANEL_HEIGHT,
+    draw_confusion,
+    draw_figures,
+    draw_onsets,
+)
 from videofer.annotations.drawing import (
     EMPTY,
     FAINT,
@@ -40,9 +46,10 @@ if TYPE_CHECKING:
 DPI = 150
 LEFT, RIGHT, TOP, BOTTOM = 1.55, 0.45, 1.12, 0.95  # inches, as all of these
 AREA, STRIP, BAND, GAP, AXIS_GAP, PANEL_TITLE = 1.7, 0.42, 0.16, 0.09, 0.75, 0.62
-CONFUSION_LEFT, CONFUSION_WIDTH, ONSETS_LEFT, ONSETS_WIDTH = 5.25, 3.55, 10.25, 3.3
+CONFUSION_LEFT, ONSETS_LEFT, ONSETS_WIDTH = 5.3, 10.25, 3.3
 SAME, DIFFERS = "#e3e7eb", "#3a3f46"
-MAX_TITLE = 88
+LEAST_WIDE = 0.05  # narrower labels have no white edges, these would hide them
+MAX_TITLE, MAX_ROW_NAME = 88, 16  # letters
 
 
 def plot_agreement(agreement: Agreement, said: Side, reference: Side, file: Path | BinaryIO) -> None:
@@ -63,9 +70,9 @@ def plot_agreement(agreement: Agreement, said: Side, reference: Side, file: Path
         area = _axes(figure, height, top, AREA, start, end)
         _draw_probabilities(area, with_area)
         top += AREA + GAP
-    for side in (said, reference):
+    for side, name in zip((said, reference), _row_names(said, reference), strict=True):
         strip = _axes(figure, height, top, STRIP, start, end)
-        _row_name(strip, "timeline" if side.kind == "timeline" else short(side.title, 20))
+        _row_name(strip, name)
         _draw_labels(strip, side.labels, end - start)
         top += STRIP + GAP
     band = _axes(figure, height, top, BAND, start, end)
@@ -78,6 +85,13 @@ def plot_agreement(agreement: Agreement, said: Side, reference: Side, file: Path
     draw_confusion(_panel(figure, height, top, CONFUSION_LEFT, CONFUSION_WIDTH), agreement)
     draw_onsets(_panel(figure, height, top, ONSETS_LEFT, ONSETS_WIDTH), agreement)
     figure.savefig(file, format="png", dpi=DPI, facecolor=PAPER, metadata={"Software": None})
+
+
+def _row_names(said: Side, reference: Side) -> tuple[str, str]:
+    """What the strips are called: by what they are, or, of two of a kind, by their titles."""
+    if said.kind != reference.kind:
+        return said.kind, reference.kind
+    return short(said.title, MAX_ROW_NAME), short(reference.title, MAX_ROW_NAME)
 
 
 def _span(said: Side, reference: Side) -> tuple[float, float]:
@@ -154,14 +168,16 @@ def _draw_probabilities(axes: Axes, side: Side) -> None:
 
 def _draw_labels(axes: Axes, labels: pd.DataFrame, duration: float) -> None:
     merged = merge_labels(labels)
-    wide = WIDTH - LEFT - RIGHT
-    for start, end, label in zip(merged["t_start"], merged["t_end"], merged["label"], strict=True):
-        axes.broken_barh([(start, end - start)], (0, 1), facecolors=[shade(label)], lw=0)
-        axes.axvline(start, color="white", lw=1.1)
-        axes.axvline(end, color="white", lw=1.1)
-        if (end - start) / duration * wide > 0.096 * len(label) + 0.1:  # inches a letter
+    starts, ends = merged["t_start"].to_numpy(dtype=float), merged["t_end"].to_numpy(dtype=float)
+    shades = [shade(label) for label in merged["label"]]
+    axes.broken_barh(list(zip(starts, ends - starts, strict=True)), (0, 1), facecolors=shades, lw=0)
+    wide = (ends - starts) / duration * (WIDTH - LEFT - RIGHT)  # inches
+    lines = np.concatenate([starts[wide > LEAST_WIDE], ends[wide > LEAST_WIDE]])
+    axes.vlines(lines, 0, 1, color="white", lw=1.1)
+    for start, end, label, color, inches in zip(starts, ends, merged["label"], shades, wide, strict=True):
+        if inches > 0.096 * len(label) + 0.1:  # a letter
             axes.text((start + end) / 2, 0.47, printable(label), ha="center", va="center", size=10.5,
-                      color=ink_on(shade(label)), parse_math=False)  # fmt: skip
+                      color=ink_on(color), parse_math=False)  # fmt: skip
 
 
 def _draw_differences(axes: Axes, said: pd.DataFrame, reference: pd.DataFrame) -> None:

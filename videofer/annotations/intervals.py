@@ -124,7 +124,12 @@ def name_emotions(
     Both without regard to upper and lower case. classes: names that count as they are.
     AnnotationError names every label that is unknown and the tiers it stands in.
     """
-    wanted = {_plain(theirs): emotions.canonical(ours, classes) for theirs, ours in (renamed or {}).items()}
+    wanted = {}
+    for theirs, ours in (renamed or {}).items():
+        try:
+            wanted[_plain(theirs)] = emotions.canonical(ours, classes)
+        except ValueError as error:
+            raise AnnotationError(f"--map {theirs}={ours}: {error}") from None
     silent = {_plain(label) for label in ignored}
     table = annotations.table
     table = table[~table["label"].map(_plain).isin(silent)].reset_index(drop=True)
@@ -151,9 +156,7 @@ def give_points_length(annotations: Annotations, seconds: float | None) -> Annot
     if not point.any():
         return annotations
     if seconds is None:
-        note = (
-            f"{point.sum()} point events have no duration and are left out (--point-seconds gives them one)"
-        )
+        note = f"point events are left out: {point.sum()} (--point-seconds gives them a length)"
         kept = table[~point].reset_index(drop=True)
         return replace(annotations, table=kept, notes=(*annotations.notes, note))
     middle = table["t_start"]

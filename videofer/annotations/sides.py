@@ -80,7 +80,7 @@ def open_sides(
         if isinstance(source, Annotations):
             narrowed = _narrowed(source, choice, reading, video)
             alone = _persons(narrowed)
-            hints += alone if len(alone) == 1 else []
+            hints += alone.values() if len(alone) == 1 else []
             sources[place] = narrowed
         hints += [choice.person] if choice.person else []
     numbers = {}
@@ -131,9 +131,10 @@ def _narrowed(source: Annotations, choice: Choice, reading: Reading, video: str 
     return give_points_length(one, reading.point_seconds)
 
 
-def _persons(source: Annotations) -> list[str]:
-    """Persons of an annotation by their plain names, "" for none."""
-    return list(dict.fromkeys(_plain(name) for name in source.table["person"]))
+def _persons(source: Annotations) -> dict[str, str]:
+    """Plain name -> name of the persons of an annotation; "" for no name."""
+    names = (name if isinstance(name, str) else "" for name in source.table["person"])
+    return {_plain(name): name for name in names}
 
 
 def _person_number(path: Path, timeline: Timeline, wanted: str | None, hints: Sequence[str]) -> int:
@@ -176,19 +177,18 @@ def _timeline_side(path: Path, timeline: Timeline, number: int) -> Side:
 def _annotation_side(source: Annotations, choice: Choice, hints: Sequence[str]) -> Side:
     persons = _persons(source)
     plain_hints = [_plain(hint) for hint in hints] + [f"person {hint}" for hint in hints if hint.isdecimal()]
-    fitting = [plain for plain in plain_hints if plain in persons] if len(persons) > 1 else persons
+    fitting = [plain for plain in plain_hints if plain in persons] if len(persons) > 1 else list(persons)
     if choice.person is not None and _plain(choice.person) in persons:
         fitting = [_plain(choice.person)]
     if not fitting:
         if not persons:
             raise AnnotationError(f"{source.path}: there are no labels of emotions in it")
-        there = ", ".join(repr(name or "(no name)") for name in persons)
+        there = ", ".join(repr(name) if name else "somebody without a name" for name in persons.values())
         raise AnnotationError(f"{source.path}: it is about {there}; choose with --person or --tier")
     table = source.table
     table = table[table["person"].map(_plain) == fitting[0]]
-    name = next((name for name in table["person"] if isinstance(name, str)), None)
     labels = _without_overlap(table, source.path)
-    shown = choice.tier or choice.rater or (name if len(persons) > 1 else None)
+    shown = choice.tier or choice.rater or (persons[fitting[0]] if len(persons) > 1 else None)
     return Side(
         title=_title(source.path, shown),
         kind="annotation",

@@ -110,7 +110,7 @@ def _print(result: Agreement) -> None:
         (
             "onset lag",
             f"{_number(result.onset_lag_seconds)} s median, {_number(float(lag.abs().median()))} s median of"
-            f" sizes   ({len(lag)} onsets)",
+            f" sizes   ({len(lag)} on both sides)",
         ),
     ):
         figures.add_row(name, value)
