@@ -42,37 +42,42 @@ def probe(source: Source, limits: Limits | None = None) -> Probe:
 def _probe_video(source: Source, limits: Limits) -> Probe:
     limits.check_bytes(file_bytes(source.path, STAGE))
     with open_container(source.path, STAGE, limits) as container:
-        stream = choose_stream(container)
-        codec = stream.codec_context
-        width, height = codec.width, codec.height  # now: a picture that fails to decode may change them
-        if 0 in (width, height):  # FFmpeg forgets a size beyond the limit
-            raise InputError(STAGE, f"no picture size, or one beyond the limit of {limits.max_pixels} pixels")
+        return probe_container(container, limits)
+
+
+def probe_container(container: Any, limits: Limits, read: list[Any] | None = None) -> Probe:
+    """What an open container says; raises as `probe`. Reads the first packets, and appends them to `read`."""
+    stream = choose_stream(container)
+    codec = stream.codec_context
+    width, height = codec.width, codec.height  # now: a picture that fails to decode may change them
+    if 0 in (width, height):  # FFmpeg forgets a size beyond the limit
+        raise InputError(STAGE, f"no picture size, or one beyond the limit of {limits.max_pixels} pixels")
+    limits.check_picture(width, height)
+    first, starts = _first_look(container, stream, limits, read)
+    stream_start = starts.get(stream.index, Fraction(0))
+    duration = declared_duration(container, stream, stream_start)
+    limits.check_duration(duration)
+    pixel_format = codec.pix_fmt
+    orientation = Orientation()
+    if first is not None:  # headers lie, frames do not
+        width, height, pixel_format = first.width, first.height, first.format.name
+        orientation = _frame_orientation(first)
         limits.check_picture(width, height)
-        first, starts = _first_look(container, stream, limits)
-        stream_start = starts.get(stream.index, Fraction(0))
-        duration = declared_duration(container, stream, stream_start)
-        limits.check_duration(duration)
-        pixel_format = codec.pix_fmt
-        orientation = Orientation()
-        if first is not None:  # headers lie, frames do not
-            width, height, pixel_format = first.width, first.height, first.format.name
-            orientation = _frame_orientation(first)
-            limits.check_picture(width, height)
-        width, height = orientation.size(width, height)
-        return Probe(
-            width=width,
-            height=height,
-            rotation=orientation.rotation,
-            mirrored=orientation.mirrored,
-            stream_index=stream.index,
-            time_base=stream.time_base,
-            presentation_start=min(starts.values(), default=Fraction(0)),
-            duration=duration,
-            codec=codec.codec.canonical_name,
-            pixel_format=pixel_format or "unknown",
-            stream_start=stream_start,
-            average_fps=float(stream.average_rate) if stream.average_rate else None,
-        )
+    width, height = orientation.size(width, height)
+    return Probe(
+        width=width,
+        height=height,
+        rotation=orientation.rotation,
+        mirrored=orientation.mirrored,
+        stream_index=stream.index,
+        time_base=stream.time_base,
+        presentation_start=min(starts.values(), default=Fraction(0)),
+        duration=duration,
+        codec=codec.codec.canonical_name,
+        pixel_format=pixel_format or "unknown",
+        stream_start=stream_start,
+        average_fps=float(stream.average_rate) if stream.average_rate else None,
+    )
 
 
 def choose_stream(container: Any) -> Any:
@@ -124,7 +129,9 @@ def _frame_orientation(frame: Any) -> Orientation:
     return Orientation() if matrix is None else from_display_matrix(bytes(matrix))
 
 
-def _first_look(container: Any, stream: Any, limits: Limits) -> tuple[Any | None, dict[int, Fraction]]:
+def _first_look(
+    container: Any, stream: Any, limits: Limits, read: list[Any] | None
+) -> tuple[Any | None, dict[int, Fraction]]:
     """The first frame of a stream, and when each stream of the presentation starts, by stream index.
 
     Only a frame carries the display matrix; and Matroska does not declare starts, its packets show them.
@@ -138,6 +145,8 @@ def _first_look(container: Any, stream: Any, limits: Limits) -> tuple[Any | None
     first = None
     try:
         for packet in islice(container.demux(played), _MAX_PROBE_PACKETS):
+            if read is not None:
+                read.append(packet)
             index = packet.stream.index
             if index == stream.index and first is None:
                 first = next(iter(packet.decode()), None)

@@ -76,7 +76,7 @@ class PyAVDecoder:
                 if begun is None:  # seeking leads nowhere in this file
                     stack.close()
                     container, stream = self._open(source, probe, stack)
-            good, record = begun or (_good(container, stream, blank), blank)
+            good, record = begun or (good_pictures(container, stream, blank), blank)
             self.not_decoded = record.not_decoded
             try:
                 for picture in good:
@@ -100,7 +100,7 @@ class PyAVDecoder:
         return container, stream
 
 
-def _good(container: Any, stream: Any, record: Continuity) -> Iterator[Any]:
+def good_pictures(container: Any, stream: Any, record: Continuity) -> Iterator[Any]:
     """The pictures that can be taken. One that leaps ahead waits for the next one to confirm its time."""
     held = None
     for picture in pictures(container, stream, record):
@@ -131,7 +131,7 @@ def _good_from(
     for seconds in STEPS_BACK_SECONDS:
         record = blank.anew()
         seek_keyframe(container, stream, from_pts - round(seconds / stream.time_base))
-        good = _good(container, stream, record)
+        good = good_pictures(container, stream, record)
         first = next((picture for picture in good if picture.pts >= from_pts), None)
         if first is not None and record.whole_since_from:
             break

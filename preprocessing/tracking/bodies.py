@@ -57,6 +57,11 @@ class BodyRows:
     block: BodyBlock
 
 
+def look_ahead_seconds(spec: PreprocessSpec, engine: SkeletonEngine) -> float:
+    """How much later than a frame the look lies, at most, that settles what is seen in it; less one frame."""
+    return spec.pose_interval_seconds if engine.needs_pixels else 0.0
+
+
 class BodyFollower:
     """Takes frames in order and gives back finished rows."""
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, Protocol
 
 import numpy as np
 
@@ -20,6 +20,14 @@ from preprocessing.tracking.evidence import Box, SeamBox, SegmentEvidence, Track
 HEAD_SCORE = 0.3
 HEAD_REACH = 0.6  # of the face's side: how far the middle of the head joints may be from the face's centre
 KEEP_FRAMES = 512  # face and body rows of a frame arrive this close together
+
+
+class Times(Protocol):
+    """Media seconds of frames by their index: an array, or what a stream still remembers."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, index: int, /) -> float: ...
 
 
 @dataclass
@@ -91,7 +99,14 @@ class EvidenceCollector:
         """Where to read, at the end, what a track looks like."""
         self._summaries[kind, local_id].looks = looks
 
-    def evidence(self, index: int, t_start: np.ndarray, t_end: np.ndarray) -> SegmentEvidence:
+    def forget(self, kind: TrackKind, local_id: int) -> None:
+        """Drop all that is known of a track, in a stream without end."""
+        self._summaries.pop((kind, local_id), None)
+        place = 0 if kind == "face" else 1
+        for pair in [pair for pair in self._votes if pair[place] == local_id]:
+            del self._votes[pair]
+
+    def evidence(self, index: int, t_start: Times, t_end: Times) -> SegmentEvidence:
         """All tracks that were seen. t_start, t_end: (T,) media seconds of the segment's own frames."""
         return SegmentEvidence(
             index=index,

@@ -25,6 +25,16 @@ MUCH_CHANGE = 3.0  # levels of luma in half the picture, between two looks: a cu
 MIN_CONTRAST = 3.0  # ... if that is so many times what is usual here
 
 
+def look_ahead_seconds(spec: PreprocessSpec) -> float:
+    """How much later than a frame the look lies, at most, that settles what is seen in it; less one frame.
+
+    A row waits until its landmarks can be smoothed. The next look comes after the longest interval; or a face
+    is lost there, and looked for after the shortest one until it is too late for a bridge.
+    """
+    bridging = spec.bridge_seconds + spec.detect_interval_seconds
+    return 3.0 * spec.smooth_sigma_seconds + max(spec.detect_longest_seconds, bridging)
+
+
 class FaceFollower:
     """Takes frames in order and gives back finished rows."""
 

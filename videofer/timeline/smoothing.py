@@ -32,6 +32,7 @@ Letters in shapes: R rows, n classes.
 from __future__ import annotations
 
 import math
+from copy import copy
 from dataclasses import dataclass
 
 import numpy as np
@@ -41,7 +42,7 @@ from videofer.timeline.settings import Smoothing
 
 SAME_SECONDS = 1e-9  # times closer than this are the same time
 KERNEL_REACH = 4.0  # standard deviations beyond which the kernel is zero
-WINDOW_SHARE = 1 / 3
+WINDOW_SHARE = 0.2
 """Rows that last this share of a model's window are at most one observation."""
 
 
@@ -173,6 +174,12 @@ class OnlineSmoother:
     def finish(self) -> list[SmoothedRow]:
         """No rows will come any more: returns all that are left."""
         return self._release(len(self._rows))
+
+    def copy(self) -> OnlineSmoother:
+        """A twin that goes its own way from here: where a stream must take rows back."""
+        twin = copy(self)
+        twin._rows = list(self._rows)  # what is in a row never changes
+        return twin
 
     def _release(self, end: int) -> list[SmoothedRow]:
         """Rows up to self._rows[end], as seen from all that are held."""

@@ -1,0 +1,375 @@
+"""The engine of a stream: frames in, events out, with bounded memory.
+
+    engine = LiveEngine(model, settings, spec, engines, source, facts)
+    yield engine.start()
+    for source_index, frame in frames: yield from engine.push(source_index, frame)
+    yield from engine.finish()
+
+Events are JSON documents, see `docs/streaming.md`. Rows come cell by cell of their grid, each once, at the
+fixed lag of `videofer.live.lookahead`. What turns out later of cells that were emitted (who is who, above
+all) comes as events of its own: `merge`, `split`, and `revise` with the rows that take the place of others.
+`videofer.live.replay` applies them; the result is the timeline that an offline run makes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import TYPE_CHECKING, Any
+
+from cache.schema import BodyBlock, FaceBlock
+from preprocessing.live_pass import Found, LivePass
+from preprocessing.tracking.evidence import SegmentEvidence, TrackKind
+from preprocessing.tracking.persons import join_persons
+from videofer.live.clock import FrameClock
+from videofer.live.documents import Document, RowWriter, nobody_between
+from videofer.live.fragments import Fragment, Key
+from videofer.live.identities import Identities, Identity, Merge
+from videofer.live.latency import Latency
+from videofer.live.line import MEMORY_SECONDS, PersonLine
+from videofer.live.lookahead import look_ahead
+from videofer.timeline.facts import SAME_END_SECONDS
+from videofer.timeline.settings import TimelineSettings
+
+if TYPE_CHECKING:
+    from preprocessing.engines import Engines
+    from preprocessing.spec import PreprocessSpec
+    from preprocessing.types import Frame, Probe, Source
+    from videofer.checkpoint import TrainedModel
+
+FORMAT = 1  # of the events
+IDENTITY_SECONDS = 600.0  # who was away for longer is somebody new
+MAX_FRAGMENTS = 128  # of people who are gone: the longest gone are forgotten beyond it
+STRAY_SECONDS = 10.0  # what ended so long ago and belongs to nobody never will
+
+
+class LiveEngine:
+    """Turns the frames of one stream into events. Not for several threads."""
+
+    def __init__(
+        self,
+        model: TrainedModel,
+        settings: TimelineSettings,
+        spec: PreprocessSpec,
+        engines: Engines,
+        source: Source,
+        facts: Probe,
+    ) -> None:
+        """Raises InputError where keypoints beside the video do not fit."""
+        assert spec.people == "all", "who is a main person is known at the end only"
+        self._pass = LivePass(source, facts, spec, engines)
+        self.look_ahead = look_ahead(spec, self._pass.look_ahead_seconds, facts, model.spec, settings)
+        lag = self.look_ahead.smoothing
+        smoothing = settings.smoothing.model_copy(update={"lag_seconds": lag})
+        self.settings = settings.model_copy(update={"smoothing": smoothing})
+        self._model, self._spec, self._source, self._facts = model, spec, source, facts
+        self._clock = FrameClock(facts.time_base, facts.presentation_start)
+        self._hop_seconds = model.spec.hop_seconds / settings.steps_per_hop
+        self._writer = RowWriter(model, self.settings)
+        self._fragments: dict[Key, Fragment] = {}
+        self._identities = Identities()
+        self._lines: dict[int, PersonLine] = {}
+        self._cell = 0  # the next one to be emitted
+        self._said_of_nobody: dict[int, list[Document]] = {}
+        self._ended: tuple[float, float] | None = None  # where decoding ended, and the video
+        self._duration_pts = 0  # of the newest frame
+        self.latency = Latency()
+
+    # --- frames in, events out -----------------------------------------------------------------------
+
+    def start(self) -> Document:
+        """The first event."""
+        facts, ahead = self._facts, self.look_ahead
+        return {
+            "event": "start",
+            "format": FORMAT,
+            "video": self._source.name,
+            "width": facts.width,
+            "height": facts.height,
+            "model": self._model.path.resolve().name,
+            "weights_sha256": self._model.weights_sha256,
+            "classes": list(self._model.labels),
+            "modalities": list(self._writer.modalities),
+            "modality": self._writer.modality,
+            "hop_seconds": self._hop_seconds,
+            "window_seconds": self._model.spec.window_seconds,
+            "lag_seconds": round(ahead.lag_seconds, 6),
+            "look_ahead_seconds": {
+                "faces": round(ahead.faces, 6),
+                "windows": round(ahead.windows, 6),
+                "smoothing": round(ahead.smoothing, 6),
+            },
+            "settings": self.settings.model_dump(mode="json"),
+        }
+
+    def push(
+        self, source_index: int, frame: Frame, holes: Collection[tuple[int, int]] = ()
+    ) -> list[Document]:
+        """The next sampled frame. source_index counts decoded ones; holes: spans of pts lost before it."""
+        index = self._clock.append(frame.pts, holes)
+        seconds = self._clock.t_start(index)
+        self.latency.arrived(seconds)
+        self._duration_pts = frame.duration_pts
+        self._see(self._pass.push(index, source_index, seconds, frame))
+        events: list[Document] = []
+        while self._line(self._cell + 1) + self.look_ahead.lag_seconds <= seconds:
+            events += self._emit()
+        self.latency.emitted(events, seconds)
+        return events
+
+    def finish(self, damage: str | None = None, **more: Any) -> list[Document]:
+        """The stream has ended, or was broken off (`damage`): all rows that are left, and the last event."""
+        if not self._clock.num_frames:
+            return [{"event": "end", "persons": [], "damage": damage, **more}]
+        self._see(self._pass.finish())
+        t_end = self._clock.close(self._duration_pts)
+        duration = t_end
+        if damage is not None and self._facts.duration is not None:
+            stream_start = float(self._facts.stream_start - self._facts.presentation_start)
+            duration = max(t_end, stream_start + self._facts.duration)
+        self._ended = t_end, duration if duration > t_end + SAME_END_SECONDS else t_end
+        events: list[Document] = []
+        while self._line(self._cell) < self._ended[1]:
+            events += self._emit()
+        events += self._settle()
+        self.latency.emitted(events, t_end)
+        found, _ = self._identify()
+        persons = [
+            {"person": place, "number": one.number, "certainty": one.certainty}
+            for place, one in enumerate(found)
+        ]
+        end: Document = {
+            "event": "end",
+            "duration_seconds": round(self._ended[1], 6),
+            "persons": persons,
+            "damage": damage,
+            "num_frames": self._clock.num_frames,
+            **self.latency.figures(),
+            **more,
+        }
+        return [*events, end]
+
+    def num_held(self) -> dict[str, int]:
+        """How many things are remembered, for whoever watches that it does not grow."""
+        return {
+            "frames": len(self._clock),
+            "fragments": len(self._fragments),
+            "sights": sum(len(one.sights) for one in self._fragments.values()),
+            "persons": len(self._lines),
+            "cells": sum(line.num_held() for line in self._lines.values()) + len(self._said_of_nobody),
+        }
+
+    # --- what is seen --------------------------------------------------------------------------------
+
+    def _see(self, found: Found) -> None:
+        for face in found.faces:
+            self._grow("face", face.track.local_id, face.first_frame, face.block)
+        for body in found.bodies:
+            self._grow("body", body.track.local_id, body.first_frame, body.block)
+
+    def _grow(self, kind: TrackKind, local_id: int | None, first: int, block: FaceBlock | BodyBlock) -> None:
+        """The next rows of a fragment, from frame `first` on."""
+        assert local_id is not None
+        key: Key = (kind, local_id)
+        fragment = self._fragments.setdefault(key, Fragment(key, first, first))
+        assert first == fragment.stop, "rows of a track follow each other"
+        line = self._line_of(fragment)
+        end_before = line.t_end if line else 0.0
+        fragment.see(block, self._spec)
+        if line:
+            line.grew(fragment, first, end_before)
+
+    def _line_of(self, fragment: Fragment) -> PersonLine | None:
+        """The person that a fragment is a part of, None if of nobody so far."""
+        number = self._identities.number_of(fragment.key)
+        return None if number is None else self._lines.get(number)
+
+    def _evidence(self) -> SegmentEvidence:
+        return self._pass.seen.evidence(0, _Remembered(self._clock, "start"), _Remembered(self._clock, "end"))
+
+    # --- cells ---------------------------------------------------------------------------------------
+
+    def _line(self, cell: int) -> float:
+        """Media time at which a cell begins, to the bit as `videofer.timeline.rows.cut` has it."""
+        return cell * self._hop_seconds
+
+    def _emit(self) -> list[Document]:
+        """The next cell, and what has turned out of earlier ones."""
+        events = self._settle()
+        rows: list[Document] = []
+        for line in list(self._lines.values()):
+            if line.t_start < self._line(self._cell + 1) and line.t_end > self._line(self._cell):
+                said = self._writer.person(line.number, line.rows(self._cell))
+                line.say(self._cell, said)
+                rows += said
+        nobody = self._nobody(self._cell)
+        self._said_of_nobody[self._cell] = nobody
+        rows = sorted(rows, key=lambda row: (row["t_start"], row["person"])) + nobody
+        rows.sort(key=lambda row: row["t_start"])
+        self._cell += 1
+        self._forget()
+        return events + rows
+
+    def _settle(self) -> list[Document]:
+        """Who is who by now, and what that changes of the cells that were emitted."""
+        events: list[Document] = []
+        found, changes = self._identify()
+        for change in changes:
+            if isinstance(change, Merge):
+                events.append({"event": "merge", "person": change.gone, "into": change.person})
+            else:
+                since = round(change.seconds, 6)
+                events.append({"event": "split", "person": change.person, "new": change.new, "since": since})
+        for one in found:
+            line = self._lines.get(one.number)
+            if line is None:
+                line = self._lines[one.number] = self._new_line(one)
+            for change in changes:
+                if isinstance(change, Merge) and change.person == one.number and change.gone in self._lines:
+                    line, filled = self._absorb(line, self._lines.pop(change.gone))
+                    events += filled
+            line.take(one.fragments)
+        first = self._cell
+        for line in self._lines.values():
+            begin, revised = self._revise(line)
+            first = min(first, begin)
+            events += revised
+        return events + self._revise_nobody(first)
+
+    def _identify(self) -> tuple[list[Identity], list[Any]]:
+        """As known now. Somebody new gets a number when the first row is due."""
+        until = float("inf") if self._ended else self._line(self._cell + 1)
+        records = join_persons([self._evidence()], self._spec)
+        return self._identities.update(records, self._fragments, lambda record: record.t_start < until)
+
+    def _new_line(self, one: Identity) -> PersonLine:
+        line = PersonLine(one.number, self._model, self.settings, self._clock, self._spec.crop_size)
+        line.take(one.fragments)
+        memory = round(MEMORY_SECONDS / self._hop_seconds)
+        line.next_cell = max(line.cell_at(line.t_start), self._cell - memory, 0)
+        return line
+
+    def _absorb(self, line: PersonLine, other: PersonLine) -> tuple[PersonLine, list[Document]]:
+        """Two lines are one person's: the one that goes on, and rows for the time between the two.
+
+        The later one is made again as if it had been known, unless it is too long for that.
+        """
+        if other.remembers_all:
+            return line, []
+        line.stay(other.t_start)
+        _, filled = self._revise(line)
+        for event in filled:  # not the rows of the other one
+            event["t_end"] = round(other.t_start, 6)
+        other.number = line.number
+        self._lines[line.number] = other
+        return other, filled
+
+    def _revise(self, line: PersonLine) -> tuple[int, list[Document]]:
+        """Make emitted cells of a person again where needed: the first one of them, and what changed."""
+        begin = line.remake()
+        begin = line.next_cell if begin is None else min(begin, line.next_cell)
+        stop = min(self._cell, line.cell_at(line.t_end) + 1) if line.t_end < float("inf") else self._cell
+        rows: list[Document] = []
+        changed: list[int] = []
+        for cell in range(begin, stop):
+            said = self._writer.person(line.number, line.rows(cell))
+            if (line.said(cell) or []) != said:
+                changed.append(cell)
+            line.say(cell, said)
+        if not changed:
+            return begin if begin < stop else self._cell, []
+        for cell in range(changed[0], changed[-1] + 1):
+            rows += line.said(cell) or []
+        return changed[0], [self._revision(line.number, changed[0], changed[-1] + 1, rows)]
+
+    def _revise_nobody(self, first: int) -> list[Document]:
+        changed = []
+        for cell in range(first, self._cell):
+            nobody = self._nobody(cell)
+            if self._said_of_nobody.get(cell) != nobody:
+                changed.append((cell, nobody))
+                if cell in self._said_of_nobody:
+                    self._said_of_nobody[cell] = nobody
+        if not changed:
+            return []
+        # Cells between two that changed are as they were, or long forgotten and free of nobody now.
+        rows = [row for cell in range(changed[0][0], changed[-1][0] + 1) for row in self._nobody(cell)]
+        return [self._revision(None, changed[0][0], changed[-1][0] + 1, rows)]
+
+    def _revision(self, person: int | None, first: int, stop: int, rows: list[Document]) -> Document:
+        plain = [{name: value for name, value in row.items() if name != "event"} for row in rows]
+        return {
+            "event": "revise",
+            "person": person,
+            "t_start": round(self._line(first), 6),
+            "t_end": round(self._line(stop), 6),
+            "rows": plain,
+        }
+
+    def _nobody(self, cell: int) -> list[Document]:
+        low, high = self._line(cell - 2), self._line(cell + 3)
+        decoded_until = float("inf")
+        if self._ended:
+            decoded_until, duration = self._ended
+            high = min(high, duration)
+        spans = [span for line in self._lines.values() for span in line.spans()]
+        low = max(low, 0.0)
+        if low >= high:
+            return []
+        rows = nobody_between(low, high, spans, decoded_until, self._hop_seconds, self._clock.holes)
+        if rows is None:
+            return []
+        centre = (rows["t_start"] + rows["t_end"]) / 2
+        return self._writer.nobody(
+            rows[(centre >= self._line(cell)) & (centre < self._line(cell + 1))].reset_index(drop=True)
+        )
+
+    # --- forgetting ----------------------------------------------------------------------------------
+
+    def _forget(self) -> None:
+        now = self._line(self._cell)
+        for cell in [c for c in self._said_of_nobody if self._line(c) < now - MEMORY_SECONDS]:
+            del self._said_of_nobody[cell]
+        for line in self._lines.values():
+            line.forget()
+        stray, old = now - STRAY_SECONDS, now - IDENTITY_SECONDS
+        gone = [one for one in self._fragments.values() if self._clock.t_end(one.stop - 1) < stray]
+        gone.sort(key=lambda one: one.stop)
+        for n, fragment in enumerate(gone):
+            if (
+                self._identities.number_of(fragment.key) is None
+                or self._clock.t_end(fragment.stop - 1) < old
+                or n < len(gone) - MAX_FRAGMENTS
+            ):
+                self._drop(fragment)
+        frame, _ = self._clock.shown(now - MEMORY_SECONDS, now)
+        for fragment in self._fragments.values():
+            if self._identities.number_of(fragment.key) is None:
+                fragment.forget(frame)
+        ends = {end for one in self._fragments.values() for end in (one.first, one.stop - 1)}
+        self._clock.forget(old - MEMORY_SECONDS, ends | {0})
+
+    def _drop(self, fragment: Fragment) -> None:
+        line = self._line_of(fragment)
+        if line is not None:
+            line.drop(fragment)
+            if not line.fragments:
+                del self._lines[line.number]
+        self._pass.seen.forget(*fragment.key)
+        self._identities.forget(fragment.key)
+        del self._fragments[fragment.key]
+
+
+class _Remembered:
+    """Times of frames as evidence asks for them; see `preprocessing.tracking.collector.Times`."""
+
+    def __init__(self, clock: FrameClock, side: str) -> None:
+        self._clock, self._is_start = clock, side == "start"
+
+    def __len__(self) -> int:
+        return self._clock.num_frames
+
+    def __getitem__(self, index: int, /) -> float:
+        index %= self._clock.num_frames
+        if self._is_start or self._clock.t_end(index) == float("inf"):
+            return self._clock.t_start(index)
+        return self._clock.t_end(index)
