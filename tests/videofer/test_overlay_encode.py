@@ -101,7 +101,7 @@ def test_pictures_that_start_after_the_sound_keep_their_distance(tmp_path: Path,
 
 @pytest.mark.browser
 def test_a_browser_shows_the_picture_of_the_second_asked_for(tmp_path: Path, browse: Browse) -> None:
-    """Pictures that start after the sound, with B-frames: what Chromium presents at t is what media time says.
+    """Pictures that start after the sound, with B-frames: what Chromium shows at t is what media time says.
 
     Even steps: with very uneven ones Chromium shows a neighbour now and then, in whatever file.
     """

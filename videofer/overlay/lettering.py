@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Sequence
-from functools import lru_cache
+from functools import cache, lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -46,8 +46,9 @@ def fitted(text: str, max_width: int, size: int, *, bold: bool = False) -> str:
 
 def shown(name: str, otherwise: str) -> str:
     """A name as it can be drawn on one line; `otherwise` where fewer than half of its letters can be."""
-    letters = [c if not c.isspace() else " " for c in name if unicodedata.category(c) not in ("Cc", "Cf")]
-    text = " ".join("".join(letters).split())
+    spaced = (" " if letter.isspace() else letter for letter in name)
+    text = "".join(letter for letter in spaced if unicodedata.category(letter) not in ("Cc", "Cf", "Cs"))
+    text = " ".join(text.split())
     if _first_with_all(text) is not None:
         return text or otherwise
     drawn = "".join(c for c in text if c == " " or _first_with_all(c) is not None)
@@ -114,15 +115,18 @@ def _system_fonts() -> Sequence[str]:
 
 @lru_cache(maxsize=4096)
 def _covers(path: str, text: str) -> bool:
+    wanted = np.array([ord(letter) for letter in text if letter != " "], np.uint32)
     letters = _letters(path)
-    return all(letter == " " or ord(letter) in letters for letter in text)
+    place = np.searchsorted(letters, wanted)
+    return bool((place < len(letters)).all() and (letters[place] == wanted).all())
 
 
-@lru_cache(maxsize=64)
-def _letters(path: str) -> frozenset[int]:
+@cache  # a machine may have hundreds of fonts, and each is opened once
+def _letters(path: str) -> np.ndarray:
+    """The code points that a font has, (n,) uint32, rising."""
     from matplotlib.ft2font import FT2Font
 
     try:
-        return frozenset(FT2Font(path).get_charmap())
+        return np.sort(np.fromiter(FT2Font(path).get_charmap(), np.uint32))
     except RuntimeError:  # a bitmap font, or a broken one
-        return frozenset()
+        return np.empty(0, np.uint32)

@@ -56,10 +56,10 @@ def rgb_of(colour: str) -> RGB:
 
 
 def ink_on(rgb: RGB) -> RGB:
-    """Near black or near white: whichever reads better on a colour (relative luminance of WCAG 2)."""
+    """Black or white: whichever reads better on a colour (relative luminance of WCAG 2)."""
     linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in (v / 255 for v in rgb)]
     luminance = float(np.dot(linear, (0.2126, 0.7152, 0.0722)))
-    return (18, 20, 24) if luminance > 0.179 else (255, 255, 255)
+    return (0, 0, 0) if luminance > 0.179 else (255, 255, 255)
 
 
 def draw_lines(
