@@ -54,7 +54,7 @@ def write_proxy(media: Path, out: Path, *, on_progress: Callable[[float], None] 
 
 
 def proxy_size(footage: Footage) -> tuple[int, int]:
-    """(width, height) of the copy, even. Pixels that are not square stay so: players heed what the file says."""
+    """(width, height) of the copy, even. Pixels that are not square stay so, players heed that."""
     scale = min(1.0, MAX_SIDE / max(footage.width, footage.height))
     return max(2, 2 * round(footage.width * scale / 2)), max(2, 2 * round(footage.height * scale / 2))
 

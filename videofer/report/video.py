@@ -40,8 +40,8 @@ def show_video(
 
     auto: embedded up to EMBED_BYTES, linked beyond; through a proxy where browsers cannot play it as it is.
     link, embed: the original so, or its proxy where browsers cannot play it. proxy: always a small copy,
-    embedded up to EMBED_BYTES, else beside the page as STEM_proxy.mp4. UserError where the file is missing, no
-    video, or too large to embed.
+    embedded up to EMBED_BYTES, else beside the page as STEM_proxy.mp4. UserError where the file is missing,
+    no video, or too large to embed.
     """
     if media is None or mode == "none":
         return Shown("none", "no video in this page")

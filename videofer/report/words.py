@@ -85,8 +85,8 @@ def clock(seconds: float, *, hours: bool = False) -> str:
 
 
 def percent(share: float) -> str:
-    """ "54 %"; what is there but rounds to nothing is "< 1 %"."""
-    if 0 < share < 0.005:
+    """ "54 %"; what is there but is little is "< 1 %"."""
+    if 0 < share < 0.01:
         return f"<{SPACE}1{SPACE}%"
     return f"{100 * share:.0f}{SPACE}%"
 
@@ -218,8 +218,9 @@ def facts(timeline: Timeline, media_note: str) -> list[tuple[str, list[tuple[str
         ),
         (
             "Segments",
-            f"begin at {percent(segmentation.enter)}, end below {percent(segmentation.leave)}, last at least "
-            f"{segmentation.min_seconds:g}{SPACE}s; gaps to {segmentation.merge_seconds:g}{SPACE}s are closed",
+            f"begin at {percent(segmentation.enter)}, end below {percent(segmentation.leave)}, last "
+            f"at least {segmentation.min_seconds:g}{SPACE}s; "
+            f"gaps up to {segmentation.merge_seconds:g}{SPACE}s are closed",
         ),
     ]
     watcher = [

@@ -22,7 +22,7 @@ function clock(seconds, digits = 1) {
   return `${minutes}:${s}${rest}`;
 }
 
-const percent = (share) => (share > 0 && share < 0.005 ? "<\u00a01\u00a0%" : `${Math.round(share * 100)}\u00a0%`);
+const percent = (share) => (share > 0 && share < 0.01 ? "<\u00a01\u00a0%" : `${Math.round(share * 100)}\u00a0%`);
 
 // The last place in a rising array whose value is at most x, or -1.
 function placeOf(array, x) {
