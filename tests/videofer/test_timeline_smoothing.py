@@ -156,8 +156,9 @@ def test_a_row_that_stands_alone_keeps_its_probabilities(rows: Rows, method: str
 def test_a_second_of_rows_counts_the_same_however_finely_it_is_cut(method: str) -> None:
     p = np.repeat(np.random.default_rng(3).dirichlet(np.ones(3), 10), 5, axis=0)  # 10 s, constant for 1 s
     coarse, fine = even_rows(p), even_rows(np.repeat(p, 10, axis=0), 0.02)
-    means = smoothed(fine, method=method).probabilities.reshape(50, 10, 3).mean(axis=1)
-    apart = np.abs(smoothed(coarse, method=method).probabilities - means).sum(axis=1)
+    slow = {"method": method, "dwell_seconds": 2.0, "evidence_seconds": 0.4}
+    means = smoothed(fine, **slow).probabilities.reshape(50, 10, 3).mean(axis=1)
+    apart = np.abs(smoothed(coarse, **slow).probabilities - means).sum(axis=1)
     assert apart.mean() < 0.03  # not nothing: where a coarse row changes, a fine one changes 0.1 s earlier
 
 
@@ -169,7 +170,8 @@ def test_wide_windows_share_frames_longer() -> None:
     )
     assert wide < narrow
     # What is shorter than the evidence does not matter.
-    assert smooth(*rows, Smoothing(), window_seconds=0.04).probabilities[10, 0] == narrow
+    chosen = Smoothing(evidence_seconds=0.4)
+    assert smooth(*rows, chosen, window_seconds=0.04).probabilities[10, 0] == narrow
 
 
 # --- look-ahead

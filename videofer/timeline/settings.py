@@ -20,10 +20,11 @@ class Smoothing(BaseModel):
     method: Literal["none", "hmm", "viterbi", "kernel"] = "hmm"
     """none: rows as fused. hmm: posterior of a hidden Markov model. viterbi: the same model, labels from its
     likeliest path. kernel: weighted mean over time."""
-    dwell_seconds: float = Field(2.0, gt=0)
-    """hmm, viterbi: how long an expression lasts on average."""
-    evidence_seconds: float = Field(0.4, gt=0)
-    """hmm, viterbi: rows that last so long together count as one observation, see there."""
+    dwell_seconds: float = Field(0.25, gt=0)
+    """hmm, viterbi: how long the model takes a class to last on average. Less than expressions last, since
+    windows have smoothed the rows before; this and evidence_seconds were chosen by measurement."""
+    evidence_seconds: float = Field(0.25, gt=0)
+    """hmm, viterbi: rows that last so long together count as one observation."""
     kernel_seconds: float = Field(0.4, gt=0)
     """kernel: standard deviation."""
     lag_seconds: float | None = Field(None, ge=0)
@@ -42,7 +43,7 @@ class Segmentation(BaseModel):
     min_seconds: float = Field(0.3, ge=0)
     """Shorter segments are none."""
     merge_seconds: float = Field(0.2, ge=0)
-    """Segments of one class with a shorter gap between them are one."""
+    """Segments of one class with no longer gap between them are one."""
 
     @model_validator(mode="after")
     def _is_hysteresis(self) -> Segmentation:
