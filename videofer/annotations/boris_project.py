@@ -43,7 +43,7 @@ def read_boris_project(path: Path) -> Annotations:
             intervals += found
             notes += unpaired
         return Annotations(path, make_table(intervals), tuple(notes))
-    except (KeyError, TypeError, AttributeError, IndexError) as error:
+    except (KeyError, TypeError, AttributeError, IndexError, OverflowError, RecursionError) as error:
         what = f"{type(error).__name__} {error}"
         raise AnnotationError(f"{path}: not a BORIS project as known: {what}") from None
     except ValueError as error:

@@ -39,7 +39,8 @@ def read_boris_table(path: Path, rows: Sequence[Sequence[str]]) -> Annotations:
     table: list[tuple[int, Row]] = []
     for number, row in enumerate(rows[place + 1 :], start=place + 2):
         if any(row):
-            table.append((number, dict(zip(header, row, strict=False))))
+            whole = [*row, *[""] * (len(header) - len(row))]  # empty cells at the end may have been cut off
+            table.append((number, dict(zip(header, whole, strict=False))))
     convert = _aggregated if set(header) >= AGGREGATED else _tabular
     try:
         if not preamble["media file(s)"]:

@@ -14,6 +14,8 @@ from videofer.annotations.boris_tables import is_boris_table, read_boris_table
 from videofer.annotations.cells import read_cells, seconds, text
 from videofer.annotations.intervals import AnnotationError, Annotations, Interval, make_table
 
+SHOWN_LETTERS = 200  # of a header
+
 # Column -> what it may be called, in lower case with `_` for spaces and hyphens. The first found is taken.
 _NAMES = {
     "t_start": "t_start, start, onset, begin, begin_time, start_time, tmin, xmin, start_(s), begin_(s)",
@@ -58,17 +60,17 @@ def _columns(header: Sequence[str], path: Path) -> dict[str, int]:
     """Which cell of a row is what."""
     given = [cell.lower().replace(" ", "_").replace("-", "_") for cell in header]
     columns = {}
+    there = ", ".join(header)
+    there = there if len(there) <= SHOWN_LETTERS else there[:SHOWN_LETTERS] + " ..."
     for name, aliases in NAMES.items():
         place = next((given.index(alias) for alias in aliases if alias in given), None)
         if place is not None:
             columns[name] = place
     for need in ("t_start", "label"):
         if need not in columns:
-            raise AnnotationError(
-                f"{path}: no column for {need}: {', '.join(NAMES[need])} (there: {', '.join(header)})"
-            )
+            raise AnnotationError(f"{path}: no column for {need}: {', '.join(NAMES[need])} (there: {there})")
     if not {"t_end", "duration"} & set(columns):
-        raise AnnotationError(f"{path}: no column for t_end or duration (there: {', '.join(header)})")
+        raise AnnotationError(f"{path}: no column for t_end or duration (there: {there})")
     return columns
 
 

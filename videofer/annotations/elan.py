@@ -28,7 +28,7 @@ def read_elan(path: Path) -> Annotations:
         if root.tag != "ANNOTATION_DOCUMENT":
             raise ValueError(f"not an ELAN file: it begins with <{root.tag}>")
         return Annotations(path, make_table(_intervals(root)))
-    except ET.ParseError as error:
+    except (ET.ParseError, LookupError) as error:  # the latter for an encoding nobody knows
         raise AnnotationError(f"{path}: not a whole XML file: {error}") from None
     except ValueError as error:
         raise AnnotationError(f"{path}: {error}") from None
@@ -60,7 +60,10 @@ def _intervals(root: ET.Element) -> list[Interval]:
     for tier in root.iterfind("TIER"):
         for annotation in tier.iterfind("ANNOTATION/*"):
             label = annotation.findtext("ANNOTATION_VALUE") or entries.get(annotation.get("CVE_REF", ""), "")
-            start, end = spans[_need(annotation, "ANNOTATION_ID")]
+            identity = _need(annotation, "ANNOTATION_ID")
+            if identity not in spans:
+                raise ValueError(f"annotation {identity!r} is a {annotation.tag}, which is unknown")
+            start, end = spans[identity]
             seconds = ((start + origin) / 1000, (end + origin) / 1000)
             name = _need(tier, "TIER_ID")
             person = tier.get("PARTICIPANT") or person_of_tier(name)

@@ -31,6 +31,9 @@ ROUNDING_SECONDS = 1e-3  # formats count in milliseconds: so little before 0 is 
 class AnnotationError(UserError, ValueError):
     """An annotation file is wrong. The message is one line that names the file and the place."""
 
+    def __init__(self, message: str) -> None:
+        super().__init__(" ".join(message.splitlines()))  # what a file holds may have lines
+
 
 class Interval(NamedTuple):
     """One row of the table."""
