@@ -27,7 +27,6 @@ from videofer.report.pack import (
 from videofer.timeline.faces import FaceSample
 from videofer.timeline.segments import find_segments
 from videofer.timeline.summary import summarise
-from videofer.timeline.timeline import BOX_COLUMNS
 
 
 def unpack(packed: Packed) -> dict[str, np.ndarray]:

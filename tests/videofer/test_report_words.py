@@ -35,7 +35,7 @@ def test_clocks(seconds: float, hours: bool, said: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("share", "said"), [(0, "0 %"), (0.004, "< 1 %"), (0.005, "0 %"), (0.546, "55 %"), (1, "100 %")]
+    ("share", "said"), [(0, "0 %"), (0.004, "< 1 %"), (0.01, "1 %"), (0.546, "55 %"), (1, "100 %")]
 )
 def test_percents(share: float, said: str) -> None:
     assert words.percent(share).replace("\u00a0", " ") == said
