@@ -44,8 +44,9 @@ def draw_confusion(axes: Axes, agreement: Agreement) -> None:
     table = agreement.confusion
     if not table[NO_ANSWER].sum() > SHOWN_SECONDS:
         table = table.drop(columns=NO_ANSWER)
-    table = table.loc[table.sum(axis=1) > 0]
-    columns = [name for name in table.columns if table[name].sum() > 0 or name in table.index]
+    used = [name for name in table.index if table.loc[name].sum() > 0 or table[name].sum() > 0]
+    columns = [name for name in table.columns if name in used or name == NO_ANSWER]
+    table = table.loc[used]
     seconds = table[columns].to_numpy(dtype=float)
     share = seconds / np.maximum(seconds.sum(axis=1, keepdims=True), 1e-9)
     axes.imshow(share, cmap="Blues", vmin=0, vmax=1.15, aspect="auto")

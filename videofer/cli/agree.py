@@ -70,9 +70,7 @@ def agree(
     reading = Reading(pairs_of(map_ or []), ignore_label or [], class_ or [], point_seconds)
     said, reference = open_sides((timeline, annotation), (choices[0], choices[1]), reading, gaps)  # type: ignore[arg-type]
     result = agreement(said, reference, tolerance_seconds=tolerance)
-    for note in (*said.notes, *reference.notes):
-        typer.echo(f"note: {note}", err=True)
-    _print(result)
+    written: list[Path] = []
     if out is not None:
         from videofer.annotations.agreement_plot import plot_agreement
 
@@ -80,8 +78,12 @@ def agree(
         atomic_write_text(out / FIGURES, json.dumps(result.to_json(), indent=2, ensure_ascii=False) + "\n")
         with atomic_write(out / PICTURE) as file:
             plot_agreement(result, said, reference, file)
-        typer.echo(out / PICTURE)
-        typer.echo(out / FIGURES)
+        written = [out / PICTURE, out / FIGURES]
+    for note in (*said.notes, *reference.notes):
+        typer.echo(f"note: {note}", err=True)
+    _print(result)
+    for path in written:
+        typer.echo(path)
     return DONE
 
 
@@ -96,7 +98,7 @@ def _print(result: Agreement) -> None:
     score = result.segments
     figures = Table.grid(padding=(0, 2))
     lag = result.onsets["error_seconds"]
-    silent = result.seconds_reference - result.seconds_compared
+    silent = max(0.0, result.seconds_reference - result.seconds_compared)
     for name, value in (
         ("said", escape(result.said)),
         ("reference", escape(result.reference)),

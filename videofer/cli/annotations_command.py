@@ -123,4 +123,11 @@ def _summary(table: pd.DataFrame, num_files: int) -> str:
     each = ", ".join(
         f"{label} {value:.1f} s" for label, value in seconds.sort_values(ascending=False).items()
     )
-    return f"{num_files} files, {table['path'].nunique()} videos, {len(table)} rows: {each}"
+    counts = (
+        _counted(num_files, "file"), _counted(table["path"].nunique(), "video"), _counted(len(table), "row")
+    )  # fmt: skip
+    return f"{', '.join(counts)}: {each}"
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
