@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +14,6 @@ from tests.videofer.timeline_helpers import CLASSES, add_video, make_model, make
 from videofer.checkpoint import CheckpointError, LoadedModel
 from videofer.timeline.faces import face_strips
 from videofer.timeline.make import make_timeline
-from videofer.timeline.prepare import spec_for
 from videofer.timeline.settings import Smoothing, TimelineSettings
 from videofer.timeline.timeline import Person, TimelineError, VideoFacts, probability_columns, row_columns
 
@@ -184,17 +182,6 @@ def test_a_store_of_another_contract_is_refused(model: LoadedModel, tmp_path: Pa
     add_video(other, "nobody", FPS_25, [])
     with pytest.raises(CheckpointError, match="crop_size"):
         make_timeline(model, reader_of(other), "nobody")
-
-
-@pytest.mark.parametrize("skeleton", ["coco17", "bandai22", "none"])
-def test_videos_are_prepared_by_the_contract(model: LoadedModel, skeleton: str) -> None:
-    contract = {"crop_size": 96, "alignment": "eyes/1", "skeleton": skeleton, "max_fps": 12.5}
-    spec = spec_for(dataclasses.replace(model, contract=contract))
-    assert (spec.crop_size, spec.max_fps) == (96, 12.5)
-    assert spec.pose == ("none" if skeleton == "none" else "sidecar")
-    assert spec.contract()["skeleton"] == skeleton
-    precropped = dataclasses.replace(model, contract={**contract, "alignment": "precropped"})
-    assert spec_for(precropped).faces == "precropped"
 
 
 def test_faces_along_the_axis(reader: StoreReader) -> None:

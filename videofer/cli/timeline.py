@@ -11,7 +11,7 @@ from cache.errors import UserError
 from videofer.cli.errors import DONE, SOME_FAILED
 from videofer.cli.options import RayAddress, WeightsDir
 from videofer.cli.progress import StageProgress
-from videofer.cli.timeline_options import names_of, products_of, settings_of, spec_for
+from videofer.cli.timeline_options import names_of, products_of, settings_of
 from videofer.cli.timeline_progress import TimelineProgress
 from videofer.study.spec import StudySpec
 
@@ -108,16 +108,16 @@ def timeline(
     names = names_of(name or [])
 
     from preprocessing.stage.run import preprocess
-    from videofer.export import load_model
     from videofer.study.metadata import read_metadata
+    from videofer.timeline.prepare import LoadingModel, spec_for
 
     about = read_metadata(metadata, group_by)
-    loaded = load_model(model)
+    loading = LoadingModel(model)  # while the videos are preprocessed
     with StageProgress() as progress:
         stage = preprocess(
             [Path(text) for text in inputs],
             out / "store",
-            spec_for(loaded, faces, pose),
+            spec_for(loading, faces, pose),
             weights_dir=weights_dir,
             num_workers=workers,
             ray_address=ray_address,
@@ -125,11 +125,11 @@ def timeline(
         )
     is_single = len(stage.sources) == 1 and stage.sources[0].path == Path(inputs[0])
     if is_single and metadata is None and group_by is None:
-        return _single(loaded, stage, out, settings, wanted, options, names)
+        return _single(loading.result(), stage, out, settings, wanted, options, names)
     if names:
         raise UserError("--name is for one video: a number is another person in each of several")
     study = StudySpec(model=model, out=out, settings=settings, formats=wanted, options=options)
-    return _study(loaded, stage, study, about, workers, ray_address)
+    return _study(loading.result(), stage, study, about, workers, ray_address)
 
 
 def _single(

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, TypeVar, get_args
+from typing import TYPE_CHECKING, TypeVar, get_args
 
 from cache.errors import UserError
 from videofer.study.products import Blur, ProductOptions, VideoInReport, wanted_formats
 
 if TYPE_CHECKING:
-    from preprocessing.spec import PreprocessSpec
-    from videofer.checkpoint import TrainedModel
     from videofer.timeline.settings import TimelineSettings
 
 Word = TypeVar("Word", bound=str)
@@ -56,25 +54,6 @@ def names_of(texts: Sequence[str]) -> dict[int, str]:
             raise UserError(f"--name {text!r}: person {int(number)} has the name {names[int(number)]!r}")
         names[int(number)] = name.strip()
     return names
-
-
-def spec_for(model: TrainedModel, faces: str = "auto", pose: str | None = None) -> PreprocessSpec:
-    """How videos must be preprocessed for a model: by its input contract."""
-    from preprocessing.config_file import validate
-    from preprocessing.spec import PreprocessSpec
-
-    contract = model.contract
-    if pose is None:
-        pose = "none" if contract["skeleton"] == "none" else "sidecar"
-    values: dict[str, Any] = {
-        "faces": "precropped" if contract["alignment"] == "precropped" else faces,
-        "pose": pose,
-        "crop_size": contract["crop_size"],
-        "max_fps": contract["max_fps"],
-    }
-    if contract["skeleton"] != "none":
-        values["skeleton"] = contract["skeleton"]
-    return validate(values, PreprocessSpec, source="the command line")
 
 
 def _word(option: str, value: str, allowed: Sequence[Word]) -> Word:

@@ -1,15 +1,63 @@
-"""How videos must be preprocessed for a model."""
+"""How videos must be preprocessed for a model, and opening the model meanwhile."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import json
+from collections.abc import Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from preprocessing.spec import PreprocessSpec
     from videofer.checkpoint import TrainedModel
 
 
-def spec_for(model: TrainedModel, faces: str = "auto", pose: str | None = None) -> PreprocessSpec:
+_ASKED = {"alignment", "crop_size", "max_fps", "skeleton"}  # of a contract, by `spec_for`
+
+
+class HasContract(Protocol):
+    """A model, as far as preprocessing is concerned."""
+
+    @property
+    def contract(self) -> Mapping[str, Any]: ...
+
+
+class LoadingModel:
+    """A model that a thread opens while its input is preprocessed.
+
+    Importing torch takes as long as preprocessing a short video, and that is done by other processes.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = Path(path)
+        pool = ThreadPoolExecutor(1, thread_name_prefix="model")
+        self._model: Future[TrainedModel] = pool.submit(_load, self.path)
+        pool.shutdown(wait=False)  # the thread ends with its only task
+
+    @property
+    def contract(self) -> Mapping[str, Any]:
+        """What its input must be, without waiting. Raises what `result` raises where it cannot be read."""
+        try:
+            contract = json.loads((self.path / "contract.json").read_bytes())
+        except (OSError, ValueError, RecursionError):
+            contract = None
+        is_read = isinstance(contract, dict) and contract.keys() >= _ASKED
+        return contract if is_read else self.result().contract
+
+    def result(self) -> TrainedModel:
+        """The model, when it is there. Raises CheckpointError in one line where there is none."""
+        return self._model.result()
+
+
+def _load(path: Path) -> TrainedModel:
+    import videofer.timeline.make  # noqa: F401 (imports that the next step would wait for)
+    from videofer.export import load_model
+
+    return load_model(path)
+
+
+def spec_for(model: HasContract, faces: str = "auto", pose: str | None = None) -> PreprocessSpec:
     """The spec that gives what the model's input contract asks for.
 
     faces: "auto", "yunet" or "mtcnn"; a model of cropped pictures takes those as they are. pose: "none",
