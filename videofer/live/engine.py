@@ -13,6 +13,7 @@ all) comes as events of its own: `merge`, `split`, and `revise` with the rows th
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection
 from typing import TYPE_CHECKING, Any
 
@@ -237,7 +238,7 @@ class LiveEngine:
 
     def _identify(self) -> tuple[list[Identity], list[Any]]:
         """As known now. Somebody new gets a number when the first row is due."""
-        until = float("inf") if self._ended else self._line(self._cell + 1)
+        until = math.inf if self._ended else self._line(self._cell + 1)
         records = join_persons([self._evidence()], self._spec)
         return self._identities.update(records, self._fragments, lambda record: record.t_start < until)
 
@@ -254,6 +255,7 @@ class LiveEngine:
         The later one is made again as if it had been known, unless it is too long for that.
         """
         if other.remembers_all:
+            line.inherited = other.said_cells
             return line, []
         line.stay(other.t_start)
         _, filled = self._revise(line)
@@ -267,47 +269,48 @@ class LiveEngine:
         """Make emitted cells of a person again where needed: the first one of them, and what changed."""
         begin = line.remake()
         begin = line.next_cell if begin is None else min(begin, line.next_cell)
-        stop = min(self._cell, line.cell_at(line.t_end) + 1) if line.t_end < float("inf") else self._cell
-        rows: list[Document] = []
-        changed: list[int] = []
+        stop = self._cell if line.t_end == math.inf else line.cell_at(line.t_end) + 1
+        stop = min(max(stop, line.next_cell), self._cell)
+        changed = set(line.inherited)
+        line.inherited = range(0)
         for cell in range(begin, stop):
             said = self._writer.person(line.number, line.rows(cell))
             if (line.said(cell) or []) != said:
-                changed.append(cell)
+                changed.add(cell)
             line.say(cell, said)
         if not changed:
             return begin if begin < stop else self._cell, []
-        for cell in range(changed[0], changed[-1] + 1):
-            rows += line.said(cell) or []
-        return changed[0], [self._revision(line.number, changed[0], changed[-1] + 1, rows)]
+        cells = range(min(changed), max(changed) + 1)
+        rows = [row for cell in cells for row in line.said(cell) or []]
+        return min(begin, cells.start), [self._revision(line.number, cells, rows)]
 
     def _revise_nobody(self, first: int) -> list[Document]:
         changed = []
         for cell in range(first, self._cell):
             nobody = self._nobody(cell)
             if self._said_of_nobody.get(cell) != nobody:
-                changed.append((cell, nobody))
+                changed.append(cell)
                 if cell in self._said_of_nobody:
                     self._said_of_nobody[cell] = nobody
         if not changed:
             return []
         # Cells between two that changed are as they were, or long forgotten and free of nobody now.
-        rows = [row for cell in range(changed[0][0], changed[-1][0] + 1) for row in self._nobody(cell)]
-        return [self._revision(None, changed[0][0], changed[-1][0] + 1, rows)]
+        cells = range(changed[0], changed[-1] + 1)
+        return [self._revision(None, cells, [row for cell in cells for row in self._nobody(cell)])]
 
-    def _revision(self, person: int | None, first: int, stop: int, rows: list[Document]) -> Document:
+    def _revision(self, person: int | None, cells: range, rows: list[Document]) -> Document:
         plain = [{name: value for name, value in row.items() if name != "event"} for row in rows]
         return {
             "event": "revise",
             "person": person,
-            "t_start": round(self._line(first), 6),
-            "t_end": round(self._line(stop), 6),
+            "t_start": round(self._line(cells.start), 6),
+            "t_end": round(self._line(cells.stop), 6),
             "rows": plain,
         }
 
     def _nobody(self, cell: int) -> list[Document]:
         low, high = self._line(cell - 2), self._line(cell + 3)
-        decoded_until = float("inf")
+        decoded_until = math.inf
         if self._ended:
             decoded_until, duration = self._ended
             high = min(high, duration)
@@ -370,6 +373,6 @@ class _Remembered:
 
     def __getitem__(self, index: int, /) -> float:
         index %= self._clock.num_frames
-        if self._is_start or self._clock.t_end(index) == float("inf"):
+        if self._is_start or self._clock.t_end(index) == math.inf:
             return self._clock.t_start(index)
         return self._clock.t_end(index)

@@ -26,7 +26,7 @@ class Merge:
 
 @dataclass(frozen=True)
 class Split:
-    """Since `seconds` `person` is `new`."""
+    """What `person` was taken for since `seconds` is partly `new`."""
 
     person: int
     new: int

@@ -1,9 +1,9 @@
 """One person of a stream: from fragments through windows to smoothed rows, cell by cell of their grid.
 
-Cell c of the grid is [c * hop, (c + 1) * hop). Every row lies in one cell, so that a cell's rows are made when
-the stream has come far enough beyond its end. What was known when a cell was made is remembered for a while:
-where something turns up later that belongs there (a stranger turns out to be one who was seen before), the
-cells are made again from that point on, and come out as if it had been known in time.
+Cell c of the grid is [c * hop, (c + 1) * hop). Every row lies in one cell, so that a cell's rows are made
+when the stream has come far enough beyond its end. What was known when a cell was made is remembered for a
+while: where something turns up later that belongs there (a stranger turns out to be one who was seen before),
+the cells are made again from that point on, and come out as if it had been known in time.
 
 Letters in shapes: n classes.
 """
@@ -94,6 +94,8 @@ class PersonLine:
         self._said: dict[int, list[dict[str, Any]]] = {}
         self.next_cell = 0
         """The first cell of which nothing was said yet."""
+        self.inherited = range(0)
+        """Cells of which rows were said that are this person's since a merge."""
 
     # --- what is known of the person -----------------------------------------------------------------
 
@@ -126,9 +128,12 @@ class PersonLine:
         before = self.fragments
         new = [one for one in fragments if one not in before]
         gone = [one for one in before if one not in fragments]
-        if before and (new or gone):
-            self._changed_from(min([self.t_end, *(self._clock.t_start(one.first) for one in new + gone)]))
+        ends = [self.t_end] if before else []
         self.fragments = list(fragments)
+        if before and (new or gone):
+            self._changed_from(
+                min([*ends, self.t_end, *(self._clock.t_start(one.first) for one in new + gone)])
+            )
         for one in new + gone:
             self._reconsider(self._clock.t_start(one.first))
 
@@ -185,6 +190,11 @@ class PersonLine:
     def said(self, cell: int) -> list[dict[str, Any]] | None:
         """What was emitted of a cell; None if nothing was, or long ago."""
         return self._said.get(cell)
+
+    @property
+    def said_cells(self) -> range:
+        """Of which something was said, as far as that is remembered."""
+        return range(min(self._said, default=0), self.next_cell if self._said else 0)
 
     def remake(self) -> int | None:
         """Undo what is wrong after something new turned up; the first cell whose rows may have changed."""

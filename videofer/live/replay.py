@@ -30,11 +30,6 @@ def replay(events: Iterable[dict[str, Any]]) -> pd.DataFrame:
                 rows.append(event)
             case "merge":
                 rows = [_renamed(row, event["person"], event["into"]) for row in rows]
-            case "split":
-                rows = [
-                    _renamed(row, event["person"], event["new"]) if _centre(row) >= event["since"] else row
-                    for row in rows
-                ]
             case "revise":
                 rows = [row for row in rows if not _is_replaced(row, event)] + event["rows"]
             case "end":
