@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+import dataclasses
+from typing import Any
+
 import numpy as np
 import pandas as pd
 
-from videofer.timeline.settings import TimelineSettings
-from videofer.timeline.timeline import ModelFacts, Person, Timeline, VideoFacts, row_columns
+from videofer.timeline.settings import Segmentation, Smoothing, TimelineSettings
+from videofer.timeline.timeline import (
+    ModelFacts,
+    Person,
+    Timeline,
+    VideoFacts,
+    probability_columns,
+    row_columns,
+)
 
 CLASSES = ("neutral", "anger", "happiness", "sadness")
 
@@ -87,3 +97,37 @@ def example_timeline(
         settings=TimelineSettings(),
         provenance={"videofer": "0.1.0", "warnings": []},
     )  # fmt: skip
+
+
+def timeline_of(
+    p: np.ndarray, edges: np.ndarray | None = None, *, smoothing: str = "hmm", **values: Any
+) -> Timeline:
+    """One person with the probabilities (R, 4) of CLASSES; rows of 0.2 s, or between edges (R+1,).
+
+    values: of `Segmentation`.
+    """
+    edges = np.arange(len(p) + 1) * 0.2 if edges is None else edges
+    known = np.isfinite(p).all(axis=1)
+    best = np.nan_to_num(p).argmax(axis=1)
+    rows = pd.DataFrame({"person": pd.array([0] * len(p), dtype="Int64")})
+    rows["t_start"], rows["t_end"] = edges[:-1], edges[1:]
+    rows["state"] = np.where(known, "ok", "no_prediction")
+    rows["label"] = np.where(known, np.array(CLASSES, dtype=object)[best], "no_prediction")
+    rows["confidence"] = np.where(known, np.nan_to_num(p).max(axis=1), np.nan)
+    rows[probability_columns(CLASSES)] = p
+    example = example_timeline(num_persons=1)
+    settings = TimelineSettings(
+        smoothing=Smoothing(method=smoothing),  # type: ignore[arg-type]
+        segmentation=Segmentation(**values),
+    )
+    return dataclasses.replace(
+        example, rows=rows.reindex(columns=row_columns(CLASSES, ("face",))), settings=settings
+    )
+
+
+def sure(*classes: int, of: float = 0.8) -> np.ndarray:
+    """Rows that are so sure of a class; -1: no prediction."""
+    p = np.full((len(classes), 4), (1 - of) / 3)
+    p[np.arange(len(classes)), classes] = of
+    p[np.array(classes) < 0] = np.nan
+    return p
