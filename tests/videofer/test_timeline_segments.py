@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from itertools import pairwise
+
 import hypothesis.strategies as st
 import numpy as np
 import pandas as pd
@@ -136,21 +138,23 @@ def test_segments_never_overlap_and_lie_on_rows_that_are_known(timeline: Timelin
     assert set(table["offset"]) <= set(rows["t_end"])
     assert (table["duration"] >= settings.min_seconds - 1e-6).all()
     np.testing.assert_allclose(table["offset"] - table["onset"], table["duration"])
-    for one in table.itertuples():
-        inside = rows[(rows["t_start"] >= one.onset) & (rows["t_end"] <= one.offset)]
-        own = inside[f"p_{one.label}"]
+    found = table.to_dict("records")
+    for one in found:
+        inside = rows[(rows["t_start"] >= one["onset"]) & (rows["t_end"] <= one["offset"])]
+        own = inside[f"p_{one['label']}"]
         assert inside["state"].isin(SEEN).all()
         assert (inside["label"] != "uncertain").all()
         assert own.notna().all()
-        assert own.max() == one.apex_probability
-        assert own.min() - 1e-12 <= one.mean_probability <= own.max() + 1e-12
-        assert one.onset < one.apex < one.offset
+        assert own.max() == one["apex_probability"]
+        assert own.min() - 1e-12 <= one["mean_probability"] <= own.max() + 1e-12
+        assert one["onset"] < one["apex"] < one["offset"]
         if timeline.settings.smoothing.method != "viterbi":
-            assert one.apex_probability >= settings.enter
+            assert one["apex_probability"] >= settings.enter
     # Neighbours of one class are further apart than merge_seconds, or something is between them.
-    for before, after in zip(table.itertuples(), table.iloc[1:].itertuples(), strict=False):
-        if before.label == after.label and after.onset - before.offset <= settings.merge_seconds:
-            between = rows[(rows["t_start"] >= before.offset) & (rows["t_end"] <= after.onset)]
+    for before, after in pairwise(found):
+        gap = after["onset"] - before["offset"]
+        if before["label"] == after["label"] and gap <= settings.merge_seconds:
+            between = rows[(rows["t_start"] >= before["offset"]) & (rows["t_end"] <= after["onset"])]
             assert (~between["state"].isin(SEEN) | (between["label"] == "uncertain")).any()
 
 

@@ -87,7 +87,9 @@ def test_it_is_json_without_nan() -> None:
 def test_a_person_of_whom_nothing_is_known() -> None:
     person = only_person(timeline_of(sure(-1, -1)))
     assert person.seconds_predicted == 0
-    assert person.segments_per_minute is person.longest_segment is person.mean_valence is None
+    assert person.segments_per_minute is None
+    assert person.longest_segment is None
+    assert person.mean_valence is None
     assert person.mean_probability == dict.fromkeys(CLASSES)
     assert summarise(example_timeline(num_persons=0)).persons == ()
 

@@ -58,9 +58,9 @@ def example_timeline(
         best = np.nan_to_num(p).argmax(axis=1)
         rows["label"] = np.where(no_prediction, "no_prediction", np.array(classes, dtype=object)[best])
         rows["confidence"] = np.where(no_prediction, np.nan, np.nan_to_num(p).max(axis=1))
-        for column, name in enumerate(classes):
-            rows[f"p_{name}"] = p[:, column]
-            rows[f"face_p_{name}"] = p[:, column].astype(np.float32)
+        for index, name in enumerate(classes):
+            rows[f"p_{name}"] = p[:, index]
+            rows[f"face_p_{name}"] = p[:, index].astype(np.float32)
         x = 100 + 180 * person + 5 * np.sin(t)
         for name, value in zip(
             ("face_x0", "face_y0", "face_x1", "face_y1"), (x, 80 + 0 * x, x + 90, 190 + 0 * x), strict=True
