@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import math
 from dataclasses import replace
 from pathlib import Path
@@ -250,3 +251,12 @@ def test_the_picture_of_little_and_of_much() -> None:
     edges = np.arange(0, 7200, 3.0)
     many = [side(*((t, t + 3, names[rng.integers(7)]) for t in edges)) for _ in range(2)]
     assert picture(*many).ndim == 3
+
+
+def test_a_timeline_agrees_with_itself(tmp_path: Path) -> None:
+    path = tmp_path / "t.parquet"
+    example_timeline().save(path)
+    found = agreement(*open_sides((path, path), (Choice("1"), Choice("person 1")), Reading()))
+    assert found.share_same == 1.0 and found.kappa == pytest.approx(1.0) and found.segments.f1 == 1.0
+    assert set(found.onsets["error_seconds"]) == {0.0}
+    json.dumps(found.to_json(), allow_nan=False)

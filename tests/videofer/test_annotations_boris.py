@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from videofer.annotations.intervals import AnnotationError
+from videofer.annotations.intervals import AnnotationError, name_emotions
 from videofer.annotations.read import read_annotations
 
 MEDIA = {"one.mp4": 10.0, "C:\\study\\two.mp4": 20.0}
@@ -129,6 +129,24 @@ def test_a_clock_that_counts_from_the_creation_of_the_file(tmp_path: Path) -> No
     one["file"]["1"] = list(MEDIA)
     with pytest.raises(AnnotationError, match="counts from the creation date of its media"):
         read_annotations(write(tmp_path / "p.boris", project(a=one)))
+
+
+def test_modifiers_may_say_the_emotion(tmp_path: Path) -> None:
+    """A behaviour "sad" with modifiers: they can be told apart, or left out, in projects and in exports."""
+    path = write(tmp_path / "p.boris", project(first=observation(["one.mp4"], EVENTS)))
+    (tmp_path / "a.csv").write_text(TABULAR_9)
+    for one in (read_annotations(path), read_annotations(tmp_path / "a.csv")):
+        named = name_emotions(one, renamed={"sad|Strong": "fear"}, ignored=["blink", "happy", "sad|weak"])
+        assert named.table["label"].tolist() == ["fear"]
+        with pytest.raises(AnnotationError, match=r"unknown label 'blink' \(tier 'first'\): say"):
+            name_emotions(one)
+
+
+def test_a_small_file_that_unpacks_to_much(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = write(tmp_path / "p.boris.gz", project(first=observation(["one.mp4"], EVENTS)))
+    monkeypatch.setattr("videofer.annotations.boris_project.MAX_BYTES", 100)
+    with pytest.raises(AnnotationError, match="holds more than 100 bytes"):
+        read_annotations(path)
 
 
 def test_live_observations_and_what_is_left_out(tmp_path: Path) -> None:

@@ -44,34 +44,40 @@ def pair_states(events: Iterable[Event], observation: Observation) -> tuple[list
     """
     intervals: list[Interval] = []
     notes: list[str] = []
-    begun: dict[tuple[str, str, str], float] = {}
+    begun: dict[tuple[str, str, str], Event] = {}
     for event in sorted(events, key=lambda one: one.t):
         what = (event.subject, event.behavior, event.modifiers)
         if event.status == "POINT":
-            intervals += placed(event.behavior, event.t, event.t, event.subject, observation)
+            intervals += placed(event, event.t, observation)
         elif event.status == "START" and what not in begun:
-            begun[what] = event.t
+            begun[what] = event
         elif event.status == "STOP" and what in begun:
-            intervals += placed(event.behavior, begun.pop(what), event.t, event.subject, observation)
+            intervals += placed(begun.pop(what), event.t, observation)
         else:
             notes.append(_unpaired(what, event.t, observation, event.status))
-    notes += [_unpaired(what, t, observation, "START") for what, t in begun.items()]
+    notes += [_unpaired(what, event.t, observation, "START") for what, event in begun.items()]
     return intervals, notes
 
 
-def placed(
-    behavior: str, t_start: float, t_end: float, subject: str, observation: Observation
-) -> list[Interval]:
-    """The interval in media time of the file it lies in; one that runs on into the next file is cut there.
+def placed(begin: Event, t_end: float, observation: Observation) -> list[Interval]:
+    """What begins with an event, in media time of its file; where it runs on into the next one it is cut.
 
     ValueError where the files' lengths would have to be known and are not.
     """
-    t_start, t_end = t_start - observation.offset, t_end - observation.offset
-    person = None if subject in ("", NO_SUBJECT) else subject
+    t_start, t_end = begin.t - observation.offset, t_end - observation.offset
     files = observation.files
+    whole = Interval(
+        begin.behavior,
+        t_start,
+        t_end,
+        person=None if begin.subject in ("", NO_SUBJECT) else begin.subject,
+        rater=observation.name,
+        tier=observation.name,
+        media=files[0] if files else None,
+        modifiers="|".join(one for one in begin.modifiers.split("|") if one not in ("", "None")),
+    )
     if len(files) <= 1:
-        file = files[0] if files else None
-        return [Interval(behavior, t_start, t_end, person, observation.name, observation.name, file)]
+        return [whole]
     if observation.lengths is None or len(observation.lengths) != len(files):
         raise ValueError(
             f"observation {observation.name!r} runs through {len(files)} videos of unknown length:"
@@ -84,8 +90,7 @@ def placed(
         start, end = max(t_start, begins), t_end if last else min(t_end, begins + length)
         here = begins <= t_start and (last or t_start < begins + length)
         if here or end - start > TOUCH_SECONDS:
-            name = observation.name
-            parts.append(Interval(behavior, start - begins, end - begins, person, name, name, file))
+            parts.append(whole._replace(t_start=start - begins, t_end=end - begins, media=file))
         begins += length
     return parts
 

@@ -9,6 +9,7 @@ observations    {id: {"type": "MEDIA", "time offset": 0.0, "file": {"1": [path, 
 from __future__ import annotations
 
 import gzip
+import io
 import json
 import math
 import zlib
@@ -19,6 +20,8 @@ from typing import Any
 
 from videofer.annotations.boris_events import Event, Observation, pair_states
 from videofer.annotations.intervals import AnnotationError, Annotations, Interval, make_table
+
+MAX_BYTES = 1 << 28  # of an unpacked project: a small file may unpack to terabytes
 
 
 def read_boris_project(path: Path) -> Annotations:
@@ -54,9 +57,12 @@ def _content(path: Path) -> str:
     data = path.read_bytes()
     if data.startswith(b"\x1f\x8b"):
         try:
-            data = gzip.decompress(data)
+            with gzip.GzipFile(fileobj=io.BytesIO(data)) as file:
+                data = file.read(MAX_BYTES + 1)
         except (EOFError, OSError, zlib.error) as error:
             raise ValueError(f"not a whole gzip file: {error}") from None
+        if len(data) > MAX_BYTES:
+            raise ValueError(f"it holds more than {MAX_BYTES} bytes")
     return data.decode("utf-8-sig")
 
 

@@ -69,10 +69,8 @@ def _aggregated(table: Sequence[tuple[int, Row]], preamble: Row) -> tuple[list[I
         point = row["behavior type"].upper() == "POINT"
         if math.isnan(stop) and not point:
             raise ValueError(f"row {number}: the state {row['behavior']!r} has no Stop (s)")
-        observation = _observation(row, preamble)
-        intervals += placed(
-            row["behavior"], start, start if point else stop, row.get("subject", ""), observation
-        )
+        event = Event(start, row.get("subject", ""), row["behavior"], _modifiers(row), "START")
+        intervals += placed(event, start if point else stop, _observation(row, preamble))
     return intervals, []
 
 
@@ -85,9 +83,8 @@ def _tabular(table: Sequence[tuple[int, Row]], preamble: Row) -> tuple[list[Inte
         time = _in_row(number, lambda row=row: seconds(row["time"], "Time"))  # type: ignore[misc]
         if math.isnan(time):
             raise ValueError(f"row {number}: Time is empty: events of pictures have no time")
-        modifiers = "|".join(cell for name, cell in row.items() if name.startswith("modifier"))
         events.setdefault(_observation(row, preamble), []).append(
-            Event(time, row["subject"], row["behavior"], modifiers, status)  # type: ignore[arg-type]
+            Event(time, row["subject"], row["behavior"], _modifiers(row), status)  # type: ignore[arg-type]
         )
     intervals: list[Interval] = []
     notes: list[str] = []
@@ -111,6 +108,11 @@ def _check_files(table: Sequence[tuple[int, Row]]) -> None:
                 f"row {number}: observation {name!r} runs through several videos, and this export does not"
                 " say how long each is: give the .boris project"
             )
+
+
+def _modifiers(row: Row) -> str:
+    """Of the column `Modifiers`, or `Modifier #1`, `Modifier #2`, ..."""
+    return "|".join(cell for name, cell in row.items() if name.startswith("modifier"))
 
 
 def _in_row(number: int, read: Callable[[], float]) -> float:

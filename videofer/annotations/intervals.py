@@ -7,12 +7,12 @@ Columns, a row for each label that somebody gave:
     rater           str or None: who says so; for BORIS the observation
     tier            str or None: tier of ELAN or Praat, observation of BORIS
     media           str or None: the video as the file names it, with `/`
+    modifiers       str or None: of BORIS, `strong` or `strong|left`
 """
 
 from __future__ import annotations
 
 import math
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -23,7 +23,7 @@ import pandas as pd
 from cache.errors import UserError
 from videofer import emotions
 
-COLUMNS = ("label", "t_start", "t_end", "person", "rater", "tier", "media")
+COLUMNS = ("label", "t_start", "t_end", "person", "rater", "tier", "media", "modifiers")
 SHOWN_LABELS = 5  # of those that are unknown
 ROUNDING_SECONDS = 1e-3  # formats count in milliseconds: so little before 0 is 0
 
@@ -45,6 +45,7 @@ class Interval(NamedTuple):
     rater: str | None = None
     tier: str | None = None
     media: str | None = None
+    modifiers: str | None = None
 
 
 @dataclass(frozen=True)
@@ -87,6 +88,7 @@ def make_table(intervals: Iterable[Interval]) -> pd.DataFrame:
                 rater=_text(one.rater),
                 tier=_text(one.tier),
                 media=_text(one.media),
+                modifiers=_text(one.modifiers),
             )
         )
     rows.sort(key=lambda row: (row.t_start, row.t_end))
@@ -124,7 +126,8 @@ def name_emotions(
     """The same with canonical labels.
 
     renamed: label of the file -> emotion. ignored: labels that say nothing of emotions; their rows go.
-    Both without regard to upper and lower case. classes: names that count as they are.
+    Both without regard to upper and lower case; `label|modifiers` counts before the label alone.
+    classes: names that count as they are.
     AnnotationError names every label that is unknown and the tiers it stands in.
     """
     wanted = {}
@@ -134,22 +137,26 @@ def name_emotions(
         except ValueError as error:
             raise AnnotationError(f"--map {theirs}={ours}: {error}") from None
     silent = {_plain(label) for label in ignored}
-    table = annotations.table
-    table = table[~table["label"].map(_plain).isin(silent)].reset_index(drop=True)
-    names: dict[str, str] = {}
-    unknown: Counter[str] = Counter()
+    names: dict[tuple[str, str], str] = {}
+    unknown: dict[str, None] = {}
     why = ""
-    for label in table["label"]:
-        if label in names:
+    table = annotations.table
+    said = list(zip(table["label"], table["modifiers"].fillna(""), strict=True))
+    for label, modifiers in dict.fromkeys(said):
+        whole = f"{label}|{modifiers}" if modifiers else label
+        if silent & {_plain(label), _plain(whole)}:
             continue
         try:
-            names[label] = wanted.get(_plain(label)) or emotions.canonical(label, classes)
+            given = wanted.get(_plain(whole)) or wanted.get(_plain(label))
+            names[label, modifiers] = given or emotions.canonical(label, classes)
         except ValueError as error:
             why = why or str(error)
-            unknown[label] += 1
+            unknown[whole] = None
     if unknown:
         raise AnnotationError(f"{annotations.path}: {_complaint(table, list(unknown), why)}")
-    return replace(annotations, table=table.assign(label=table["label"].map(names).astype(object)))
+    labels = pd.Series([names.get(one) for one in said], table.index, object)
+    named = table.assign(label=labels)
+    return replace(annotations, table=named[labels.notna()].reset_index(drop=True))
 
 
 def give_points_length(annotations: Annotations, seconds: float | None) -> Annotations:
@@ -175,7 +182,7 @@ def give_points_length(annotations: Annotations, seconds: float | None) -> Annot
 def _complaint(table: pd.DataFrame, unknown: Sequence[str], why: str) -> str:
     shown = []
     for label in unknown[:SHOWN_LABELS]:
-        tiers = table.loc[table["label"] == label, "tier"].dropna().unique()
+        tiers = table.loc[table["label"] == label.partition("|")[0], "tier"].dropna().unique()
         shown.append(repr(label) + (f" (tier {', '.join(map(repr, tiers))})" if len(tiers) else ""))
     more = f" and {len(unknown) - SHOWN_LABELS} more" if len(unknown) > SHOWN_LABELS else ""
     labels = "labels" if len(unknown) > 1 else "label"

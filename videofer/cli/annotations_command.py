@@ -86,7 +86,9 @@ def import_annotations(
     )
     notes = [f"{one.path}: {note}" for one in read for note in one.notes] + list(rows.notes)
     failures += rows.failures
-    for line in [f"note: {note}" for note in notes[:SHOWN_LINES]] + [f"failed {line}" for line in failures]:
+    if len(notes) > SHOWN_LINES:
+        notes[SHOWN_LINES:] = [f"and {len(notes) - SHOWN_LINES} more notes"]
+    for line in [f"note: {note}" for note in notes] + [f"failed {line}" for line in failures]:
         typer.echo(line, err=True)
     if rows.table.empty:
         raise UserError(f"none of the {len(files)} files gave a row; nothing is written to {out}")
