@@ -7,6 +7,7 @@ Parts:
   skeletons  the same with skeletons, where their weights are
   all-cores  1 and N processes: decoding alone, bare preprocessing, actors of the stage's Ray pool
   command    `videofer preprocess` on one file, process start included (interview_one_face.mp4 or --video)
+  timeline   `videofer timeline` on that file, process start included, and times real time in the steady state
 
 YuNet's weights are taken from --weights-dir, $VIDEOFER_WEIGHTS, or the test data beside the checkout.
 The video is made here: 640x480 H.264, 25 fps, one moving face. Decoding alone is PyAV on one thread, every
@@ -28,7 +29,7 @@ for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
 
 from preprocessing.engines import resolve_engines
 from preprocessing.stage.cluster import usable_cores
-from tools.speed import all_cores, command, one_core, skeletons
+from tools.speed import all_cores, command, one_core, skeletons, timeline
 from tools.speed.setting import FPS, Setting, make_video
 
 PARTS: dict[str, Callable[[Setting], None]] = {
@@ -36,6 +37,7 @@ PARTS: dict[str, Callable[[Setting], None]] = {
     "skeletons": skeletons.measure,
     "all-cores": all_cores.measure,
     "command": command.measure,
+    "timeline": timeline.measure,
 }
 
 
@@ -55,7 +57,7 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--workers", type=int, default=usable_cores(), help="processes of all-cores")
     parser.add_argument("--weights-dir", type=Path, help="folder with YuNet's weights")
-    parser.add_argument("--video", type=Path, help="for the part command")
+    parser.add_argument("--video", type=Path, help="for the parts command and timeline")
     arguments = parser.parse_args()
     parts = arguments.parts.split(",")
     if unknown := [part for part in parts if part not in PARTS]:
