@@ -3,7 +3,7 @@ from __future__ import annotations
 import hypothesis.strategies as st
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 
 from videofer.emotions import EMOTIONS
 from videofer.timeline.circumplex import POSITIONS, valence_arousal, without_position
@@ -39,6 +39,7 @@ def test_a_class_without_a_position_leaves_the_point_unknown() -> None:
     assert without_position(("anger", "ennui", "awe")) == ("ennui", "awe")
 
 
+@settings(deadline=None)
 @given(seed=st.integers(0, 2**32 - 1))
 def test_points_stay_within_the_positions(seed: int) -> None:
     p = np.random.default_rng(seed).dirichlet(np.full(len(EMOTIONS), 0.1), 20).astype(np.float32)

@@ -5,12 +5,13 @@ import itertools
 import hypothesis.strategies as st
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from scipy.linalg import expm
 
 from videofer.timeline.hmm import Chain, backward, best_scores, filtered
 
 
+@settings(deadline=None)
 @given(n=st.integers(1, 9), dwell=st.floats(0.05, 50), seconds=st.floats(0, 100))
 def test_transitions_are_the_exponential_of_the_rates(n: int, dwell: float, seconds: float) -> None:
     rates = np.full((n, n), 1 / dwell / max(1, n - 1))
@@ -18,6 +19,7 @@ def test_transitions_are_the_exponential_of_the_rates(n: int, dwell: float, seco
     np.testing.assert_allclose(Chain(n, dwell).transition(seconds), expm(rates * seconds), atol=1e-12)
 
 
+@settings(deadline=None)
 @given(first=st.floats(0, 10), second=st.floats(0, 10))
 def test_time_in_two_steps_is_time_in_one(first: float, second: float) -> None:
     chain = Chain(5, 1.3)

@@ -6,7 +6,7 @@ import hypothesis.strategies as st
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from pydantic import ValidationError
 
 from tests.videofer.timeline_examples import example_timeline, sure, timeline_of
@@ -129,14 +129,15 @@ def any_timeline(draw: st.DrawFn) -> Timeline:
     return timeline
 
 
+@settings(deadline=None)
 @given(timeline=any_timeline())
 def test_segments_never_overlap_and_lie_on_rows_that_are_known(timeline: Timeline) -> None:
     table, rows = find_segments(timeline), timeline.rows
-    settings = timeline.settings.segmentation
+    rules = timeline.settings.segmentation
     assert (table["onset"].to_numpy()[1:] >= table["offset"].to_numpy()[:-1]).all()
     assert set(table["onset"]) <= set(rows["t_start"])
     assert set(table["offset"]) <= set(rows["t_end"])
-    assert (table["duration"] >= settings.min_seconds - 1e-6).all()
+    assert (table["duration"] >= rules.min_seconds - 1e-6).all()
     np.testing.assert_allclose(table["offset"] - table["onset"], table["duration"])
     found = table.to_dict("records")
     for one in found:
@@ -149,15 +150,16 @@ def test_segments_never_overlap_and_lie_on_rows_that_are_known(timeline: Timelin
         assert own.min() - 1e-12 <= one["mean_probability"] <= own.max() + 1e-12
         assert one["onset"] < one["apex"] < one["offset"]
         if timeline.settings.smoothing.method != "viterbi":
-            assert one["apex_probability"] >= settings.enter
+            assert one["apex_probability"] >= rules.enter
     # Neighbours of one class are further apart than merge_seconds, or something is between them.
     for before, after in pairwise(found):
         gap = after["onset"] - before["offset"]
-        if before["label"] == after["label"] and gap <= settings.merge_seconds:
+        if before["label"] == after["label"] and gap <= rules.merge_seconds:
             between = rows[(rows["t_start"] >= before["offset"]) & (rows["t_end"] <= after["onset"])]
             assert (~between["state"].isin(SEEN) | (between["label"] == "uncertain")).any()
 
 
+@settings(deadline=None)
 @given(seed=st.integers(0, 2**32 - 1), enter=st.floats(0, 1), leave=st.floats(0, 1))
 def test_hysteresis_follows_its_definition(seed: int, enter: float, leave: float) -> None:
     leave, enter = sorted((enter, leave))

@@ -107,6 +107,7 @@ def test_a_flicker_goes_and_an_expression_stays(method: str) -> None:
     assert path.tolist() == [0] * 20 + [1] * 20
 
 
+@settings(deadline=None)
 @given(rows=any_rows(), method=st.sampled_from(METHODS))
 def test_rows_stay_distributions_and_empty_rows_stay_empty(rows: Rows, method: str) -> None:
     said = smoothed(rows, method=method)
@@ -119,6 +120,7 @@ def test_rows_stay_distributions_and_empty_rows_stay_empty(rows: Rows, method: s
         assert (said.path[known] == said.probabilities[known].argmax(axis=1)).all()
 
 
+@settings(deadline=None)
 @given(rows=any_rows(), method=st.sampled_from(METHODS))
 def test_empty_rows_are_time_that_passes(rows: Rows, method: str) -> None:
     known = np.isfinite(rows[0]).all(axis=1)
@@ -129,6 +131,7 @@ def test_empty_rows_are_time_that_passes(rows: Rows, method: str) -> None:
         assert (said.path[known] == without.path).all()
 
 
+@settings(deadline=None)
 @given(rows=any_rows(), method=st.sampled_from(["none", "hmm", "kernel"]))
 def test_time_has_no_direction(rows: Rows, method: str) -> None:
     p, start, end = rows
@@ -138,6 +141,7 @@ def test_time_has_no_direction(rows: Rows, method: str) -> None:
     )
 
 
+@settings(deadline=None)
 @given(rows=any_rows(), method=st.sampled_from(METHODS), data=st.data())
 def test_the_order_of_classes_does_not_matter(rows: Rows, method: str, data: st.DataObject) -> None:
     order = np.array(data.draw(st.permutations(range(rows[0].shape[1]))))
@@ -147,6 +151,7 @@ def test_the_order_of_classes_does_not_matter(rows: Rows, method: str, data: st.
     )
 
 
+@settings(deadline=None)
 @given(rows=any_rows(max_rows=1), method=st.sampled_from(METHODS))
 def test_a_row_that_stands_alone_keeps_its_probabilities(rows: Rows, method: str) -> None:
     np.testing.assert_allclose(smoothed(rows, method=method).probabilities, rows[0], atol=1e-12)
@@ -191,6 +196,7 @@ def test_with_a_lag_a_row_is_what_it_would_be_if_the_video_ended_there(
         assert said.path[row] == whole.path[row]
 
 
+@settings(deadline=None)
 @given(rows=any_rows(), method=st.sampled_from(["hmm", "viterbi", "kernel"]))
 def test_a_long_lag_sees_everything(rows: Rows, method: str) -> None:
     said, whole = (smoothed(rows, method=method, lag_seconds=lag) for lag in (1e6, None))
@@ -198,6 +204,7 @@ def test_a_long_lag_sees_everything(rows: Rows, method: str) -> None:
     assert (said.path == whole.path).all()
 
 
+@settings(deadline=None)
 @given(rows=any_rows(), method=st.sampled_from(METHODS), lag=st.sampled_from([0.0, 0.5, None]))
 def test_a_stream_gives_the_same_to_the_bit(rows: Rows, method: str, lag: float | None) -> None:
     chosen = Smoothing(method=method, lag_seconds=lag)

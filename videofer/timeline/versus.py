@@ -18,7 +18,7 @@ from videofer.timeline.compare import (
     segment_f1,
 )
 from videofer.timeline.segments import as_intervals, find_segments
-from videofer.timeline.timeline import BOX_COLUMNS, Timeline, probability_columns
+from videofer.timeline.timeline import BOX_COLUMNS, Timeline, TimelineError, probability_columns
 
 SAME_PLACE_IOU = 0.3
 """Tracks whose face boxes overlap less than this, on average, are not one person."""
@@ -58,12 +58,12 @@ class TimelineComparison:
 
 
 def compare_timelines(first: Timeline, second: Timeline) -> TimelineComparison:
-    """Compare two timelines of one video. Raises ValueError where they are of two videos (by content hash).
+    """Compare two timelines of one video. Raises TimelineError where they are of two (by content hash).
 
     Persons are matched by where and when their faces are (`match_persons`).
     """
     if first.video.key != second.video.key:
-        raise ValueError(
+        raise TimelineError(
             f"the timelines are of two videos: {first.video.name!r} ({first.video.key[:12]}) and "
             f"{second.video.name!r} ({second.video.key[:12]})"
         )
