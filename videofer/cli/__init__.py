@@ -14,6 +14,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 from videofer.cli import (
     agree,
     annotations_command,
+    app_command,
     compare,
     crossval,
     demo,
@@ -27,7 +28,6 @@ from videofer.cli import (
     train,
     tune,
 )
-from videofer.cli import app as app_command
 from videofer.cli.errors import one_line_errors
 
 app = typer.Typer(
