@@ -20,7 +20,7 @@ import av
 from preprocessing.decode.limits import Limits
 from preprocessing.types import InputError
 
-_DEMUXERS = (
+DEMUXERS = (
     # with pictures
     "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpeg,mpegts,mpegvideo,asf,asf_o,flv,live_flv,kux,ogg,mxf,mxf_opatom,"
     "gif,apng,dv,nut,ivf,rm,wtv,h264,hevc,vvc,obu,av1,m4v,mjpeg,mjpeg_2000,yuv4mpegpipe,nsv,nuv,roq,film_cpk,swf,"
@@ -45,10 +45,10 @@ def open_container(path: Path, stage: str, limits: Limits | None = None) -> Iter
                 content,
                 mode="r",
                 options={"max_pixels": str(max_pixels)},  # FFmpeg decodes some pictures to see what they are
-                container_options={"format_whitelist": _DEMUXERS, "protocol_whitelist": ""},
+                container_options={"format_whitelist": DEMUXERS, "protocol_whitelist": ""},
                 metadata_errors="replace",  # tags may hold any bytes
                 buffer_size=_READ_BYTES,
-                io_open=_refuse_other_files,
+                io_open=refuse_other_files,
             )
         except (av.FFmpegError, ValueError, OSError) as error:
             raise InputError(stage, f"not a video: {why_unopenable(path, error)}") from error
@@ -205,5 +205,6 @@ def _matroska_end(head: bytes, size: int) -> int:
     return size if length < 0 else at + length
 
 
-def _refuse_other_files(url: str, flags: int, options: dict[str, Any]) -> BinaryIO:
+def refuse_other_files(url: str, flags: int, options: dict[str, Any]) -> BinaryIO:
+    """For `io_open`. Raises PermissionError."""
     raise PermissionError("a video may not open other files")

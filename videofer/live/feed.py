@@ -1,0 +1,337 @@
+"""Where the frames of a stream come from: a file, a pipe, a network stream or a camera.
+
+A file is decoded as for a store: the same frames. All else is read by a thread of its own and once only.
+Where the sender waits for us (pipes, tcp, http) nothing is lost. Where it does not (rtsp, udp, cameras) at
+most MAX_WAITING frames wait for the engine; of more the oldest are dropped and counted. What is lost so for
+half a second or longer is a hole in the timeline, as if it could not be decoded.
+
+A network stream that breaks off is opened again, after 1, 2, 4 ... seconds, up to RECONNECTS times in a row;
+its media time goes on by the clock on the wall, and the time between is a hole.
+"""
+
+from __future__ import annotations
+
+import stat
+import threading
+import time
+from abc import ABC, abstractmethod
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from cache.errors import UserError
+from preprocessing.decode import decoder_for
+from preprocessing.decode.continuity import LOST_SECONDS
+from preprocessing.decode.live_engine import PROTOCOLS, LiveStream
+from preprocessing.discover import discover
+from preprocessing.pipeline import limits_of
+from preprocessing.probe import probe
+from preprocessing.sampling import sample
+from preprocessing.spec import PreprocessSpec
+from preprocessing.types import Frame, InputError, Probe, Source
+
+MAX_WAITING = 48  # frames: under 2 s of video
+RECONNECTS = 5
+_BROKEN_OFF_MEANS_AGAIN = ("rtsp", "rtsps", "rtmp", "rtmps", "srt")
+_SENDER_WAITS = ("tcp", "http", "https")
+
+Holes = list[tuple[int, int]]
+
+
+@dataclass(frozen=True)
+class Fed:
+    """One sampled frame."""
+
+    source_index: int  # among the decoded ones
+    frame: Frame
+    holes: Holes  # spans of pts lost before it, half-open
+
+
+class Feed(ABC):
+    """Frames of one source, once."""
+
+    source: Source
+    facts: Probe
+    is_live = True
+    num_dropped = 0
+    num_reconnects = 0
+
+    @abstractmethod
+    def frames(self) -> Iterator[Fed]:
+        """In order, as they come. Raises InputError where the source breaks off."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Give up what is open; `frames` may end early."""
+
+
+def open_feed(text: str, spec: PreprocessSpec) -> Feed:
+    """The feed of a path, `-` (standard input), a device or an address. Raises UserError or InputError."""
+    if text == "-":
+        return LiveFeed("standard input", lambda: LiveStream(_unbuffered(0)), spec, may_drop=False)
+    scheme, is_address, _ = text.partition("://")
+    scheme = scheme.lower()
+    if is_address:
+        if scheme not in PROTOCOLS:
+            raise UserError(f"{text}: no stream is read by {scheme}://; there are {', '.join(PROTOCOLS)}")
+        return LiveFeed(
+            text,
+            lambda: LiveStream(text),
+            spec,
+            may_drop=scheme not in _SENDER_WAITS,
+            reconnects=RECONNECTS if scheme in _BROKEN_OFF_MEANS_AGAIN else 0,
+        )
+    path = Path(text)
+    mode = path.stat().st_mode if path.exists() else 0
+    if stat.S_ISCHR(mode):
+        return LiveFeed(text, lambda: LiveStream(text), spec, may_drop=True)
+    if stat.S_ISFIFO(mode):
+        return LiveFeed(text, lambda: LiveStream(_unbuffered(path)), spec, may_drop=False)
+    return FileFeed(path, spec)
+
+
+class FileFeed(Feed):
+    """The frames that a store would be made of."""
+
+    is_live = False
+
+    def __init__(self, path: Path, spec: PreprocessSpec) -> None:
+        """Raises UserError where there is no single video, InputError where it cannot be read."""
+        sources, lost = discover([path], sidecars=spec.pose == "sidecar", frames_fps=spec.frames_fps)
+        if len(sources) != 1:
+            why = lost[0].reason if lost else f"{len(sources)} inputs there, --follow takes one"
+            raise UserError(f"{path}: {why}")
+        self.source = sources[0]
+        if self.source.kind == "image":
+            raise UserError(f"{path}: a picture has no time that could be followed")
+        self._limits, self._max_fps = limits_of(spec), spec.max_fps
+        self.facts = probe(self.source, self._limits)
+
+    def frames(self) -> Iterator[Fed]:
+        decoder = decoder_for(self.source.kind, "pyav", self._limits)
+        num_holes = 0
+        for index, frame in sample(decoder.frames(self.source, self.facts), self.facts, self._max_fps):
+            holes: Holes = getattr(decoder, "not_decoded", [])  # grows as frames come
+            yield Fed(index, frame, holes[num_holes:])
+            num_holes = len(holes)
+
+    def close(self) -> None:
+        """Nothing is open between frames."""
+
+
+class LiveFeed(Feed):
+    """Frames that a thread reads ahead of the engine."""
+
+    def __init__(
+        self,
+        name: str,
+        connect: Callable[[], LiveStream],
+        spec: PreprocessSpec,
+        *,
+        may_drop: bool,
+        reconnects: int = 0,
+        max_waiting: int = MAX_WAITING,
+        wait: Callable[[float], object] = time.sleep,
+    ) -> None:
+        """Opens the first connection. Raises InputError where that fails."""
+        self.source = Source(Path(name), name, "video")
+        self._connect, self._max_fps, self._wait = connect, spec.max_fps, wait
+        self._reconnects = reconnects
+        self._stream = connect()
+        self.facts = self._stream.facts
+        self._queue = FrameQueue(max_waiting, may_drop=may_drop, facts=self.facts)
+        self._is_closed = False
+
+    @property
+    def num_dropped(self) -> int:  # type: ignore[override]
+        """Frames that waited too long."""
+        return self._queue.num_dropped
+
+    def frames(self) -> Iterator[Fed]:
+        thread = threading.Thread(target=self._read, name="videofer-feed", daemon=True)
+        thread.start()
+        try:
+            yield from self._queue
+        finally:
+            self.close()
+            thread.join(timeout=5)
+
+    def close(self) -> None:
+        self._is_closed = True
+        self._queue.stop()
+
+    def _read(self) -> None:
+        """In the thread: one connection after the other."""
+        try:
+            for fed in self._connections():
+                if self._is_closed or not self._queue.put(fed):
+                    return
+        except BaseException as error:
+            self._queue.fail(error)
+        else:
+            self._queue.end()
+        finally:
+            self._stream.close()
+
+    def _connections(self) -> Iterator[Fed]:
+        splice = Splice(self.facts)
+        while True:
+            why: InputError | None = None
+            num_holes = 0
+            try:
+                for index, frame in sample(self._stream.frames(), self._stream.facts, self._max_fps):
+                    holes = self._stream.not_decoded
+                    yield splice.placed(index, frame, holes[num_holes:])
+                    num_holes = len(holes)
+            except InputError as error:
+                why = error
+            if not self._reconnected(why):
+                return
+            splice.begin(self._stream.facts)
+
+    def _reconnected(self, why: InputError | None) -> bool:
+        """Whether there is a new connection. Raises the last reason where there should be one."""
+        self._stream.close()
+        for number in range(self._reconnects):
+            self._wait(2.0**number)
+            if self._is_closed:
+                return False
+            try:
+                self._stream = self._connect()
+            except InputError as error:
+                why = error
+                continue
+            facts = self._stream.facts
+            if (facts.width, facts.height) != (self.facts.width, self.facts.height):
+                was = f"{self.facts.width}x{self.facts.height}"
+                raise InputError("decode", f"came back with {facts.width}x{facts.height} pixels, had {was}")
+            self.num_reconnects += 1
+            return True
+        if why is not None:
+            raise why
+        return False
+
+
+class Splice:
+    """Puts the times of several connections behind each other, on the clock of the first."""
+
+    def __init__(self, facts: Probe, clock: Callable[[], float] = time.monotonic) -> None:
+        self._base = self._facts = facts
+        self._clock = clock
+        self._first_pts: int | None = None  # of this connection, where it is not the first
+        self._shift_pts = 0  # in the first one's time base
+        self._is_first = True
+        self._index_before = self._newest_index = 0
+        self._newest: tuple[int, int, float] | None = None  # pts, duration, wall seconds of the newest frame
+
+    def begin(self, facts: Probe) -> None:
+        """The next connection."""
+        self._facts, self._first_pts = facts, None
+        self._is_first = self._newest is None
+        self._index_before = self._newest_index + 1
+
+    def placed(self, index: int, frame: Frame, holes: Holes) -> Fed:
+        """The frame at its time in the whole stream. Frames of later connections are changed."""
+        now = self._clock()
+        if not self._is_first:
+            assert self._newest is not None
+            ratio = self._facts.time_base / self._base.time_base
+            if self._first_pts is None:
+                self._first_pts = frame.pts
+                pts, duration, wall = self._newest
+                self._shift_pts = pts + max(1, duration, round((now - wall) / self._base.time_base))
+                holes = [(pts + duration, self._shift_pts)]
+                if (self._shift_pts - pts - duration) * self._base.time_base < LOST_SECONDS:
+                    holes = []
+            else:
+                holes = [(self._moved(a, ratio), self._moved(b, ratio)) for a, b in holes]
+            frame.pts = self._moved(frame.pts, ratio)
+            frame.duration_pts = round(frame.duration_pts * ratio)
+            index += self._index_before
+        self._newest, self._newest_index = (frame.pts, frame.duration_pts, now), index
+        return Fed(index, frame, holes)
+
+    def _moved(self, pts: int, ratio: object) -> int:
+        assert self._first_pts is not None
+        return self._shift_pts + round((pts - self._first_pts) * ratio)  # type: ignore[operator]
+
+
+class FrameQueue:
+    """Frames from one thread to another, at most `size` of them. Where it may, it drops the oldest."""
+
+    def __init__(self, size: int, *, may_drop: bool, facts: Probe) -> None:
+        self._size, self._may_drop = size, may_drop
+        self._least_pts = LOST_SECONDS / facts.time_base
+        self._waiting: deque[Fed] = deque()
+        self._changed = threading.Condition()
+        self._error: BaseException | None = None
+        self._is_done = self._is_stopped = False
+        self._lost: Holes = []  # holes before frames that were dropped
+        self._dropped_from: int | None = None  # pts of the first of those that were dropped in a row
+        self.num_dropped = 0
+
+    def put(self, fed: Fed) -> bool:
+        """Append one; waits for room, or makes it. False once the reader wants no more."""
+        with self._changed:
+            while len(self._waiting) >= self._size and not self._is_stopped:
+                if self._may_drop:
+                    self._drop()
+                else:
+                    self._changed.wait()
+            self._waiting.append(fed)
+            self._changed.notify_all()
+            return not self._is_stopped
+
+    def end(self) -> None:
+        """No more will come."""
+        with self._changed:
+            self._is_done = True
+            self._changed.notify_all()
+
+    def fail(self, error: BaseException) -> None:
+        """No more will come, because of this; the reader gets it behind the last frame."""
+        self._error = error
+        self.end()
+
+    def stop(self) -> None:
+        """The reader wants no more."""
+        with self._changed:
+            self._is_stopped = True
+            self._changed.notify_all()
+
+    def __iter__(self) -> Iterator[Fed]:
+        while True:
+            with self._changed:
+                while not self._waiting and not self._is_done and not self._is_stopped:
+                    self._changed.wait()
+                if self._is_stopped or not self._waiting:
+                    break
+                fed = self._taken(self._waiting.popleft())
+                self._changed.notify_all()
+            yield fed
+        if self._error is not None and not self._is_stopped:
+            raise self._error
+
+    def _drop(self) -> None:
+        oldest = self._waiting.popleft()
+        self.num_dropped += 1
+        self._lost += oldest.holes
+        if self._dropped_from is None:
+            self._dropped_from = oldest.frame.pts
+
+    def _taken(self, fed: Fed) -> Fed:
+        """With the holes that dropping made before it."""
+        if self._dropped_from is None:
+            return fed
+        pts = fed.frame.pts
+        holes = [*self._lost, *fed.holes]
+        if pts - self._dropped_from >= self._least_pts:
+            holes = [(min([self._dropped_from, *(a for a, _ in holes)]), pts)]
+        self._lost, self._dropped_from = [], None
+        return Fed(fed.source_index, fed.frame, holes)
+
+
+def _unbuffered(file: int | Path) -> BinaryIO:
+    return open(file, "rb", buffering=0, closefd=not isinstance(file, int))  # type: ignore[return-value]
