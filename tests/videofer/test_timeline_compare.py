@@ -86,11 +86,11 @@ def test_unusable_truth_fails(truth: pd.DataFrame, reason: str) -> None:
 
 def seconds_of(table: pd.DataFrame, step: float = 0.1, until: float = 10.0) -> list[str | None]:
     """The label in each tenth of a second, for references that count instants."""
-    labels: list[str | None] = []
-    for instant in np.arange(step / 2, until, step):
-        held = table[(table["t_start"] <= instant) & (instant < table["t_end"])]
-        labels.append(held["label"].iloc[0] if len(held) else None)
-    return labels
+    rows = list(table[["t_start", "t_end", "label"]].itertuples(index=False))
+    return [
+        next((label for start, end, label in rows if start <= instant < end), None)
+        for instant in np.arange(step / 2, until, step)
+    ]
 
 
 @st.composite
