@@ -46,6 +46,9 @@ def times_of(path: Path) -> list[Fraction]:
         ("a.mp4", {"pts": range(250, 260)}, "it starts at 10.000 s"),
         ("a.mp4", {"display_matrix": ROTATED}, "the pictures lie on their side"),
         ("a.mp4", {"second_size_wh": (32, 32)}, "it has several video streams"),
+        ("a.mp4", {"pts": range(40), "codec_options": B_FRAMES}, ""),
+        ("a.mp4", {"pts": VARIABLE}, ""),
+        ("a.mp4", {"pts": VARIABLE * 1, "codec_options": B_FRAMES}, "browsers seek badly"),
     ],
 )  # fmt: skip
 def test_what_browsers_play(tmp_path: Path, name: str, options: dict, reason: str) -> None:  # type: ignore[type-arg]

@@ -8,7 +8,9 @@ file with several video streams may show another one than that which was analyse
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 from cache.errors import UserError
 from preprocessing.decode.container import open_container
@@ -21,6 +23,7 @@ MP4_SOUND = frozenset({"aac", "mp3", "opus", "flac"})
 WEBM_SOUND = frozenset({"opus", "vorbis"})
 PIXEL_FORMATS = frozenset({"yuv420p", "yuvj420p"})
 LATEST_START_SECONDS = 0.0005
+UNEVEN = 1.5  # the longest picture by the median one; the last digit of a clock varies in many files
 EBML_BYTES = 64  # the document type of Matroska is among them
 
 
@@ -46,6 +49,7 @@ def playability(media: Path) -> Playability:
             videos = [s for s in container.streams if s.type == "video" and not _is_cover(s)]
             sounds = [s for s in container.streams if s.type == "audio"]
             sound_codecs = {s.codec_context.codec.canonical_name for s in sounds if s.codec_context}
+            is_uneven = _is_uneven(container.streams[found.stream_index])
     except InputError as error:
         raise UserError(f"{media}: {error.reason}") from error
     mime = "video/webm" if kind == "webm" else "video/mp4"
@@ -66,6 +70,8 @@ def playability(media: Path) -> Playability:
         )
     elif len(videos) > 1:
         reason = "it has several video streams"
+    elif is_uneven:
+        reason = "browsers seek badly where the frame rate varies and pictures are coded out of order"
     elif not sound_codecs <= known_sound:
         reason = f"browsers do not play {', '.join(sorted(sound_codecs - known_sound))} sound"
     return Playability(reason, bool(sounds), mime)
@@ -81,8 +87,20 @@ def _container_kind(media: Path, format_name: str, brand: str) -> str:
     return format_name.split(",")[0].upper()
 
 
-def _is_cover(stream: object) -> bool:
+def _is_uneven(stream: Any) -> bool:
+    """Whether pictures are coded out of order and do not last alike, as the index of an MP4 file tells.
+
+    Chromium takes how long a picture lasts from the one that is coded next: it then shows one too early.
+    """
+    if not stream.codec_context.has_b_frames:
+        return False
+    stamps = sorted(entry.timestamp for entry in stream.index_entries)
+    lengths = sorted(after - before for before, after in pairwise(stamps))
+    return bool(lengths) and lengths[-1] > UNEVEN * lengths[len(lengths) // 2]
+
+
+def _is_cover(stream: Any) -> bool:
     import av
 
     extras = av.stream.Disposition.attached_pic | av.stream.Disposition.timed_thumbnails
-    return bool(stream.disposition & extras)  # type: ignore[attr-defined]
+    return bool(stream.disposition & extras)

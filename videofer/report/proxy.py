@@ -38,7 +38,13 @@ def write_proxy(media: Path, out: Path, *, on_progress: Callable[[float], None] 
     end = float(footage.end or 0)
     count = 0
     with Mp4Writer(
-        out, width=width, height=height, footage=footage, quality=QUALITY, keyframe_seconds=KEYFRAME_SECONDS
+        out,
+        width=width,
+        height=height,
+        footage=footage,
+        quality=QUALITY,
+        keyframe_seconds=KEYFRAME_SECONDS,
+        b_frames=False,
     ) as writer:
         for picture in footage.pictures():
             fitting = picture if picture.y.shape == (height, width) else picture.resized(width, height)

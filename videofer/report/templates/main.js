@@ -37,4 +37,12 @@ openFilm(facts, player);
 ribbon.buildAhead();
 controls.fromAddress();
 // For whoever embeds or scripts the page: window.videofer.seek(12.3)
-window.videofer = { facts, player, view, ribbon, lanes, seek: (t) => player.seek(t) };
+window.videofer = {
+  facts,
+  player,
+  view,
+  ribbon,
+  lanes,
+  seek: (t) => player.seek(t),
+  boxAt: (place, t) => Boxes.at(facts.persons[place], t),
+};

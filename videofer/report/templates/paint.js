@@ -52,10 +52,12 @@ class Hatching {
   fill(context, key, x, y, width, height) {
     const ratio = context.getTransform().a;
     const name = `${key} ${ratio}`;
-    if (!this.#made.has(name)) this.#made.set(name, this.#tile(key, ratio));
-    const pattern = context.createPattern(this.#made.get(name), "repeat");
-    pattern.setTransform(new DOMMatrix().scale(1 / ratio));
-    context.fillStyle = pattern;
+    if (!this.#made.has(name)) {
+      const pattern = context.createPattern(this.#tile(key, ratio), "repeat");
+      pattern.setTransform(new DOMMatrix().scale(1 / ratio));
+      this.#made.set(name, pattern);
+    }
+    context.fillStyle = this.#made.get(name);
     context.fillRect(x, y, width, height);
   }
 }

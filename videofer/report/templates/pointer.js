@@ -16,7 +16,7 @@ class Pointer {
     area.addEventListener("pointerleave", () => this.#hideTip());
     area.addEventListener("wheel", (event) => this.#wheel(event), { passive: false });
     this.hover = oncePerFrame(() => this.#showTip());
-    addEventListener("scroll", () => this.#hideTip(), { passive: true });
+    addEventListener("scroll", () => this.#recall(), { passive: true });
   }
 
   // Only the axis and the tracks are for pointing: names and the overview have uses of their own.
@@ -77,6 +77,15 @@ class Pointer {
     if (sideways && !event.ctrlKey) this.view.pan((event.deltaX || event.deltaY) * this.view.secondsPerPixel);
     else this.view.zoom(Math.exp(clamp(event.deltaY, -60, 60) * 0.01), this.#time(event.clientX));
     this.hover();
+  }
+
+  // After scrolling something else may lie under a mouse that did not move.
+  #recall() {
+    if (!this.at) return;
+    const { clientX, clientY } = this.at;
+    const target = document.elementFromPoint(clientX, clientY);
+    if (target && this.#isOnTrack({ target })) this.hover();
+    else this.#hideTip();
   }
 
   #hideTip() {

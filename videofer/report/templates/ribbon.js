@@ -274,13 +274,17 @@ class Ribbon {
       const [x0, x1] = [view.x(segments.onset[i]), view.x(segments.offset[i])];
       context.globalAlpha = this.lit < 0 || this.lit === c ? 1 : 0.2;
       context.fillStyle = theme.fill[c];
-      const inset = x1 - x0 > 4 ? 0.75 : 0;
+      if (x1 - x0 < 4) {
+        context.fillRect(x0, stripTop, Math.max(1, x1 - x0), STRIP);
+        continue;
+      }
+      const inset = 0.75;
       context.beginPath();
       context.roundRect(x0 + inset, stripTop, Math.max(1, x1 - x0 - 2 * inset), STRIP, Math.min(5, (x1 - x0) / 3));
       context.fill();
       this.#caption(context, facts.classes[c], Math.max(0, x0), Math.min(width, x1), stripTop + STRIP / 2, theme.on_fill[c]);
-      context.globalAlpha = 1;
     }
+    context.globalAlpha = 1;
   }
 
   #caption(context, text, x0, x1, y, ink) {
