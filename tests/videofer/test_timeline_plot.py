@@ -86,3 +86,26 @@ def test_many_persons_are_cut_to_those_seen_longest(tmp_path: Path) -> None:
 def test_titles_that_the_font_lacks_and_mathematics(tmp_path: Path) -> None:
     plot_timeline(fake({0: (0.0, 3.0)}, 4.0), tmp_path / "a.png", title="$\\frac{ \n 漢字 \x00 =x.mp4")
     assert (tmp_path / "a.png").stat().st_size > 10_000
+
+
+def test_what_is_uncertain_is_hatched_and_has_no_colour(tmp_path: Path) -> None:
+    timeline = fake({0: (0.0, 9.0)}, 9.0)
+    rows = timeline.rows.copy()
+    rows.loc[rows["confidence"].notna(), "label"] = "made up"
+    plot_timeline(dataclasses.replace(timeline, rows=rows), tmp_path / "sure.png")
+    rows.loc[rows["confidence"].notna(), "label"] = "uncertain"
+    plot_timeline(dataclasses.replace(timeline, rows=rows), tmp_path / "unsure.png")
+    strips = [
+        pixels(tmp_path / f"{name}.png")[-140:-100, 200:1500].astype(int) for name in ("sure", "unsure")
+    ]
+    colourful = [np.ptp(strip, axis=2).max() > 40 for strip in strips]
+    assert colourful == [True, False]
+    assert np.ptp(strips[1].max(axis=2)) > 10  # the hatching
+
+
+def test_the_name_of_the_only_person_is_told(tmp_path: Path) -> None:
+    timeline = fake({0: (0.0, 3.0)}, 3.0)
+    named = dataclasses.replace(timeline, persons=(Person(id=0, name="Anna $_$"),))
+    plot_timeline(timeline, tmp_path / "a.png", title="a")
+    plot_timeline(named, tmp_path / "b.png", title="a")
+    assert (pixels(tmp_path / "a.png")[:120] != pixels(tmp_path / "b.png")[:120]).any()

@@ -1,8 +1,8 @@
 """Draw a timeline: for each person the faces along the time axis, the probabilities stacked, and the labels.
 
 Grey is time without a prediction, hatched where nobody is seen or nothing was decoded; labels are the
-paler, the less sure they are. matplotlib is used without pyplot, so that nothing global is touched and any
-thread may draw.
+paler, the less sure they are, and hatched where they are `uncertain`. matplotlib is used without pyplot, so
+that nothing global is touched and any thread may draw.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import pandas as pd
 from videofer.emotions import colour
 from videofer.timeline.compare import compare_with_truth, merge_labels, persons_by_presence
 from videofer.timeline.faces import NUM_FACES, FaceSample, FaceStrips
+from videofer.timeline.timeline import UNCERTAIN
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -76,7 +77,7 @@ def plot_timeline(
     axes: Axes | None = None
     for person in drawn:
         layout.skip(panel_gap)
-        if person is not None and len(drawn) > 1:
+        if person is not None and len(drawn) > 1:  # the name of the only one is in the head
             figure.text(LEFT / WIDTH, layout.top + 0.07 / height, _printable(timeline.name_of(person)),
                         color=INK, size=11, weight="bold", va="bottom", parse_math=False)  # fmt: skip
         rows = timeline.rows_of(person) if person is not None else timeline.rows.iloc[:0]
@@ -84,7 +85,7 @@ def plot_timeline(
                       truth if person == longest else None, area_height)  # fmt: skip
     assert axes is not None
     _time_axis(axes, duration)
-    _legend(figure, classes, height)
+    _legend(figure, classes, height, bool((timeline.rows["label"] == UNCERTAIN).any()))
     figure.savefig(file, format="png", dpi=DPI, facecolor=PAPER)
 
 
@@ -177,8 +178,9 @@ def _draw_faces(axes: Axes, faces: Sequence[FaceSample], rows: pd.DataFrame, dur
         right = left + 0.94 * slot
         axes.imshow(face.crop, extent=(left, right, 0.06, 1), aspect="auto", interpolation="lanczos")
         at = np.flatnonzero((t_start <= face.t) & (face.t < t_end))
-        if len(at) and np.isfinite(rows["confidence"].iloc[at[0]]):
-            color = _color(str(rows["label"].iloc[at[0]]))
+        label = str(rows["label"].iloc[at[0]]) if len(at) else UNCERTAIN
+        if label != UNCERTAIN and np.isfinite(rows["confidence"].iloc[at[0]]):
+            color = _color(label)
             axes.add_patch(Rectangle((left, 0.0), right - left, 0.06, color=color, lw=0, zorder=3))
     axes.set_xlim(0, duration)
     axes.set_ylim(0, 1)
@@ -248,15 +250,22 @@ def stack_order(classes: Sequence[str]) -> list[int]:
 
 
 def _draw_strip(axes: Axes, rows: pd.DataFrame, duration: float) -> None:
-    """Coloured labels along the axis; where the rows have a confidence, the paler the less confident."""
+    """Coloured labels along the axis; where the rows have a confidence, the paler the less confident.
+
+    What is `uncertain` is hatched.
+    """
     confidence = rows["confidence"].to_numpy(dtype=float) if "confidence" in rows else np.ones(len(rows))
     strength = 0.35 + 0.65 * np.clip((confidence - 0.2) / 0.7, 0, 1)
-    shades = 1 - strength[:, None] * (1 - np.array([_rgb(str(label)) for label in rows["label"]]))
+    colours = np.array([_rgb(_color(str(label))) for label in rows["label"]]).reshape(-1, 3)
+    shades = 1 - strength[:, None] * (1 - colours)
+    shades[(rows["label"] == UNCERTAIN).to_numpy(bool)] = _rgb(GAP_FILL)
     t_start, t_end = rows["t_start"].to_numpy(dtype=float), rows["t_end"].to_numpy(dtype=float)
     axes.broken_barh(list(zip(t_start, t_end - t_start, strict=True)), (0, 1), facecolors=shades, lw=0,
                      antialiased=False)  # fmt: skip
     merged = merge_labels(rows)
     for start, end, label in zip(merged["t_start"], merged["t_end"], merged["label"], strict=True):
+        if label == UNCERTAIN:
+            axes.axvspan(start, end, facecolor="none", edgecolor=HATCH, hatch="////", lw=0)
         axes.axvline(start, color="white", lw=1.2)
         if (end - start) / duration * AXIS_WIDTH > 0.092 * len(label) + 0.08:  # inches a letter
             shade = shades[(t_start >= start) & (t_start < end)].mean(axis=0)
@@ -269,10 +278,10 @@ def _color(label: str) -> str:
     return NEUTRAL if label == "neutral" else colour(label)
 
 
-def _rgb(label: str) -> tuple[float, float, float]:
+def _rgb(colour_text: str) -> tuple[float, float, float]:
     from matplotlib.colors import to_rgb
 
-    return to_rgb(_color(label))
+    return to_rgb(colour_text)
 
 
 def _head(
@@ -285,6 +294,8 @@ def _head(
     height: float,
 ) -> None:
     facts = ["perceived expression; the paler a label, the less sure"]
+    if len(persons) == 1 and timeline.name_of(persons[0]) != f"person {persons[0]}":
+        facts.insert(0, _printable(timeline.name_of(persons[0])))
     if len(persons) != 1:
         facts.append(f"{len(persons)} persons" if persons else "nobody seen")
     if len(persons) > num_drawn:
@@ -297,14 +308,17 @@ def _head(
         name = f"{name[: MAX_TITLE // 3]} … {name[-(MAX_TITLE * 2 // 3) :]}"
     figure.text(LEFT / WIDTH, 1 - 0.42 / height, _printable(name), size=17, weight="bold", color=INK,
                 va="center", parse_math=False)  # fmt: skip
-    figure.text(LEFT / WIDTH, 1 - 0.72 / height, "  ·  ".join(facts), size=11, color=FAINT_INK, va="center")
+    figure.text(LEFT / WIDTH, 1 - 0.72 / height, "  ·  ".join(facts), size=11, color=FAINT_INK, va="center",
+                parse_math=False)  # fmt: skip
 
 
-def _legend(figure: Figure, classes: tuple[str, ...], height: float) -> None:
+def _legend(figure: Figure, classes: tuple[str, ...], height: float, has_unsure: bool) -> None:
     from matplotlib.patches import Patch
 
     order = stack_order(classes)[::-1]  # as in the picture, from the top
     handles = [Patch(color=_color(classes[column]), label=_printable(classes[column])) for column in order]
+    if has_unsure:
+        handles.append(Patch(facecolor=GAP_FILL, edgecolor=HATCH, hatch="//////", lw=0, label=UNCERTAIN))
     figure.legend(
         handles=handles, loc="upper left", bbox_to_anchor=(1 - (RIGHT - 0.18) / WIDTH, 1 - TOP / height),
         frameon=False, fontsize=11, labelcolor=INK, handlelength=1.0, handleheight=1.0, borderpad=0,
