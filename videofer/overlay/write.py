@@ -21,7 +21,8 @@ from videofer.overlay.marks import Figure, Marks
 from videofer.overlay.motion import all_faces, from_rows, from_track
 from videofer.overlay.paint import Stamp
 from videofer.overlay.panel import MAX_LANES, Lane, Panel
-from videofer.overlay.privacy import HiddenFaces, cover
+from videofer.overlay.privacy import HiddenFaces, cover, is_covered
+from videofer.overlay.second_look import detector_of, faces_seen
 from videofer.timeline.timeline import Timeline
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ MIN_WIDTH = 360  # narrower pictures are enlarged by a whole factor: letters nee
 MAX_SIDE = 3840  # larger ones are reduced by a whole factor: browsers and H.264 levels end near here
 UNIT_WIDTH = 640  # of a picture whose letters are 11 pixels high
 MIN_UNIT = 0.75
+LOOK_SHARE = 0.4  # of the time that a video with hidden faces takes: looking for them
 AHEAD_PICTURES = 8  # decoded before they are drawn
 
 
@@ -45,6 +47,7 @@ def write_annotated(
     skeleton: bool = False,
     blur: Blur = "none",
     focus: int | None = None,
+    weights_dir: Path | None = None,
     on_progress: Callable[[float], None] | None = None,
 ) -> Path:
     """An MP4 file (H.264, yuv420p, the sound of the original) in which everybody is marked; returns `out`.
@@ -53,26 +56,31 @@ def write_annotated(
     has a lane with probabilities and labels; see `videofer.overlay.panel`.
     reader: the store that holds the video; boxes are then exact for every frame, else those of the rows.
     skeleton: draw joints, where the store has them.
-    blur: make faces unrecognisable, "all" that the store holds, or those of all "others" than the person
-    `focus` (by default the one who is there longest); needs `reader`. Sound is not changed.
+    blur: make faces unrecognisable, "all", or those of all "others" than the person `focus` (by default the
+    one who is there longest): those of the store, which it needs, and what a second look at the pictures
+    finds, with a detector whose weights may lie in `weights_dir`. Sound is not changed.
     on_progress: gets the share done, in [0, 1].
     Raises UserError, one line: no video or not the timeline's, no such person, blur without a store.
     """
-    if blur not in get_args(Blur):
-        raise UserError(f"blur is {blur!r}, it can be {', '.join(get_args(Blur))}")
-    if timeline.video.kind != "video":
-        raise UserError(f"{media}: an annotated video is made of a video, and this is {timeline.video.kind}")
-    if out.exists() and out.samefile(media):
-        raise UserError(f"{out} is the video itself: the annotated one needs another name")
-    hidden = _hidden_faces(timeline, reader, blur, focus)
+    _check(timeline, media, out, reader, blur)
+    known = [person.id for person in timeline.persons]
+    if focus is not None and focus not in known:
+        raise UserError(f"person {focus} is to be seen, but the persons of {timeline.video.name} are {known}")
     footage = Footage.open(media)
     if (footage.width, footage.height) != (timeline.video.width, timeline.video.height):
         raise UserError(
             f"{media} has pictures of {footage.width}x{footage.height} pixels, the video of the timeline, "
             f"{timeline.video.name}, of {timeline.video.width}x{timeline.video.height}: it is another one"
         )
-    scene = _Scene(timeline, footage, reader, skeleton=skeleton, hidden=hidden)
     report = on_progress or (lambda share: None)
+    hidden, looked = HiddenFaces(()), 0.0  # share of the work that is done then
+    if blur != "none" and reader is not None:
+        looked = LOOK_SHARE
+        spared = None if blur == "all" else _seen_longest(timeline) if focus is None else focus
+        hidden = _hidden_faces(
+            timeline, reader, footage, spared, weights_dir, lambda share: report(looked * share)
+        )
+    scene = _Scene(timeline, footage, reader, skeleton=skeleton, hidden=hidden)
     duration = max(timeline.duration_seconds, 1e-3)
     out.parent.mkdir(parents=True, exist_ok=True)
     writer = Mp4Writer(out, width=scene.width, height=scene.height, footage=footage)
@@ -81,7 +89,7 @@ def write_annotated(
             frame = writer.frame()
             scene.draw([view_of(plane) for plane in frame.planes], picture, is_lost)
             writer.write_frame(frame, picture.t_start, picture.t_end)
-            report(min(1.0, float(picture.t_end) / duration))
+            report(looked + (1 - looked) * min(1.0, float(picture.t_end) / duration))
     report(1.0)
     return out
 
@@ -134,21 +142,38 @@ class _Scene:
         self._panel.draw(bottoms, t)
 
 
-def _hidden_faces(
-    timeline: Timeline, reader: StoreReader | None, blur: Blur, focus: int | None
-) -> HiddenFaces:
-    """The tracks of faces that must not be seen."""
-    known = [person.id for person in timeline.persons]
-    if focus is not None and focus not in known:
-        raise UserError(f"person {focus} is to be seen, but the persons of {timeline.video.name} are {known}")
-    if blur == "none":
-        return HiddenFaces(())
-    if reader is None:
+def _check(timeline: Timeline, media: Path, out: Path, reader: StoreReader | None, blur: Blur) -> None:
+    """Raises UserError for what cannot be done."""
+    if blur not in get_args(Blur):
+        raise UserError(f"blur is {blur!r}, it can be {', '.join(get_args(Blur))}")
+    if timeline.video.kind != "video":
+        raise UserError(f"{media}: an annotated video is made of a video, and this is {timeline.video.kind}")
+    if out.exists() and media.exists() and out.samefile(media):
+        raise UserError(f"{out} is the video itself: the annotated one needs another name")
+    if blur != "none" and reader is None:
         raise UserError(f"faces of {timeline.video.name} can be blurred only with the store that holds them")
-    if blur == "others" and focus is None:
-        focus = _seen_longest(timeline)
-    tracks = all_faces(reader, timeline.video.key, but_of=focus if blur == "others" else None)
-    return HiddenFaces(tracks)
+
+
+def _hidden_faces(
+    timeline: Timeline,
+    reader: StoreReader,
+    footage: Footage,
+    spared: int | None,
+    weights_dir: Path | None,
+    report: Callable[[float], None],
+) -> HiddenFaces:
+    """All that the store holds and that a second look finds, but the face of `spared`."""
+    key, duration = timeline.video.key, max(timeline.duration_seconds, 1e-3)
+    sightings = faces_seen(
+        footage,
+        detector_of(weights_dir),
+        spared=None if spared is None else from_track(reader.track(key, spared)),
+        on_time=lambda t: report(min(1.0, t / duration)),
+    )
+    tracks = all_faces(reader, key, but_of=spared)
+    followed = HiddenFaces(tracks)
+    new = [s for s in sightings if not is_covered(s.values[0], followed.boxes_at(float(s.t[0])))]
+    return HiddenFaces(tracks, new)
 
 
 def _seen_longest(timeline: Timeline) -> int | None:
