@@ -134,7 +134,7 @@ def run_demo(out: Path, *, short: bool = False) -> int:
     _print(console, figures, checks)
     result: dict[str, Any] = {**vars(figures), "checks": {c.name: c.passed for c in checks}}
     atomic_write_text(out / "demo.json", json.dumps(result, indent=2))
-    console.print(f"the timeline: {out / 'timeline' / 'long.png'}", highlight=False)
+    console.print(f"the timeline: {out / 'timeline' / 'long.html'}", highlight=False)
     return 0 if all(c.passed for c in checks) else 1
 
 
@@ -198,7 +198,7 @@ def _timeline(out: Path, truth_path: Path) -> Comparison:
 
     from cache.reader import StoreReader
     from videofer.checkpoint import load_checkpoint
-    from videofer.exports.write import EXPORTS
+    from videofer.exports.write import FORMATS
     from videofer.study.products import write_products
     from videofer.timeline.compare import compare_with_truth
     from videofer.timeline.make import make_timeline
@@ -211,7 +211,7 @@ def _timeline(out: Path, truth_path: Path) -> Comparison:
         timeline,
         out / "timeline",
         "long",
-        EXPORTS,
+        FORMATS,
         media=truth_path.with_name("long.mp4"),
         reader=reader,
         truth=truth,
