@@ -11,8 +11,8 @@ from starlette.concurrency import run_in_threadpool
 
 from videofer.app.library import Item, Library
 
-MAX_BYTES = 4 << 30
-SPARE_BYTES = 1 << 30  # of the disk that an upload leaves free
+MAX_BYTES = 4_000_000_000
+SPARE_BYTES = 1_000_000_000  # of the disk that an upload leaves free
 MAX_NAME = 200
 
 
@@ -94,6 +94,6 @@ def check_video(path: Path, shown: str) -> None:
 def _too_large(num_bytes: int, max_bytes: int) -> UploadError:
     if num_bytes > max_bytes:
         return UploadError(
-            413, f"the video is larger than {max_bytes / 2**30:.1f} GiB, the limit of this app"
+            413, f"the video is larger than {max_bytes / 1e9:.1f} GB, the limit of this app"
         )
     return UploadError(507, "the disk has no room for the video")

@@ -67,7 +67,7 @@ def app(
     )
     library = Library(folder.expanduser().resolve())
     worker = Worker(library, lambda video, place, report: analyse(plan, video, place, report))
-    max_bytes = int(max_gigabytes * 2**30)
+    max_bytes = int(max_gigabytes * 1e9)
     key = secrets.token_urlsafe(24)
     listening = _listen(host, port)
     served = make_app(
