@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import hashlib
 import json
 import pickle
 import shutil
@@ -53,6 +54,8 @@ def test_round_trip(run: Path) -> None:
     loaded = load_checkpoint(run)
     assert loaded.labels == tuple(CLASSES) and loaded.contract == CONTRACT and loaded.used == USED
     assert loaded.recipe == small_recipe() and loaded.spec.num_clips == 2
+    assert loaded.card == "# card\n"
+    assert loaded.weights_sha256 == hashlib.sha256((run / "model.safetensors").read_bytes()).hexdigest()
     assert not loaded.model.training
     torch.manual_seed(0)
     original = EmotionModel(small_recipe().emotion_model_config()).state_dict()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import hashlib
 import json
 from pathlib import Path
 from typing import Any
@@ -66,6 +67,10 @@ def exported(request: pytest.FixtureRequest, run: LoadedModel, reader: StoreRead
 def test_an_export_has_what_the_run_has(run: LoadedModel, exported: ExportedModel) -> None:
     for name in ("recipe", "labels", "contract", "calibration", "used", "spec", "heads", "num_features"):
         assert getattr(exported, name) == getattr(run, name), name
+    assert exported.card.startswith(run.card) and "## Exported networks" in exported.card
+    graphs = sorted(path for path in exported.path.iterdir() if path.suffix in (".onnx", ".pt2"))
+    content = b"".join(path.read_bytes() for path in graphs)
+    assert exported.weights_sha256 == hashlib.sha256(content).hexdigest()
     with pytest.raises(CheckpointError, match="does not fit store S: crop_size is 1"):
         exported.check_contract({**run.contract, "crop_size": 1}, "store S")
 
