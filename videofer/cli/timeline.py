@@ -104,7 +104,9 @@ def timeline(
         )
     if out is None:
         raise typer.BadParameter("--out is missing: the folder for what is made")
-    wanted, options = products_of(formats, video=video, blur=blur, focus=focus, skeleton=skeleton)
+    wanted, options = products_of(
+        formats, video=video, blur=blur, focus=focus, skeleton=skeleton, weights_dir=weights_dir
+    )
     names = names_of(name or [])
 
     from preprocessing.stage.run import preprocess

@@ -9,6 +9,8 @@ from cache.errors import UserError
 from videofer.study.products import Blur, ProductOptions, VideoInReport, wanted_formats
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from videofer.timeline.settings import TimelineSettings
 
 Word = TypeVar("Word", bound=str)
@@ -29,7 +31,13 @@ def settings_of(
 
 
 def products_of(
-    formats: str, *, video: str, blur: str, focus: int | None, skeleton: bool
+    formats: str,
+    *,
+    video: str,
+    blur: str,
+    focus: int | None,
+    skeleton: bool,
+    weights_dir: Path | None = None,
 ) -> tuple[tuple[str, ...], ProductOptions]:
     """The formats and what is asked of report and annotated video. UserError names what is unknown."""
     options = ProductOptions(
@@ -37,6 +45,7 @@ def products_of(
         blur=_word("--blur", blur, get_args(Blur)),
         focus=focus,
         skeleton=skeleton,
+        weights_dir=weights_dir,
     )
     if focus is not None and blur != "others":
         raise UserError(f"--focus {focus} goes with --blur others, and --blur is {blur}")

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from cache.errors import UserError
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -20,7 +22,6 @@ if TYPE_CHECKING:
 
 VideoInReport = Literal["auto", "link", "embed", "proxy", "none"]
 Blur = Literal["none", "others", "all"]
-SHOWING_FACES = ("html", "png")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,6 +32,7 @@ class ProductOptions:
     blur: Blur = "none"  # whose faces nobody may see
     focus: int | None = None  # with blur "others": who is seen; None: the person who is there longest
     skeleton: bool = False  # drawn in the annotated video
+    weights_dir: Path | None = None  # of the detector that looks for further faces to blur
 
 
 def wanted_formats(formats: Sequence[str], options: ProductOptions) -> tuple[str, ...]:
@@ -57,7 +59,7 @@ def write_products(
 
     media: the original file, for links, report and annotated video; only a video is played or drawn upon.
     reader: of the store that the timeline was made from, for faces and boxes. truth: for picture and report.
-    on_progress: gets the share done, in [0, 1].
+    on_progress: gets the share done, in [0, 1]. Raises UserError in one line.
     """
     from videofer.exports.write import check_formats, write_exports
 
@@ -65,11 +67,11 @@ def write_products(
     chosen = check_formats(formats)
     report = on_progress or (lambda share: None)
     video = media if timeline.video.kind == "video" else None
-    faces = faces_of(timeline, reader, options) if set(SHOWING_FACES) & set(chosen) else None
     tables = [name for name in chosen if name not in ("html", "mp4")]
     out_dir.mkdir(parents=True, exist_ok=True)
     paths: list[Path] = []
     if tables:
+        faces = faces_of(timeline, reader, options) if "png" in tables else None
         paths += write_exports(timeline, out_dir, stem, tables, media=media, faces=faces, truth=truth)
     report(0.1)
     is_hidden = options.blur != "none"  # then the report cannot do without the annotated video
@@ -85,18 +87,20 @@ def write_products(
             skeleton=options.skeleton,
             blur="all" if is_hidden and focus is None else options.blur,
             focus=focus,
+            weights_dir=options.weights_dir,
             on_progress=lambda share: report(0.1 + 0.7 * share),
         )
         paths.append(annotated)
         video = annotated if is_hidden else video
     if "html" in chosen:
+        from videofer.report.faces import num_faces
         from videofer.report.write import write_report
 
         paths += write_report(
             timeline,
             out_dir / f"{stem}.html",
             media=video,
-            faces=faces,
+            faces=faces_of(timeline, reader, options, num_faces(timeline.duration_seconds)),
             truth=truth,
             video=options.video,
             on_progress=lambda share: report(0.8 + 0.2 * share),
@@ -106,13 +110,18 @@ def write_products(
 
 
 def focus_of(timeline: Timeline, options: ProductOptions) -> int | None:
-    """Whose face stays visible where others are blurred; None where that is nobody's or everybody's."""
+    """Whose face stays visible where others are blurred; None where that is nobody's or everybody's.
+
+    UserError where the video has no such person.
+    """
     if options.blur != "others":
         return None
     ids = [person.id for person in timeline.persons]
-    if options.focus is not None:
-        return options.focus if options.focus in ids else None
-    return main_person(timeline)
+    if options.focus is not None and options.focus not in ids:
+        raise UserError(
+            f"{timeline.video.name}: person {options.focus} is to be seen, but the persons are {ids}"
+        )
+    return main_person(timeline) if options.focus is None else options.focus
 
 
 def main_person(timeline: Timeline) -> int | None:
@@ -122,13 +131,15 @@ def main_person(timeline: Timeline) -> int | None:
     return None if seconds.empty else int(seconds.index.to_numpy()[seconds.to_numpy().argmax()])
 
 
-def faces_of(timeline: Timeline, reader: StoreReader | None, options: ProductOptions) -> FaceStrips | None:
-    """Faces along the axis of everybody who may be seen."""
+def faces_of(
+    timeline: Timeline, reader: StoreReader | None, options: ProductOptions, num_faces: int | None = None
+) -> FaceStrips | None:
+    """Faces along the axis of everybody who may be seen; num_faces: at most; None: as many as a plot has."""
     if reader is None or options.blur == "all":
         return None
-    from videofer.timeline.faces import face_strips
+    from videofer.timeline.faces import NUM_FACES, face_strips
 
-    strips = face_strips(reader, timeline.video.key, timeline.duration_seconds)
+    strips = face_strips(reader, timeline.video.key, timeline.duration_seconds, num_faces or NUM_FACES)
     if options.blur == "none":
         return strips
     focus = focus_of(timeline, options)

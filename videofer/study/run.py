@@ -101,6 +101,9 @@ def run_study(
     from videofer.study.tables import write_rows, write_videos
 
     began = time.monotonic()
+    modality = spec.settings.modality
+    if modality is not None and modality not in model.heads:
+        raise UserError(f"modality is {modality!r}, but the model {spec.model} has {', '.join(model.heads)}")
     described = describe(metadata, [source.name for source in stage.sources])  # wrong ones show at once
     spec.folder.mkdir(parents=True, exist_ok=True)
     with _lock(spec.folder / "lock"):

@@ -131,7 +131,7 @@ def products_print(timeline: str, name: str, stem: str, media: Path, options: Pr
             "name": name,
             "stem": stem,
             "media": str(media),
-            "options": asdict(options),
+            "options": {name: value for name, value in asdict(options).items() if name != "weights_dir"},
         }
     )
 

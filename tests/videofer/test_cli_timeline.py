@@ -1,0 +1,123 @@
+"""`videofer timeline` as a user meets it: options, errors of one line, one video from file to files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from cache.errors import UserError
+from preprocessing.spec import PreprocessSpec
+from tests.videofer.export_helpers import make_run
+from tests.videofer.test_cli import complaint, videofer
+from tests.videos import write_video
+from videofer.cli.timeline_options import names_of, products_of, settings_of
+from videofer.cli.timeline_progress import study_state
+from videofer.study.run import StudyTotals
+from videofer.timeline.timeline import Timeline
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    contract = PreprocessSpec(faces="precropped", pose="none", crop_size=48).contract()
+    return make_run(tmp_path_factory.mktemp("model") / "run", "face", contract=contract)
+
+
+def test_the_set_of_options_is_the_documented_one() -> None:
+    text = videofer("timeline", "--help").stdout
+    options = {word for word in text.split() if word.startswith("--") and not word.startswith("--follow ")}
+    assert {word.rstrip(",;.") for word in options} == {
+        "--model", "--out", "--formats", "--faces", "--pose", "--modality", "--smooth", "--min-confidence",
+        "--set", "--name", "--video", "--blur", "--focus", "--skeleton", "--metadata", "--group-by",
+        "--follow", "--weights-dir", "--workers", "--ray-address", "--help",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        (["--out", "T", "--smooth", "median"], "smoothing.method must be"),
+        (["--out", "T", "--modality", "voice"], "modality must be"),
+        (["--out", "T", "--min-confidence", "2"], "min_confidence"),
+        (["--out", "T", "--set", "smothing.method=hmm"], "did you mean 'smoothing'?"),
+        (["--out", "T", "--set", "segmentation.enter=0.2"], "leave is 0.35, above enter, which is 0.2"),
+        (["--out", "T", "--name", "Anna"], "must have the form NUMBER=NAME"),
+        (["--out", "T", "--video", "tape"], "--video is 'tape', must be auto, link, embed, proxy or none"),
+        (["--out", "T", "--blur", "me"], "--blur is 'me', must be none, others or all"),
+        (["--out", "T", "--focus", "1"], "--focus 1 goes with --blur others"),
+        (["--out", "T", "--formats", "csv,docx"], "'docx'"),
+        (["--out", "T", "--group-by", "wave"], "there is no --metadata with such a column"),
+        (["--out", "T", "--metadata", "nowhere.csv"], "nowhere.csv"),
+        ([], "--out is missing"),
+        (["y.mp4", "--follow"], "--follow takes one input, not 2"),
+    ],
+    ids=lambda value: " ".join(value[-2:]) if isinstance(value, list) else "",
+)
+def test_usage_errors_are_one_line(tmp_path: Path, more: list[str], words: str) -> None:
+    assert words in complaint(videofer("timeline", "x.mp4", "--model", "nowhere", *more, cwd=tmp_path))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_options_win_over_set() -> None:
+    settings = settings_of(
+        ["smoothing.method=viterbi", "smoothing.dwell_seconds=3", "steps_per_hop=2"],
+        modality="body", smooth="kernel", min_confidence=0.4,
+    )  # fmt: skip
+    assert (settings.smoothing.method, settings.smoothing.dwell_seconds) == ("kernel", 3.0)
+    assert (settings.modality, settings.min_confidence, settings.steps_per_hop) == ("body", 0.4, 2)
+    plain = settings_of([], modality=None, smooth=None, min_confidence=None)
+    assert plain == type(plain)()
+
+
+def test_names_of_persons() -> None:
+    assert names_of(["0=Anna", "12 = Jean=Luc "]) == {0: "Anna", 12: "Jean=Luc"}
+    for texts in (["0="], ["=Anna"], ["a=Anna"], ["-1=Anna"], ["\u0661=Anna"]):
+        with pytest.raises(UserError, match="NUMBER=NAME"):
+            names_of(texts)
+    with pytest.raises(UserError, match="person 0 has the name 'Anna'"):
+        names_of(["0=Anna", "0=Ben"])
+
+
+def test_formats_and_what_is_asked_of_them() -> None:
+    wanted, options = products_of(" csv, html,", video="link", blur="all", focus=None, skeleton=False)
+    assert wanted == ("csv", "html", "mp4") and (options.video, options.blur) == ("link", "all")
+    with pytest.raises(UserError, match="no format given"):
+        products_of(",", video="auto", blur="none", focus=None, skeleton=False)
+
+
+def test_one_video_from_file_to_files(model: Path, tmp_path: Path) -> None:
+    video = write_video(tmp_path / "interview.mp4", pts=tuple(range(40)))
+    arguments = ["timeline", video, "--model", model, "--out", tmp_path / "T"]
+    result = videofer(
+        *arguments, "--name", "0=Anna", "--smooth", "none", "--set", "steps_per_hop=2", "--formats",
+        "csv,parquet,summary",
+    )  # fmt: skip
+    assert result.returncode == 0, result.stderr
+    assert [Path(line).name for line in result.stdout.splitlines()] == [
+        "interview.csv", "interview.parquet", "interview_summary.json",
+    ]  # fmt: skip
+    timeline = Timeline.load(tmp_path / "T" / "interview.parquet")
+    assert timeline.settings.smoothing.method == "none" and timeline.settings.steps_per_hop == 2
+    assert timeline.name_of(0) == "Anna" and timeline.duration_seconds == pytest.approx(1.6)
+    assert "Anna" in set(pd.read_csv(tmp_path / "T" / "interview.csv")["person_name"])
+    assert not (tmp_path / "T" / "index.html").exists()
+
+    wrong = videofer(*arguments, "--name", "5=Ben")
+    assert wrong.returncode == 2 and "Traceback" not in wrong.stderr
+    body = videofer(*arguments, "--modality", "body")
+    assert body.returncode == 2 and "modality is 'body'" in body.stderr
+
+
+def test_a_video_that_is_none_exits_3(model: Path, tmp_path: Path) -> None:
+    (tmp_path / "broken.mp4").write_bytes(b"nothing")
+    result = videofer("timeline", tmp_path / "broken.mp4", "--model", model, "--out", tmp_path / "T")
+    assert result.returncode == 3 and "failed 'broken.mp4': probe: " in result.stderr and not result.stdout
+
+
+def test_what_a_person_sees_of_a_study() -> None:
+    totals = StudyTotals(
+        num_videos=40, media_seconds=4000.0, num_done=10, num_failed=2, media_seconds_done=1000.0,
+        media_seconds_under_way=200.0,
+    )  # fmt: skip
+    assert study_state(totals, 60.0) == "12/40, 2 failed, 0.2 videos/s, 20.0 h of video per h"
