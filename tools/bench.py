@@ -8,6 +8,7 @@ Parts:
   all-cores  1 and N processes: decoding alone, bare preprocessing, actors of the stage's Ray pool
   command    `videofer preprocess` on one file, process start included (interview_one_face.mp4 or --video)
   timeline   `videofer timeline` on that file, process start included, and times real time in the steady state
+  overlay    the annotated video, plain and with faces hidden, at 640x360 and 1920x1080
 
 YuNet's weights are taken from --weights-dir, $VIDEOFER_WEIGHTS, or the test data beside the checkout.
 The video is made here: 640x480 H.264, 25 fps, one moving face. Decoding alone is PyAV on one thread, every
@@ -29,7 +30,7 @@ for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
 
 from preprocessing.engines import resolve_engines
 from preprocessing.stage.cluster import usable_cores
-from tools.speed import all_cores, command, one_core, skeletons, timeline
+from tools.speed import all_cores, command, one_core, overlay, skeletons, timeline
 from tools.speed.setting import FPS, Setting, make_video
 
 PARTS: dict[str, Callable[[Setting], None]] = {
@@ -38,6 +39,7 @@ PARTS: dict[str, Callable[[Setting], None]] = {
     "all-cores": all_cores.measure,
     "command": command.measure,
     "timeline": timeline.measure,
+    "overlay": overlay.measure,
 }
 
 
