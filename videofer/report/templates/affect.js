@@ -7,12 +7,13 @@ class Affect {
     player.on("time", this.paint);
     theme.on("change", this.paint);
     for (const name of ["resize", "scroll"]) addEventListener(name, this.paint, { passive: true });
-    for (const { canvas, person } of this.all) this.draw(canvas, person);
+    for (const { canvas, person } of this.all) if (canvas.clientWidth) this.draw(canvas, person);
   }
 
   #paint() {
     for (const { canvas, person } of this.all) {
       const box = canvas.getBoundingClientRect();
+      if (!box.width) continue; // no room for it
       if (box.bottom > -200 && box.top < innerHeight + 200) this.draw(canvas, person);
     }
   }

@@ -5,6 +5,7 @@ class Lanes {
     this.frame = $("#lanes");
     this.cursor = $("#cursor");
     this.ruler = $("#ruler");
+    this.onPaper = false; // drawn for a printer, to be left alone
     this.all = facts.persons.map((person) => this.#make(person));
     if (!this.all.length) $("#people").append(make("p", "nobody", "Nobody was seen in this video."));
     this.paint = oncePerFrame(() => this.#paint());
@@ -46,6 +47,7 @@ class Lanes {
   }
 
   measure() {
+    if (this.onPaper) return;
     const width = this.ruler.parentElement.clientWidth;
     if (width && width !== this.view.width) {
       this.view.width = width;
@@ -56,6 +58,7 @@ class Lanes {
 
   // The heights of lanes are known without drawing them: the page keeps its length while one scrolls.
   #paint() {
+    if (this.onPaper) return;
     const { width } = this.view;
     this.#axis(sized(this.ruler, width, 30), width);
     for (const one of this.all) {
@@ -70,6 +73,7 @@ class Lanes {
 
   // For paper: every lane at this width, as sharp as a printer needs it.
   paintForPaper(width) {
+    this.onPaper = true;
     this.view.width = width;
     this.#axis(sized(this.ruler, width, 30, 3), width);
     for (const one of this.all) {

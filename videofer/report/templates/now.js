@@ -5,6 +5,7 @@ class Now {
     this.isFull = facts.persons.length <= 1; // bars for one; a strip for each of several
     this.cards = facts.persons.map((person) => this.#card(person));
     $("#now-people").append(...this.cards.map(({ card }) => card));
+    if (this.isFull && $("[data-affect]")) $("#now-people").append(this.#affect());
     $("#now-of").textContent = `of ${clock(facts.duration)}`;
     this.update = oncePerFrame(() => this.#update());
     player.on("time", this.update);
@@ -29,6 +30,14 @@ class Now {
     });
     const card = make("div", person.faces ? "one" : "one faceless", face, head, ...(this.isFull ? [bars] : []), mix);
     return { person, card, face, says, parts, shownFace: -2, row: -2 };
+  }
+
+  // The circumplex of the one person once more, beside the bars where there is room for it.
+  #affect() {
+    const canvas = make("canvas");
+    canvas.dataset.affect = "0";
+    canvas.setAttribute("aria-hidden", "true");
+    return make("figure", "live", canvas, make("figcaption", "note", "valence and arousal, derived"));
   }
 
   redraw() {

@@ -15,9 +15,11 @@ function preparePrinting(facts, theme, view, lanes, affect, drawFaces) {
   const restore = () => {
     if (!before) return;
     theme.printing = false;
+    lanes.onPaper = false;
     view.width = before.width;
     view.show(before.t0, before.span);
     before = null;
+    lanes.measure();
     view.emit("change");
     affect.paint();
   };

@@ -56,6 +56,10 @@ class Ribbon {
 
   draw(context, person, width, lay = this.layout(person, width)) {
     const { view } = this;
+    context.save();
+    context.beginPath();
+    context.rect(0, 0, width, lay.height); // on paper a canvas is no bitmap: nothing else would end at its edge
+    context.clip();
     this.#ground(context, person, width, lay);
     if (person.numRows) {
       const rows = this.facts.hop / view.secondsPerPixel >= ROW_PIXELS;
@@ -75,6 +79,7 @@ class Ribbon {
     if (lay.face) this.#faces(context, person, width, lay.face);
     this.#segments(context, person, width, lay);
     if (person.truth.length) this.#truth(context, person, lay);
+    context.restore();
   }
 
   // The ground on which ribbons stand, where the person is there; nobody and nothing decoded are patterns.
