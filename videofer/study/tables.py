@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from cache.atomic import atomic_write
+from cache.errors import UserError
 from videofer.exports.tables import write_csv
 from videofer.study.digest import labels_of
 from videofer.study.metadata import Described, Value
@@ -116,7 +117,11 @@ def _row_tables(done: Sequence[Done], spec: StudySpec, about: Described) -> Iter
 
     types = [_type_of([row[place] for row in about.rows]) for place in range(len(about.columns))]
     for one, row in zip(done, about.rows, strict=True):
-        rows = pq.read_table(spec.folder / f"{one.task.key}.parquet").replace_schema_metadata(None)
+        path = spec.folder / f"{one.task.key}.parquet"
+        try:
+            rows = pq.read_table(path).replace_schema_metadata(None)
+        except (pa.ArrowInvalid, OSError) as error:
+            raise UserError(f"{path} is damaged, remove it and run again: {error}") from None
         names = {person["person"]: person["name"] for person in one.account.digest["persons"]}
         named = [names.get(number) for number in rows.column("person").to_pylist()]
         columns = [pa.repeat(pa.scalar(one.task.name, pa.string()), len(rows))]
