@@ -33,7 +33,7 @@ from tools.timeline_bench.scores import Case, coverage, score
 from videofer.timeline.settings import Smoothing, TimelineSettings
 
 METHODS = ("none", "kernel", "hmm", "viterbi")
-FIRST_SEED = 2000
+FIRST_SEED = 3000
 THRESHOLDS = (0.0, 0.5, 0.6, 0.7, 0.8, 0.9)
 
 

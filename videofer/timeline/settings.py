@@ -25,7 +25,7 @@ class Smoothing(BaseModel):
     windows have smoothed the rows before; this and evidence_seconds were chosen by measurement."""
     evidence_seconds: float = Field(0.25, gt=0)
     """hmm, viterbi: rows that last so long together count as one observation."""
-    kernel_seconds: float = Field(0.4, gt=0)
+    kernel_seconds: float = Field(0.2, gt=0)
     """kernel: standard deviation."""
     lag_seconds: float | None = Field(None, ge=0)
     """How far ahead of a row smoothing may look; None: to the end of the video. Streams use 0.5."""
