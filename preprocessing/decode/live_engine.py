@@ -45,7 +45,7 @@ class LiveStream:
     """One connection: what it shows, and its frames, once."""
 
     def __init__(self, target: str | BinaryIO, *, timeout_seconds: float = 10.0) -> None:
-        """target: an address, a device (`/dev/video0`), or an open pipe (unbuffered) of a container's bytes.
+        """target: an address, a device (`/dev/video0`), or a pipe (unbuffered), which is closed in the end.
 
         timeout_seconds: without anything new for so long a network stream is broken. Raises InputError.
         """
@@ -53,6 +53,8 @@ class LiveStream:
         self._read: list[Any] = []
         self.not_decoded: list[tuple[int, int]] = []
         """Spans of pts that were lost so far, as of `PyAVDecoder`."""
+        if not isinstance(target, str):
+            self._stack.callback(target.close)
         try:
             self._container = self._stack.enter_context(_open(target, timeout_seconds))
             self.facts: Probe = probe_container(self._container, NEVER_ENDING, self._read)

@@ -1,4 +1,4 @@
-"""Videos of several people who come and go, made of synthetic takes; and the same file offline and as a stream."""
+"""Videos of people who come and go, made of synthetic takes; and the same file offline and as a stream."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def model_for_streams(parts: str = "fused") -> LoadedModel:
 @lru_cache
 def _person(number: int) -> tuple[list[np.ndarray], np.ndarray]:
     """Pictures (h, w, 3) and joints (T, 17, 3) of one take."""
-    takes = [take for take in plan_takes(num_subjects=6, takes_per_class=1, take_seconds=2.0)]
+    takes = plan_takes(num_subjects=6, takes_per_class=1, take_seconds=2.0)
     take = [take for take in takes if take.subject.name == f"s{number:02d}"][2 + number % 2]
     with TemporaryDirectory() as folder:
         path = Path(folder) / take.path

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -139,7 +140,7 @@ def test_rows_come_once_in_order_and_at_the_lag(videos: dict[str, Path]) -> None
     assert {row["event"] for row in rows} == {"row"}
     edges = [(row["t_start"], row["t_end"]) for row in rows]
     assert edges[0][0] == 0.0 and edges[-1][1] == pytest.approx(6.72)
-    assert all(a[1] == b[0] for a, b in zip(edges[:-1], edges[1:], strict=True))
+    assert all(a[1] == b[0] for a, b in pairwise(edges))
 
 
 def test_who_comes_back_is_told_by_events(videos: dict[str, Path]) -> None:
