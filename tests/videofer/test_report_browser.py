@@ -48,7 +48,7 @@ def faces_of(num_persons: int) -> dict[int, list[FaceSample]]:
 
 @pytest.fixture(scope="module")
 def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_video(tmp_path_factory.mktemp("film") / "film.mp4", pts=range(FRAMES), size_wh=(128, 96))
+    return write_video(tmp_path_factory.mktemp("film") / "film.mp4", pts=range(FRAMES), size_wh=(128, 72))
 
 
 @pytest.fixture(scope="module")

@@ -85,6 +85,8 @@ def test_every_smoothing_has_words(method: str) -> None:
 def test_names_lose_what_is_no_character() -> None:
     assert words.shown("An\x00na\ud800\n") == "Anna"
     assert words.shown("\x01") == "?"
+    assert words.shown("a\u202egpj.exe\u2028b") == "agpj.exeb"  # would read backwards
+    assert words.shown("\u05d0\u05e0\u05d4 \u4e2d \U0001f600") == "\u05d0\u05e0\u05d4 \u4e2d \U0001f600"
 
 
 def test_colours_stand_out_from_the_dark_paper() -> None:

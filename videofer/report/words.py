@@ -27,6 +27,9 @@ STATE_WORDS = {
 }
 """State of a row -> name and explanation in a legend; `ok` needs none."""
 
+_UNSEEN = ("Cc", "Cs", "Zl", "Zp")
+_TURNING = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+
 MODALITY_WORDS = {"face": "Face", "body": "Body", "fused": "Fused"}
 
 
@@ -59,8 +62,10 @@ class PersonWords:
 
 
 def shown(text: str) -> str:
-    """A name as it may stand in a page: without control characters and what is no character at all."""
-    kept = (c for c in text if unicodedata.category(c) not in ("Cc", "Cs"))
+    """A name as it may stand in a page: without control characters, without what is no character at all, and
+    without marks that would turn the text around it.
+    """
+    kept = (c for c in text if unicodedata.category(c) not in _UNSEEN and c not in _TURNING)
     return "".join(kept) or "?"
 
 

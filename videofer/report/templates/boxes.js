@@ -38,6 +38,7 @@ class Boxes {
     const { facts, theme, player } = this;
     if ($("#frames").getAttribute("aria-pressed") !== "true" || !facts.video.width || !player.hasVideo) return;
     const shown = this.#video.videoWidth ? this.#video.videoWidth / this.#video.videoHeight : facts.video.width / facts.video.height;
+    if (Math.abs((shown * facts.video.height) / facts.video.width - 1) > 0.03) return; // another frame than was analysed
     const fitted = Math.min(width, height * shown);
     const [sx, sy] = [fitted / facts.video.width, fitted / shown / facts.video.height];
     const [left, top] = [(width - fitted) / 2, (height - fitted / shown) / 2];
