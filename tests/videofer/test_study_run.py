@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import subprocess
@@ -31,6 +32,7 @@ from videofer.study.pool import run_videos
 from videofer.study.products import ProductOptions
 from videofer.study.run import run_study
 from videofer.study.spec import StudySpec, VideoTask, load_account
+from videofer.study.worker import Answer, StudyWorker
 from videofer.timeline.settings import TimelineSettings
 from videofer.timeline.timeline import Timeline
 
@@ -53,6 +55,7 @@ def videos(tmp_path_factory: pytest.TempPathFactory) -> Path:
             path = folder / condition / f"p{number}.mp4"
             write_video(path, pts=tuple(range(length + number)), first_number=number)
     (folder / "loud" / "broken.mp4").write_bytes(b"no video")
+    (folder / "loud" / "p9.mp4").write_bytes((folder / "calm" / "p0.mp4").read_bytes())
     (folder.parent / "about.csv").write_text("video,participant\n" + "".join(
         f"{condition}/p{number}.mp4,{number:03d}\n" for condition in ("calm", "loud") for number in range(2)
     ))  # fmt: skip
@@ -72,6 +75,7 @@ def study(videos: Path, model: Path, tmp_path_factory: pytest.TempPathFactory) -
         *command(videos, model, out, "--metadata", about, "--group-by", "folder", "--workers", 2)
     )
     assert result.returncode == 3, result.stderr
+    assert "'loud/p9.mp4' has the content of 'calm/p0.mp4': counted once" in result.stderr
     assert "4 videos done in" in result.stdout and "failed 'loud/broken.mp4': probe: " in result.stderr
     assert result.stdout.splitlines()[-1] == str(out / "index.html")
     return out
@@ -229,6 +233,25 @@ def test_more_formats_and_other_settings_in_one_process(
     report = run_study(loaded, stage, replace(spec, settings=none), metadata=Metadata(), workers=2)
     assert report.num_done == 4
     assert all(path.stat().st_mtime_ns != before for path, before in timelines.items())
+
+
+def test_a_worker_answers_whatever_happens(
+    study: Path, model: Path, stage: StageReport, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("videofer.study.worker.pin_threads", lambda: None)  # this process is no worker
+    worker = StudyWorker(spec_of(study, model))
+    task = make_plan(load_checkpoint(model), stage, spec_of(study, model)).videos[0]
+    assert worker.work(replace(task, formats=("vtt",))) == Answer(task.key)
+    assert (study / f"{task.stem}.vtt").is_file() and worker.sign()[1] == 1.0
+    missing = worker.work(replace(task, key="f" * 32))
+    assert "has no video with key" in missing.failed and not missing.hopeless
+
+    def full(*_: object, **__: object) -> list[Path]:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("videofer.study.worker.write_products", full)
+    answer = worker.work(task)
+    assert "No space left on device" in answer.failed and answer.hopeless
 
 
 @pytest.mark.ray

@@ -23,6 +23,9 @@ class StudyPlan:
 
     videos: tuple[VideoTask, ...]
     to_do: tuple[VideoTask, ...]  # long videos first: none of them may end the run alone
+    twice: tuple[
+        tuple[str, str], ...
+    ] = ()  # names of further files, and of the video whose content they have
 
 
 def make_plan(model: TrainedModel, stage: StageReport, spec: StudySpec) -> StudyPlan:
@@ -30,10 +33,13 @@ def make_plan(model: TrainedModel, stage: StageReport, spec: StudySpec) -> Study
     reader = StoreReader(spec.store)
     stored = reader.store.keys()
     found: dict[str, tuple[str, Path]] = {}
+    twice = []
     for source in stage.sources:
         key = stage.plan.keys.get(place(source.path))
-        if key in stored:
-            found.setdefault(key, (source.name, source.path))
+        if key in found:
+            twice.append((source.name, found[key][0]))
+        elif key in stored:
+            found[key] = source.name, source.path
     stems = safe_stems([name for name, _ in found.values()])
     videos, to_do = [], []
     outdated: list[Account] = []
@@ -48,7 +54,8 @@ def make_plan(model: TrainedModel, stage: StageReport, spec: StudySpec) -> Study
             to_do.append(replace(task, formats=missing))
     for account in outdated:  # before any work: a name may have passed on to another video
         account.remove_files(spec.out)
-    return StudyPlan(tuple(videos), tuple(sorted(to_do, key=lambda task: -task.duration_seconds)))
+    to_do.sort(key=lambda task: -task.duration_seconds)
+    return StudyPlan(tuple(videos), tuple(to_do), tuple(twice))
 
 
 def _task(

@@ -191,7 +191,8 @@ def _finished(
 
 def _notes(metadata: Metadata, described: Described, plan: StudyPlan) -> tuple[str, ...]:
     """What the user should know of how table and videos fit."""
-    notes = [f"metadata: {path!r} is no video of this run" for path in described.unknown]
+    notes = [f"{name!r} has the content of {first!r}: counted once" for name, first in plan.twice]
+    notes += [f"metadata: {path!r} is no video of this run" for path in described.unknown]
     if metadata.left_out:
         notes.append(f"metadata: several values for one video, left out: {', '.join(metadata.left_out)}")
     names = {task.name for task in plan.videos}

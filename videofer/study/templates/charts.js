@@ -152,7 +152,8 @@ const Charts = (() => {
     find("method").textContent =
       "Bands: 95 % intervals of the mean by Student's t, over " +
       (State.unit < 0 ? "videos" : `values of ${Data.columns[State.unit].name}, whose videos are averaged first`) +
-      `; cut at 0 and 100 %, none below ${Stats.MIN_UNITS}. Moments without a prediction do not count, and nothing is drawn where fewer than a quarter of the group are left. ` +
+      `; cut at 0 and 100 %, none for fewer than ${Stats.MIN_UNITS}. Moments without a prediction do not count, and ` +
+      "nothing is drawn where fewer than a quarter of the group are left. " +
       "Not corrected for looking at many moments and expressions: a gap between bands is a hint, no test." +
       (State.unit < 0 && Data.columns.length ? " Several videos of one participant are not independent: then make the " +
         "participant the unit." : "") +
@@ -169,7 +170,7 @@ const Charts = (() => {
     find("shares-note").textContent = "How long each label holds, of the time that " +
       (State.persons === "main" ? "the main person is" : "persons are") + " there; mean over " +
       (State.unit < 0 ? "videos" : `values of ${Data.columns[State.unit].name}`) +
-      ", ± half a 95 % interval (from " + Stats.MIN_UNITS + " on)." + (all.length > 24 ? ` The first 24 of ${all.length} groups.` : "");
+      `, ± half a 95 % interval (none for fewer than ${Stats.MIN_UNITS}).` + (all.length > 24 ? ` The first 24 of ${all.length} groups.` : "");
     find("bars").replaceChildren(...groups.map((group) => barOf(group)));
     const head = el("thead", {}, el("tr", {}, el("th", { scope: "col" }, "label"),
       ...groups.map(({ name, units }) => el("th", { scope: "col", class: "n" }, `${name} (${units})`))));
