@@ -156,7 +156,7 @@ class LiveFeed(Feed):
             yield from self._queue
         finally:
             self.close()
-            thread.join(timeout=5)
+            thread.join(timeout=0.5)  # it may wait for bytes that never come
 
     def close(self) -> None:
         self._is_closed = True
