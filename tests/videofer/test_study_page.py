@@ -318,8 +318,11 @@ def test_the_groups_go_into_a_csv(index: Path, browse: Browse) -> None:
 
 @pytest.mark.browser
 def test_print_shows_every_video(index: Path, browse: Browse) -> None:
-    page = browse.open(index)
+    page = browse.open(index, dark=True)
     page.emulate_media(media="print")
     page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    assert page.evaluate("document.documentElement.dataset.theme") == "light"
     assert page.locator("#table .open").count() == 40
     assert page.locator(".bar").is_hidden()
+    page.evaluate("dispatchEvent(new Event('afterprint'))")
+    assert page.evaluate("document.documentElement.dataset.theme") == "dark"

@@ -121,7 +121,13 @@ const Main = (() => {
   addEventListener("resize", () => {
     if (innerWidth !== width) { width = innerWidth; Table.repaint(); }
   });
-  addEventListener("beforeprint", Table.all);
+  let seen = null; // the theme to come back to: paper is light
+  addEventListener("beforeprint", () => {
+    seen = document.documentElement.dataset.theme;
+    document.documentElement.dataset.theme = "light";
+    Table.all();
+  });
+  addEventListener("afterprint", () => theme(seen));
   refresh();
   return { sortBy };
 })();

@@ -63,7 +63,7 @@ const Table = (() => {
     const persons = Study.personsOf(video).slice(0, MAX_SHOWN_PERSONS), left = Study.personsOf(video).length - persons.length;
     const title = video.n.slice(video.n.lastIndexOf("/") + 1), folder = video.n.slice(0, -title.length);
     const name = video.h ? el("a", { href: video.h, class: "open" }, title) : el("span", { class: "open", tabindex: 0 }, title);
-    const face = video.f ? el("img", { src: `data:image/jpeg;base64,${video.f}`, alt: "", width: 40, height: 40, loading: "lazy" })
+    const face = video.f ? el("img", { src: `data:image/jpeg;base64,${video.f}`, alt: "", width: 40, height: 40 })
       : el("span", { class: "noface", "aria-hidden": "true" });
     const shares = Study.shares(video);
     let top = -1;
