@@ -64,7 +64,7 @@ def clocked(run: Callable[[], object]) -> float:
 def copy(source: Path, out: Path, width: int, height: int) -> None:
     """The video at another size."""
     footage = Footage.open(source)
-    with Mp4Writer(out, width=width, height=height, footage=footage, b_frames=False) as writer:
+    with Mp4Writer(out, width=width, height=height, footage=footage) as writer:
         for picture in footage.pictures():
             resized = picture if footage.even_size == (width, height) else picture.resized(width, height)
             writer.write(resized.planes, picture.t_start, picture.t_end)

@@ -152,7 +152,8 @@ class Ribbon:
         ground[:] = GROUND
         t = (x0 + np.arange(width) + 0.5) / self._scale
         there = _rows_at(self._course, t) >= 0
-        diagonal = (x0 + np.arange(width)[None] + np.arange(self._height)[:, None]) % 7 < 2
+        pitch = max(6, round(self._size * 0.65))
+        diagonal = (x0 + np.arange(width)[None] + np.arange(self._height)[:, None]) % pitch < pitch * 0.3
         ground[diagonal & there[None]] = HATCH
         return ground
 

@@ -83,8 +83,7 @@ def write_annotated(
     scene = _Scene(timeline, footage, reader, skeleton=skeleton, hidden=hidden)
     duration = max(timeline.duration_seconds, 1e-3)
     out.parent.mkdir(parents=True, exist_ok=True)
-    # Without B-frames: Chromium seeks to the right picture then, whatever the steps.
-    writer = Mp4Writer(out, width=scene.width, height=scene.height, footage=footage, b_frames=False)
+    writer = Mp4Writer(out, width=scene.width, height=scene.height, footage=footage)
     with writer, ahead(_without_holes(footage, timeline), AHEAD_PICTURES) as pictures:
         for picture, is_lost in pictures:
             frame = writer.frame()

@@ -44,7 +44,6 @@ def write_proxy(media: Path, out: Path, *, on_progress: Callable[[float], None] 
         footage=footage,
         quality=QUALITY,
         keyframe_seconds=KEYFRAME_SECONDS,
-        b_frames=False,
     ) as writer:
         for picture in footage.pictures():
             fitting = picture if picture.y.shape == (height, width) else picture.resized(width, height)
