@@ -51,7 +51,7 @@ def test_the_five_lines_work(tmp_path: Path) -> None:
     assert (tmp_path / "evaluation" / "confusion_fused.png").stat().st_size > 10_000
     table = pd.read_csv(tmp_path / "timelines" / "interview.csv")
     assert table["t_start"].iloc[0] == 0 and table["t_end"].iloc[-1] == pytest.approx(30.0)
-    assert (tmp_path / "timelines" / "interview.png").stat().st_size > 50_000
+    assert (tmp_path / "timelines" / "interview.html").stat().st_size > 50_000
 
 
 def fill_in(manifest: Path) -> None:
