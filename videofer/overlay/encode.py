@@ -87,7 +87,7 @@ class Mp4Writer:
         codec.time_base = self._clock
         codec.gop_size = max(1, round(self._keyframe_seconds * fps))
         # No B-frames: at uneven steps Chromium seeks to a picture too early with them, and the edit list that
-        # they need may cut off the last picture. Files are a tenth larger.
+        # they need may cut off the last picture. Files are a sixth to a third larger.
         codec.options = {"preset": self._preset, "crf": str(self._quality), "bf": "0"}
         codec.flags |= Flags.frame_duration  # else a last picture lasts what the average rate says
         codec.thread_type = "FRAME"
