@@ -188,3 +188,26 @@ def test_the_box_of_a_row_is_of_its_frame_nearest_to_the_middle() -> None:
     found = nearest_boxes(rows, t_start, t_end, boxes)
     assert found[:, 0].tolist() == pytest.approx([0, 2, np.nan, np.nan], nan_ok=True)  # 0 ends nearer than 2
     assert np.isnan(nearest_boxes(rows, t_start, t_end, np.full_like(boxes, np.nan))).all()
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.integers(0, 100_000))
+def test_no_frame_with_a_box_is_nearer_to_the_middle(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    edges = np.cumsum(rng.choice([0.02, 0.04, 0.3, 1.1], 31))
+    t_start, t_end = edges[:-1], edges[1:] - rng.choice([0.0, 0.01], 30)  # some have a gap behind them
+    boxes = np.repeat(np.arange(30, dtype=np.float32)[:, None], 4, axis=1)
+    boxes[rng.random(30) < 0.4] = np.nan
+    grid = cut(0.0, float(edges[-1]) + 1, 0.2)
+    rows = pd.DataFrame({"t_start": grid[:-1], "t_end": grid[1:]})
+    for (start, end), box in zip(rows.to_numpy(), nearest_boxes(rows, t_start, t_end, boxes), strict=True):
+        middle = (start + end) / 2
+        distance = {
+            i: max(t_start[i] - middle, middle - t_end[i], 0.0)
+            for i in range(30)
+            if np.isfinite(boxes[i, 0]) and t_start[i] < end and t_end[i] > start
+        }
+        if distance:
+            assert distance[int(box[0])] == min(distance.values())
+        else:
+            assert np.isnan(box).all()
