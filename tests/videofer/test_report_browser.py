@@ -359,6 +359,21 @@ def test_states_are_hatched_and_explained(browse: Browse, report: Path) -> None:
     assert ribbon_picture(page) != before  # the hatching is what differs
 
 
+def test_uncertain_time_is_said_to_be_so(browse: Browse, tmp_path: Path) -> None:
+    timeline = example_timeline(num_persons=1, duration_seconds=SECONDS)
+    rows = timeline.rows.copy()
+    rows.loc[rows["t_start"].between(1.99, 3.0), "label"] = "uncertain"
+    write_report(replace(timeline, rows=rows), tmp_path / "a.html")
+    page = browse.open(tmp_path / "a.html")
+    page.evaluate("videofer.seek(2.5)")
+    page.wait_for_timeout(60)
+    said = page.locator("#now-people .says").inner_text()
+    assert said.startswith("uncertain") and "%" in said  # with how sure the likeliest would be
+    page.evaluate("videofer.seek(4.5)")
+    page.wait_for_timeout(60)
+    assert not page.locator("#now-people .says").inner_text().startswith("uncertain")
+
+
 def test_a_time_in_the_address(browse: Browse, report: Path) -> None:
     page = opened(browse, Path(report))
     page.evaluate("location.hash = '#t=7.25'")

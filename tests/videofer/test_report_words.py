@@ -8,7 +8,7 @@ import pytest
 
 from tests.videofer.timeline_examples import example_timeline
 from videofer import emotions
-from videofer.report import words
+from videofer.report import provenance, words
 from videofer.report.palette import DARK_PAPER, contrast, palette_css, shades
 from videofer.timeline.settings import Smoothing, TimelineSettings
 from videofer.timeline.summary import summarise
@@ -77,7 +77,9 @@ def test_a_doubtful_track_is_said_to_be_one() -> None:
 def test_every_smoothing_has_words(method: str) -> None:
     timeline = example_timeline()
     settings = TimelineSettings(smoothing=Smoothing(method=method, lag_seconds=0.5), min_confidence=0.4)  # type: ignore[arg-type]
-    facts = dict(dict(words.facts(replace(timeline, settings=settings), "linked"))["From windows to rows"])
+    facts = dict(
+        dict(provenance.facts(replace(timeline, settings=settings), "linked"))["From windows to rows"]
+    )
     assert ("ahead" in facts["Smoothing"]) == (method != "none")
     assert facts["Uncertain"] == "below 40\u00a0%"
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import pandas as pd
 
-from videofer.report import words
+from videofer.report import provenance, words
 from videofer.report.faces import Sprite
 from videofer.report.pack import labels_of, spans_without_person
 from videofer.report.palette import palette_css
@@ -23,11 +23,11 @@ from videofer.report.video import Shown
 from videofer.timeline.circumplex import POSITIONS
 from videofer.timeline.rows import STATES
 from videofer.timeline.summary import Summary
-from videofer.timeline.timeline import Timeline
+from videofer.timeline.timeline import Timeline, probability_columns
 
 SCRIPTS = (
-    "core", "data", "pyramid", "theme", "player", "view", "paint", "ribbon", "lanes", "overview", "pointer",
-    "now", "boxes", "segments", "affect", "keys", "print", "main",
+    "core", "data", "pyramid", "theme", "player", "view", "paint", "strips", "ribbon", "lanes", "overview",
+    "pointer", "now", "boxes", "segments", "affect", "keys", "print", "main",
 )  # fmt: skip
 """Files of templates/ in the order in which they become one script."""
 
@@ -79,7 +79,7 @@ def report_html(
         title=words.shown(title or name),
         folder=words.shown(folder) if folder else "",
         lead=words.lead(timeline, summary),
-        warnings=[*shown.warnings, *words.warnings_of(timeline)],
+        warnings=[*shown.warnings, *provenance.warnings_of(timeline)],
         has_picture=shown.kind != "none",
         has_sound=shown.has_sound,
         classes=[words.shown(label) for label in timeline.classes],
@@ -92,7 +92,7 @@ def report_html(
         uncertain_below=words.percent(threshold) if threshold else "",
         segment_columns=columns,
         holds_footage=_holds(shown, sprites),
-        facts=words.facts(timeline, shown.note),
+        facts=provenance.facts(timeline, shown.note),
         card=card_html(timeline.model.card),
         version=version("videofer"),
         data=page_data(timeline, shown, layouts, sprites, truth),
@@ -196,6 +196,7 @@ def _sources(timeline: Timeline) -> list[tuple[str, str, str]]:
     alone = [
         (modality, words.MODALITY_WORDS[modality], f"{modality} alone, calibrated, not smoothed")
         for modality in timeline.model.modalities
+        if timeline.rows[probability_columns(timeline.classes, modality)].notna().to_numpy().any()
     ]
     return [("answer", "Answer", f"{timeline.modality}, calibrated and smoothed"), *alone]
 

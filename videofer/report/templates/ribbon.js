@@ -1,7 +1,5 @@
-// Draws one person's lane: faces, ribbon of probabilities, states as hatching, segments, and the truth if it is known.
+// Draws one person's lane: the ribbon of probabilities with states as hatching; faces and segments are of strips.js.
 const GAP = 6;
-const STRIP = 20;
-const TRUTH = 13;
 const ROW_PIXELS = 1.6; // from here on rows are drawn one by one
 const COLUMN_PIXELS = 3; // below that, means over so many pixels
 
@@ -17,7 +15,7 @@ class Ribbon {
     const others = facts.classes.map((_, c) => c).filter((c) => c !== neutral);
     this.order = neutral >= 0 ? [...others, neutral] : others; // from the ground up; neutral is the sky
     this.uncertain = facts.labels.indexOf("uncertain", facts.classes.length);
-    this.textWidths = new Map();
+    this.strips = new Strips(facts, view, theme);
   }
 
   pyramid(person, source = this.source) {
@@ -76,9 +74,7 @@ class Ribbon {
       this.#states(context, person, lay);
       context.restore();
     }
-    if (lay.face) this.#faces(context, person, width, lay.face);
-    this.#segments(context, person, width, lay);
-    if (person.truth.length) this.#truth(context, person, lay);
+    this.strips.draw(context, person, width, lay, this);
     context.restore();
   }
 
@@ -227,91 +223,5 @@ class Ribbon {
       this.hatching.fill(context, this.facts.states[state], x0, ribbonTop, x1 - x0, ribbon);
       drawnTo = x1;
     }
-  }
-
-  #faces(context, person, width, side) {
-    const { view } = this;
-    const { times } = person.faces;
-    const seconds = side * view.secondsPerPixel;
-    let shown = -1;
-    for (let tile = Math.floor(view.t0 / seconds); tile * seconds < view.t1; tile++) {
-      const place = person.faceNear((tile + 0.5) * seconds);
-      const t = times[place];
-      if (place === shown || t < tile * seconds || t >= (tile + 1) * seconds) continue;
-      shown = place;
-      const x = view.x(tile * seconds);
-      context.save();
-      context.beginPath();
-      context.roundRect(x + 1, 0, side - 2, side, 5);
-      context.clip();
-      paintFace(context, person, place, x, 0, side);
-      context.restore();
-    }
-  }
-
-  #measure(context, text) {
-    if (!this.textWidths.has(text)) this.textWidths.set(text, context.measureText(text).width);
-    return this.textWidths.get(text);
-  }
-
-  #segments(context, person, width, { stripTop }) {
-    const { view, theme, facts } = this;
-    const { segments } = facts;
-    context.font = `550 11.5px ${theme.font}`;
-    context.textBaseline = "middle";
-    context.strokeStyle = theme.soft;
-    context.lineWidth = 1;
-    context.setLineDash([2, 3]);
-    context.beginPath();
-    for (const [start, end] of person.uncertainRuns) {
-      if (end < view.t0) continue;
-      if (start > view.t1) break;
-      context.moveTo(view.x(start), stripTop + STRIP / 2);
-      context.lineTo(view.x(end), stripTop + STRIP / 2);
-    }
-    context.stroke();
-    context.setLineDash([]);
-    for (const i of segments.ofPerson[person.place]) {
-      if (segments.offset[i] < view.t0) continue;
-      if (segments.onset[i] > view.t1) break;
-      const c = segments.label[i];
-      if (this.solo >= 0 && c !== this.solo) continue;
-      const [x0, x1] = [view.x(segments.onset[i]), view.x(segments.offset[i])];
-      context.globalAlpha = this.lit < 0 || this.lit === c ? 1 : 0.2;
-      context.fillStyle = theme.fill[c];
-      if (x1 - x0 < 4) {
-        context.fillRect(x0, stripTop, Math.max(1, x1 - x0), STRIP);
-        continue;
-      }
-      const inset = 0.75;
-      context.beginPath();
-      context.roundRect(x0 + inset, stripTop, Math.max(1, x1 - x0 - 2 * inset), STRIP, Math.min(5, (x1 - x0) / 3));
-      context.fill();
-      this.#caption(context, facts.classes[c], Math.max(0, x0), Math.min(width, x1), stripTop + STRIP / 2, theme.on_fill[c]);
-    }
-    context.globalAlpha = 1;
-  }
-
-  #caption(context, text, x0, x1, y, ink) {
-    if (x1 - x0 < 20 || x1 - x0 < this.#measure(context, text) + 12) return;
-    context.fillStyle = ink;
-    context.fillText(text, x0 + 7, y + 0.5);
-  }
-
-  #truth(context, person, { truthTop }) {
-    const { view, theme } = this;
-    context.font = `550 10px ${theme.font}`;
-    this.textWidths.clear();
-    for (const [start, end, c, label] of person.truth) {
-      if (end < view.t0 || start > view.t1) continue;
-      const [x0, x1] = [view.x(start), view.x(end)];
-      context.fillStyle = c >= 0 ? theme.fill[c] : theme.edge;
-      context.globalAlpha = 0.45;
-      context.fillRect(x0 + 0.5, truthTop, Math.max(1, x1 - x0 - 1), TRUTH);
-      context.globalAlpha = 1;
-      context.fillRect(x0 + 0.5, truthTop + TRUTH - 2, Math.max(1, x1 - x0 - 1), 2);
-      this.#caption(context, label, Math.max(0, x0), x1, truthTop + TRUTH / 2 - 1, theme.ink);
-    }
-    this.textWidths.clear();
   }
 }
