@@ -19,7 +19,7 @@ from tests.videofer.overlay_helpers import face_video, pictures_of, store_of, ti
 from tests.videofer.timeline_examples import example_timeline
 from tests.videos import truncate, write_video
 from videofer.overlay.ahead import ahead
-from videofer.overlay.write import write_annotated
+from videofer.overlay.write import _scale, write_annotated
 from videofer.timeline.timeline import Timeline
 
 PTS = (0, 1, 2, 3, 5, 8, 13, 20, 21, 30, 59)
@@ -231,3 +231,18 @@ def test_every_container_works_or_is_refused_in_one_line(
 
 def test_the_list_of_containers_is_whole(shared_data: Path) -> None:
     assert sorted(CONTAINERS) == sorted(os.listdir(shared_data / "videos" / "container"))  # noqa: PTH208
+
+
+@pytest.mark.parametrize(
+    ("size", "scale"),
+    [((640, 360), 1), ((360, 640), 1), ((358, 640), 2), ((121, 81), 3), ((3840, 2160), 1),
+     ((3842, 100), Fraction(1, 2)), ((4096, 8192), Fraction(1, 3))],
+)  # fmt: skip
+def test_pictures_are_as_large_as_letters_and_browsers_need(size: tuple[int, int], scale: Fraction) -> None:
+    assert _scale(*size) == scale
+
+
+def test_a_very_large_picture_is_reduced(tmp_path: Path) -> None:
+    video = write_video(tmp_path / "in.mp4", size_wh=(4096, 64), pts=(0, 1))
+    out = write_annotated(for_video(example_timeline(), video), video, tmp_path / "out.mp4")
+    assert pictures_of(out)[0][1].shape[1] == 2048
