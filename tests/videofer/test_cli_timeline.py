@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pandas as pd
@@ -121,3 +122,18 @@ def test_what_a_person_sees_of_a_study() -> None:
         media_seconds_under_way=200.0,
     )  # fmt: skip
     assert study_state(totals, 60.0) == "12/40, 2 failed, 0.2 videos/s, 20.0 h of video per h"
+
+
+def test_a_model_with_torn_weights_is_one_line_and_no_folder_is_begun(model: Path, tmp_path: Path) -> None:
+    """Of one file the model is opened meanwhile; what was preprocessed is kept for the next try."""
+    torn = tmp_path / "torn"
+    shutil.copytree(model, torn)
+    (torn / "model.safetensors").write_bytes(b"torn")
+    (tmp_path / "videos").mkdir()
+    write_video(tmp_path / "videos" / "a.mp4")
+    words = "torn cannot be used as a model"
+    assert words in complaint(videofer("timeline", "videos", "--model", "torn", "--out", "T", cwd=tmp_path))
+    assert not (tmp_path / "T").exists()
+    one = videofer("timeline", "videos/a.mp4", "--model", "torn", "--out", "T", cwd=tmp_path)
+    assert words in one.stderr.splitlines()[-1] and one.returncode == 2
+    assert [path.name for path in (tmp_path / "T").iterdir()] == ["store"]

@@ -114,7 +114,9 @@ def timeline(
     from videofer.timeline.prepare import LoadingModel, spec_for
 
     about = read_metadata(metadata, group_by)
-    loading = LoadingModel(model)  # while the videos are preprocessed
+    loading = LoadingModel(model)  # while a video is preprocessed
+    if len(inputs) > 1 or not Path(inputs[0]).is_file():
+        loading.result()  # hours of work are not begun for a model that cannot be opened
     with StageProgress() as progress:
         stage = preprocess(
             [Path(text) for text in inputs],
