@@ -221,6 +221,25 @@ def test_curves_in_seconds_end_with_the_videos(index: Path, browse: Browse) -> N
 
 
 @pytest.mark.browser
+def test_one_group_stands_out(index: Path, browse: Browse) -> None:
+    page = browse.open(index)
+    bands = (
+        "[...document.querySelectorAll('.band')].filter((b) => getComputedStyle(b).display !== 'none').length"
+    )
+    assert page.evaluate(bands) == 3 * 7
+    button = page.get_by_role("button", name="stress")
+    button.click()
+    assert button.get_attribute("aria-pressed") == "true" and page.evaluate(bands) == 7
+    button.click()
+    page.mouse.move(0, 0)
+    assert button.get_attribute("aria-pressed") == "false" and page.evaluate(bands) == 3 * 7
+    page.evaluate("find('group').append(new Option('participant', '0'))")  # seven groups
+    page.locator("#group").select_option("0")
+    assert page.evaluate(bands) == 0
+    assert "only the one that is chosen" in page.locator("#method").inner_text()
+
+
+@pytest.mark.browser
 def test_pointing_tells_numbers(index: Path, browse: Browse) -> None:
     page = browse.open(index)
     page.locator("#panels svg").nth(1).hover()

@@ -4,7 +4,8 @@ const Charts = (() => {
   const DASHES = ["", "6 3", "2 3", "9 3 2 3", "12 4", "4 4", "1 4", "8 2 2 2 2 2"];
   const groupColour = (place) => `var(--g${place % MAX_GROUPS})`;
   const LEAST = 0.25; // of a group's units: moments with fewer are not drawn
-  let lines = [];
+  const MAX_BANDS = 4; // of more groups only the one that is pointed at has its band
+  let lines = [], chosen = -1;
 
   function panels() {
     const groups = Study.groups().slice(0, MAX_GROUPS);
@@ -13,6 +14,9 @@ const Charts = (() => {
     })).map((line) => ({ ...line, least: Math.max(1, LEAST * line.units) }));
     const top = niceTop(lines);
     find("panels").replaceChildren(...Study.classes.map((one, c) => panel(one, c, top)));
+    find("panels").classList.toggle("many", lines.length > MAX_BANDS);
+    chosen = -1;
+    light(-1);
     legend();
     notes();
   }
@@ -52,9 +56,9 @@ const Charts = (() => {
         path.push(`M${middle.join("L")}`);
       }
       return [
-        svg("path", { d: band.join(""), class: "band", style: { fill: colour } }),
+        svg("path", { d: band.join(""), class: "band", "data-group": place, style: { fill: colour } }),
         svg("path", {
-          d: path.join(""), class: "line", style: { stroke: colour },
+          d: path.join(""), class: "line", "data-group": place, style: { stroke: colour },
           "stroke-dasharray": alone ? "" : DASHES[place % DASHES.length],
         }),
       ];
@@ -134,11 +138,27 @@ const Charts = (() => {
 
   function legend() {
     find("legend").replaceChildren(...(State.group < 0 ? [] : lines.map(({ name, place, units }) =>
-      el("li", {},
+      el("li", {}, el("button", {
+        type: "button", "aria-pressed": "false", title: "Show this one alone",
+        onpointerenter: () => light(place), onpointerleave: () => light(chosen),
+        onclick: (event) => {
+          chosen = chosen === place ? -1 : place;
+          for (const button of find("legend").querySelectorAll("button"))
+            button.setAttribute("aria-pressed", String(button === event.currentTarget && chosen >= 0));
+          light(chosen);
+        },
+      },
         svg("svg", { viewBox: "0 0 26 8", width: 26, height: 8, "aria-hidden": "true" },
           svg("line", { x1: 0, x2: 26, y1: 4, y2: 4, class: "line", style: { stroke: groupColour(place) },
             "stroke-dasharray": DASHES[place % DASHES.length] })),
-        `${name} `, el("span", { class: "soft" }, Study.unitName(units))))));
+        `${name} `, el("span", { class: "soft" }, Study.unitName(units)))))));
+  }
+
+  /* One group stands out; none with -1. */
+  function light(place) {
+    find("panels").classList.toggle("lit", place >= 0);
+    for (const path of find("panels").querySelectorAll("[data-group]"))
+      path.classList.toggle("on", Number(path.dataset.group) === place);
   }
 
   function notes() {
@@ -157,6 +177,7 @@ const Charts = (() => {
       "Not corrected for looking at many moments and expressions: a gap between bands is a hint, no test." +
       (State.unit < 0 && Data.columns.length ? " Several videos of one participant are not independent: then make the " +
         "participant the unit." : "") +
+      (lines.length > MAX_BANDS ? " Of so many groups only the one that is chosen in the list shows its band." : "") +
       (left > 0 ? ` The first ${MAX_GROUPS} groups are drawn, ${left} more are not.` : "");
   }
 
@@ -196,13 +217,13 @@ const Charts = (() => {
           [[colourOf(i), Say.label(Data.labels[i]), Say.percent(one.mean, 1)]]),
         onpointerleave: Tip.hide,
       });
-      if (one.mean >= 0.075) {
-        part.append(el("span", { class: `in ${shade(i)}` }, one.mean >= 0.16 ? `${Say.label(Data.labels[i])} ` : "", Say.percent(one.mean)));
+      if (one.mean >= 0.03) {
+        part.append(el("span", { class: `in ${shade(i)}` }, el("span", { class: "word" }, `${Say.label(Data.labels[i])} `), Say.percent(one.mean)));
       }
       return part;
     });
     return el("div", { class: "group" },
-      el("div", { class: "who" }, name, el("span", { class: "soft small" }, ` ${Study.unitName(units)}`)),
+      el("div", { class: "who" }, name, " ", el("span", { class: "soft small said" }, Study.unitName(units))),
       el("div", { class: "stack", role: "img", "aria-label": `${name}: ${said}` }, ...parts));
   }
 
