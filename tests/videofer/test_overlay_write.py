@@ -246,3 +246,28 @@ def test_a_very_large_picture_is_reduced(tmp_path: Path) -> None:
     video = write_video(tmp_path / "in.mp4", size_wh=(4096, 64), pts=(0, 1))
     out = write_annotated(for_video(example_timeline(), video), video, tmp_path / "out.mp4")
     assert pictures_of(out)[0][1].shape[1] == 2048
+
+
+def test_without_marks_the_pictures_are_what_they_were(tmp_path: Path, video: Path) -> None:
+    out = write_annotated(example_timeline(), video, tmp_path / "out.mp4", marks=False)
+    before, after = pictures_of(video), pictures_of(out)
+    assert [t for t, _ in after] == [t for t, _ in before]
+    for (_, plain), (_, written) in zip(before, after, strict=True):
+        assert written.shape == plain.shape
+        assert np.abs(written.astype(int) - plain).mean() < 3
+    small = write_video(tmp_path / "small.mp4")
+    timeline = for_video(example_timeline(), small)
+    out = write_annotated(timeline, small, tmp_path / "small_out.mp4", marks=False)
+    assert pictures_of(out)[0][1].shape == (48, 64, 3)
+
+
+@pytest.mark.slow
+def test_without_marks_faces_are_hidden_all_the_same(tmp_path: Path) -> None:
+    video = face_video(tmp_path / "in.mp4", 12)
+    reader = store_of(tmp_path / "store", video)
+    timeline = timeline_of(reader, reader.videos()[0].key)
+    out = write_annotated(timeline, video, tmp_path / "out.mp4", reader=reader, marks=False, blur="all")
+    for (_, plain), (_, written) in zip(pictures_of(video), pictures_of(out), strict=True):
+        assert written.shape == plain.shape == (240, 320, 3)
+        x0, y0, x1, y1 = reader.track(timeline.video.key, 0).face_boxes_xyxy[0].astype(int)
+        assert written[y0 + 5 : y1 - 5, x0 + 8 : x1].std() < 0.5 * plain[y0 + 5 : y1 - 5, x0 + 8 : x1].std()

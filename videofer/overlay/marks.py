@@ -138,34 +138,32 @@ def _label_picture(figure: Figure, row: int, unit: float) -> np.ndarray:
     """(h, w, 4): name, answer, and below them all probabilities as one bar."""
     course = figure.course
     size = max(10, round(11.5 * unit))
-    pad, height, bar = round(6 * unit), round(size * 1.75), max(3, round(3.5 * unit))
+    pad, text_height, bar_height = round(7 * unit), round(size * 1.7), max(4, round(4.5 * unit))
+    height = text_height + bar_height + max(4, round(4 * unit))
     name = fitted(figure.name, round(150 * unit), size, bold=True)
     words = course.words(row)
     name_width, words_width = width_of(name, size, bold=True), width_of(words, size)
     edge = round(4 * unit)
     gap = round(7 * unit) if name else 0
     width = edge + pad + name_width + gap + words_width + pad
-    mask = Image.new("L", (width * FINER, (height + bar) * FINER), 0)
+    mask = Image.new("L", (width * FINER, height * FINER), 0)
     ImageDraw.Draw(mask).rounded_rectangle(
-        (0, 0, width * FINER - 1, (height + bar) * FINER - 1), radius=4 * unit * FINER, fill=255
+        (0, 0, width * FINER - 1, height * FINER - 1), radius=4 * unit * FINER, fill=255
     )
-    shape = np.asarray(mask.resize((width, height + bar), Image.Resampling.BOX), np.float64) / 255
-    image = Image.new("RGB", (width, height + bar), SHADE)
+    shape = np.asarray(mask.resize((width, height), Image.Resampling.BOX), np.float64) / 255
+    image = Image.new("RGB", (width, height), SHADE)
     ImageDraw.Draw(image).rectangle((0, 0, edge - 1, height - 1), fill=course.colour(row))
-    draw(image, (edge + pad, height / 2), name, size, INK, bold=True)
-    draw(image, (edge + pad + name_width + gap, height / 2), words, size, (222, 227, 233))
-    rgba = np.empty((height + bar, width, 4), np.uint8)
-    rgba[..., :3] = np.asarray(image)
-    alpha = np.full((height + bar, width), float(LABEL_ALPHA))
-    alpha[:, :edge] = 255
+    draw(image, (edge + pad, text_height / 2), name, size, INK, bold=True)
+    draw(image, (edge + pad + name_width + gap, text_height / 2), words, size, (222, 227, 233))
+    rgb = np.array(image)
     if course.is_predicted(row):
-        rgba[height:, :, :3] = _bar(course, row, width)
-        alpha[height:] = 255
-    # Letters stand fully; only the ground lets the picture through.
-    brightness = np.abs(np.asarray(image, np.float64) - SHADE).max(axis=2)
-    alpha = np.maximum(alpha, np.minimum(255, LABEL_ALPHA + brightness))
-    rgba[..., 3] = np.rint(alpha * shape)
-    return rgba
+        rgb[text_height : text_height + bar_height, edge + pad : width - pad] = _bar(
+            course, row, width - edge - 2 * pad
+        )
+    # Letters and colours stand fully; only the ground lets the picture through.
+    brightness = np.abs(rgb.astype(np.float64) - SHADE).max(axis=2)
+    alpha = np.minimum(255, LABEL_ALPHA + brightness)
+    return np.dstack([rgb, np.rint(alpha * shape).astype(np.uint8)])
 
 
 def _bar(course: Course, row: int, width: int) -> np.ndarray:

@@ -44,6 +44,7 @@ def write_annotated(
     out: Path,
     *,
     reader: StoreReader | None = None,
+    marks: bool = True,
     skeleton: bool = False,
     blur: Blur = "none",
     focus: int | None = None,
@@ -55,6 +56,7 @@ def write_annotated(
     Its time is media time: every picture is shown when it was in the original. Below the picture each person
     has a lane with probabilities and labels; see `videofer.overlay.panel`.
     reader: the store that holds the video; boxes are then exact for every frame, else those of the rows.
+    marks: False for the pictures alone, as large as they were: nothing is drawn, but faces may be blurred.
     skeleton: draw joints, where the store has them.
     blur: make faces unrecognisable, "all", or those of all "others" than the person `focus` (by default the
     one who is there longest): those of the store, which it needs, and what a second look at the pictures
@@ -80,7 +82,7 @@ def write_annotated(
         hidden = _hidden_faces(
             timeline, reader, footage, spared, weights_dir, lambda share: report(looked * share)
         )
-    scene = _Scene(timeline, footage, reader, skeleton=skeleton, hidden=hidden)
+    scene = _Scene(timeline, footage, reader, marks=marks, skeleton=skeleton, hidden=hidden)
     duration = max(timeline.duration_seconds, 1e-3)
     out.parent.mkdir(parents=True, exist_ok=True)
     writer = Mp4Writer(out, width=scene.width, height=scene.height, footage=footage)
@@ -103,22 +105,27 @@ class _Scene:
         footage: Footage,
         reader: StoreReader | None,
         *,
+        marks: bool,
         skeleton: bool,
         hidden: HiddenFaces,
     ) -> None:
         scale = _scale(*footage.even_size)
+        scale = scale if marks else min(scale, Fraction(1))
         self.width, self._picture_height = (_even(side * scale) for side in footage.even_size)
         unit = max(MIN_UNIT, self.width / UNIT_WIDTH)
         colours = footage.colours
-        figures = _figures(timeline, reader)
-        lanes = _lanes(timeline, figures)
         self._hidden = hidden
-        self._panel = Panel(
-            lanes, max(0, len(figures) - len(lanes)), self.width, unit, timeline.duration_seconds, colours
-        )
-        self._marks = Marks(figures, float(scale), unit, colours, skeleton=skeleton)
+        self._panel: Panel | None = None
+        self._marks: Marks | None = None
+        self.height = self._picture_height
+        if marks:
+            figures = _figures(timeline, reader)
+            lanes = _lanes(timeline, figures)
+            more = max(0, len(figures) - len(lanes))
+            self._panel = Panel(lanes, more, self.width, unit, timeline.duration_seconds, colours)
+            self._marks = Marks(figures, float(scale), unit, colours, skeleton=skeleton)
+            self.height += self._panel.height
         self._lost = _lost_stamp(self.width, self._picture_height, unit, footage)
-        self.height = self._picture_height + self._panel.height
 
     def draw(self, planes: Sequence[np.ndarray], picture: Picture, is_lost: bool) -> None:
         """Into y (height, width), u, v (half as many): the picture, the marks, the panel."""
@@ -137,9 +144,10 @@ class _Scene:
             plane[...] = samples
         if is_lost:
             self._lost.put(tops, 0, 0)
-        else:
+        elif self._marks is not None:
             self._marks.draw(tops, t)
-        self._panel.draw(bottoms, t)
+        if self._panel is not None:
+            self._panel.draw(bottoms, t)
 
 
 def _check(timeline: Timeline, media: Path, out: Path, reader: StoreReader | None, blur: Blur) -> None:
