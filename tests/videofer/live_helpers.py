@@ -86,8 +86,13 @@ def _person(number: int) -> tuple[list[np.ndarray], np.ndarray]:
             return pictures, np.nan_to_num(arrays["keypoints"][:, 0])
 
 
-def write_people(path: Path, shots: Sequence[Shot], *, step_ms: Sequence[int] = (40,)) -> Path:
-    """People side by side, with a keypoint file. step_ms: durations of frames, again and again."""
+def write_people(
+    path: Path, shots: Sequence[Shot], *, step_ms: Sequence[int] = (40,), astray_seconds: float = 0.0
+) -> Path:
+    """People side by side, with a keypoint file. step_ms: durations of frames, again and again.
+
+    astray_seconds: for so long the joints lie beside the people, as if they were somebody else's.
+    """
     height, width = _person(0)[0][0].shape[:2]
     num_panels = max(len(panels) for _, panels, _ in shots)
     shown: Counter[int] = Counter()
@@ -109,7 +114,8 @@ def write_people(path: Path, shots: Sequence[Shot], *, step_ms: Sequence[int] = 
                     shown[number] += 1
                     picture[:, panel * width : (panel + 1) * width] = pictures[index]
                     here[panel] = keypoints[index]
-                    here[panel, here[panel, :, 2] > 0, 0] += panel * width
+                    astray = width / 2 if now < astray_seconds * 1000 else 0
+                    here[panel, here[panel, :, 2] > 0, 0] += panel * width + astray
                 frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
                 frame.pts, frame.time_base = now, Fraction(1, 1000)
                 container.mux(stream.encode(frame))

@@ -23,6 +23,7 @@ from tests.videofer.live_helpers import (
     write_people,
 )
 from videofer.live import engine as engine_module
+from videofer.live import line as line_module
 from videofer.live.engine import LiveEngine
 from videofer.live.feed import FileFeed
 from videofer.live.replay import replay
@@ -49,6 +50,7 @@ def videos(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         "alone": alone,
         "uneven": write_people(folder / "uneven.mp4", [(4.4, [0], 90)], step_ms=(20, 40, 110, 33)),
         "people": write_people(folder / "people.mp4", COMING_AND_GOING),
+        "joined": write_people(folder / "joined.mp4", [(6.4, [0, None], 90)], astray_seconds=2.6),
         "hole": with_damage(alone, folder / "hole.mkv", 2.4, 3.4),
         "torn": torn(alone, folder / "torn.mkv"),
     }
@@ -102,6 +104,7 @@ CASES = [
     ("people", "fused", settings()),
     ("people", "fused", settings(0.5)),
     ("people", "face", settings()),
+    ("joined", "fused", settings(0.5)),
     ("hole", "fused", settings(0.5)),
     ("torn", "fused", settings()),
 ]
@@ -156,6 +159,33 @@ def test_who_comes_back_is_told_by_events(videos: dict[str, Path]) -> None:
     rows = [event for event in events if event["event"] == "row"]
     places = [(row["person"], row["t_start"]) for row in rows]
     assert len(set(places)) == len(places)
+
+
+def test_a_face_and_a_body_turn_out_to_be_one_person(videos: dict[str, Path]) -> None:
+    _, events = stream(videos["joined"], model_for_streams(), settings())
+    assert [event for event in events if event["event"] == "merge"] == [
+        {"event": "merge", "person": 1, "into": 0}
+    ]
+    assert set(replay(events)["person"].dropna()) == {0}
+
+
+@pytest.mark.parametrize("name", ["joined", "people"])
+def test_what_turns_out_too_late_still_tiles(
+    videos: dict[str, Path], monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """Rows that are not remembered any more are not made again, but get their names; no time is lost."""
+    monkeypatch.setattr(engine_module, "MEMORY_SECONDS", 0.4)
+    monkeypatch.setattr(line_module, "MEMORY_SECONDS", 0.4)
+    _, events = stream(videos[name], model_for_streams(), settings())
+    assert counts(events)["merge"] + counts(events)["revise"] > 0
+    rows = replay(events)
+    for _, own in rows[rows["person"].notna()].groupby("person"):
+        assert (own["t_end"].to_numpy()[:-1] <= own["t_start"].to_numpy()[1:] + 1e-6).all()
+    covered = 0.0
+    for start, end in zip(rows["t_start"], rows["t_end"], strict=True):
+        assert start <= covered + 1e-6
+        covered = max(covered, end)
+    assert covered == pytest.approx(events[-1]["duration_seconds"])
 
 
 def test_memory_does_not_grow(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -203,7 +203,7 @@ def test_evidence_of_a_track_can_be_forgotten() -> None:
 # --- events
 
 
-START = {"event": "start", "format": 1, "classes": ["neutral"], "modalities": ["face"]}
+START = {"event": "start", "format": 1, "classes": ["neutral"], "modalities": ["face"], "hop_seconds": 1.0}
 
 
 def row(person: int | None, t_start: float) -> dict[str, Any]:
@@ -214,7 +214,7 @@ def test_events_make_rows() -> None:
     plain = {name: value for name, value in row(0, 2.0).items() if name != "event"}
     events = [
         START,
-        row(0, 0.0), row(None, 1.0), row(None, 2.0), row(3, 3.0),
+        row(0, 0.0), row(3, 0.0), row(None, 1.0), row(None, 2.0), row(3, 3.0),
         {"event": "merge", "person": 3, "into": 0},
         {"event": "revise", "person": None, "t_start": 2.0, "t_end": 3.0, "rows": []},
         {"event": "revise", "person": 0, "t_start": 2.0, "t_end": 3.0, "rows": [plain]},

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections import defaultdict
 from collections.abc import Iterable
 from typing import Any
 
@@ -29,7 +31,7 @@ def replay(events: Iterable[dict[str, Any]]) -> pd.DataFrame:
             case "row":
                 rows.append(event)
             case "merge":
-                rows = [_renamed(row, event["person"], event["into"]) for row in rows]
+                rows = _merged(rows, event["person"], event["into"], start["hop_seconds"])
             case "revise":
                 rows = [row for row in rows if not _is_replaced(row, event)] + event["rows"]
             case "end":
@@ -41,8 +43,26 @@ def replay(events: Iterable[dict[str, Any]]) -> pd.DataFrame:
     return table.sort_values(["t_start", "person"], kind="stable", ignore_index=True)
 
 
-def _renamed(row: dict[str, Any], old: int, new: int) -> dict[str, Any]:
-    return {**row, "person": new} if row["person"] == old else row
+def _merged(rows: list[dict[str, Any]], gone: int, into: int, hop_seconds: float) -> list[dict[str, Any]]:
+    """Rows of one person as those of another. Where both have some, those stay that cover more of the hop."""
+    covered: dict[tuple[int, int], float] = defaultdict(float)
+    for row in rows:
+        if row["person"] in (gone, into):
+            covered[_cell(row, hop_seconds), row["person"]] += row["t_end"] - row["t_start"]
+    merged = []
+    for row in rows:
+        if row["person"] in (gone, into):
+            cell = _cell(row, hop_seconds)
+            wins = covered[cell, gone] > covered[cell, into] + 1e-6
+            if wins != (row["person"] == gone):
+                continue
+            row = {**row, "person": into}
+        merged.append(row)
+    return merged
+
+
+def _cell(row: dict[str, Any], hop_seconds: float) -> int:
+    return math.floor(_centre(row) / hop_seconds)
 
 
 def _is_replaced(row: dict[str, Any], event: dict[str, Any]) -> bool:
