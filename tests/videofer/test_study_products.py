@@ -75,9 +75,9 @@ def test_an_unknown_format_is_refused(timeline: Timeline, tmp_path: Path) -> Non
     assert not list(tmp_path.glob("v.*"))
 
 
-def test_blur_and_skeletons_ask_for_the_annotated_video() -> None:
+def test_skeletons_ask_for_the_annotated_video() -> None:
     assert wanted_formats(["csv"], ProductOptions()) == ("csv",)
-    assert wanted_formats(["csv"], ProductOptions(blur="all")) == ("csv", "mp4")
+    assert wanted_formats(["csv"], ProductOptions(blur="all")) == ("csv",)
     assert wanted_formats(["csv", "html"], ProductOptions(skeleton=True)) == ("csv", "html", "mp4")
 
 
@@ -116,4 +116,5 @@ def test_with_blur_the_report_has_nothing_of_the_original(tmp_path: Path) -> Non
     text = next(path for path in paths if path.suffix == ".html").read_text(encoding="utf-8")
     assert pictures not in text and "faces-0" not in text and media.as_uri() not in text
     (film,) = (path for path in paths if path.suffix == ".mp4")
+    assert film.name == "face_blurred.mp4"
     assert base64.b64encode(film.read_bytes()).decode()[4000:4400] in text

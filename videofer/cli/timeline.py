@@ -67,7 +67,7 @@ def timeline(
         str, typer.Option(help="How the report has its video: auto, link, embed, proxy or none.")
     ] = "auto",
     blur: Annotated[
-        str, typer.Option(help="Faces that nobody may see: none, others or all; makes an annotated video.")
+        str, typer.Option(help="Faces that nobody may see in report and pictures: none, others or all.")
     ] = "none",
     focus: Annotated[
         int | None,

@@ -14,7 +14,7 @@ MAX_STEM_BYTES = 120
 _DEVICES = {"con", "prn", "aux", "nul"} | {f"{name}{i}" for name in ("com", "lpt") for i in range(1, 10)}
 _OF_A_STUDY = {"index", "rows", "videos"}
 """What `videofer timeline FOLDER` writes beside: index.html, rows.parquet, videos.csv."""
-_ENDINGS = ("_segments", "_summary", "_events", "_openface", "_annotated", "_proxy")
+_ENDINGS = ("_segments", "_summary", "_events", "_openface", "_annotated", "_blurred", "_proxy")
 """What our products append to a stem: a video `a_events.mp4` must not get the file of `a.mp4`."""
 
 

@@ -1,6 +1,6 @@
 """The files of one timeline: tables and annotations, the picture, the report, the annotated video.
 
-Privacy decides what is shown: with `blur`, the report plays the annotated video instead of the original, and
+Privacy decides what is shown: with `blur`, the report plays a copy in which faces are unrecognisable, and
 only faces that may be seen lie along its axis and that of the picture.
 """
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 VideoInReport = Literal["auto", "link", "embed", "proxy", "none"]
 Blur = Literal["none", "others", "all"]
+ANNOTATED, BLURRED = "_annotated.mp4", "_blurred.mp4"  # STEM.mp4 may be the original
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,11 +37,10 @@ class ProductOptions:
 
 
 def wanted_formats(formats: Sequence[str], options: ProductOptions) -> tuple[str, ...]:
-    """The formats with the annotated video where an option asks for it. UserError for an unknown one."""
+    """The formats, with the annotated video where skeletons are wanted. UserError for an unknown one."""
     from videofer.exports.write import check_formats
 
-    implied = ["mp4"] if options.blur != "none" or options.skeleton else []
-    return check_formats([*formats, *implied])
+    return check_formats([*formats, *(["mp4"] if options.skeleton else [])])
 
 
 def write_products(
@@ -55,7 +55,9 @@ def write_products(
     truth: pd.DataFrame | None = None,
     on_progress: Callable[[float], None] | None = None,
 ) -> list[Path]:
-    """Write `out_dir/stem.*` for each format and return the paths; the annotated video is stem_annotated.mp4.
+    """Write `out_dir/stem.*` for each format and return the paths.
+
+    The annotated video is stem_annotated.mp4, the one of a report with blurred faces stem_blurred.mp4.
 
     media: the original file, for links, report and annotated video; only a video is played or drawn upon.
     reader: of the store that the timeline was made from, for faces and boxes. truth: for picture and report.
@@ -74,24 +76,17 @@ def write_products(
         faces = faces_of(timeline, reader, options) if "png" in tables else None
         paths += write_exports(timeline, out_dir, stem, tables, media=media, faces=faces, truth=truth)
     report(0.1)
-    is_hidden = options.blur != "none"  # then the report cannot do without the annotated video
-    if video is not None and ("mp4" in chosen or ("html" in chosen and is_hidden)):
-        from videofer.overlay.write import write_annotated
-
-        focus = focus_of(timeline, options)
-        annotated = write_annotated(
-            timeline,
-            video,
-            out_dir / f"{stem}_annotated.mp4",  # STEM.mp4 may be the original
-            reader=reader,
-            skeleton=options.skeleton,
-            blur="all" if is_hidden and focus is None else options.blur,
-            focus=focus,
-            weights_dir=options.weights_dir,
-            on_progress=lambda share: report(0.1 + 0.7 * share),
+    if video is not None and "mp4" in chosen:
+        out = out_dir / f"{stem}{ANNOTATED}"
+        paths.append(
+            _film(timeline, video, out, reader, options, True, lambda share: report(0.1 + 0.35 * share))
         )
-        paths.append(annotated)
-        video = annotated if is_hidden else video
+    report(0.45)
+    if video is not None and "html" in chosen and options.blur != "none":
+        out = out_dir / f"{stem}{BLURRED}"
+        video = _film(timeline, video, out, reader, options, False, lambda share: report(0.45 + 0.35 * share))
+        paths.append(video)
+    report(0.8)
     if "html" in chosen:
         from videofer.report.faces import num_faces
         from videofer.report.write import write_report
@@ -129,6 +124,33 @@ def main_person(timeline: Timeline) -> int | None:
     rows = timeline.rows
     seconds = (rows["t_end"] - rows["t_start"]).groupby(rows["person"]).sum()
     return None if seconds.empty else int(seconds.index.to_numpy()[seconds.to_numpy().argmax()])
+
+
+def _film(
+    timeline: Timeline,
+    media: Path,
+    out: Path,
+    reader: StoreReader | None,
+    options: ProductOptions,
+    marks: bool,
+    on_progress: Callable[[float], None],
+) -> Path:
+    """A copy of the video, with marks or only blurred."""
+    from videofer.overlay.write import write_annotated
+
+    focus = focus_of(timeline, options)
+    return write_annotated(
+        timeline,
+        media,
+        out,
+        reader=reader,
+        marks=marks,
+        skeleton=options.skeleton and marks,
+        blur="all" if options.blur == "others" and focus is None else options.blur,
+        focus=focus,
+        weights_dir=options.weights_dir,
+        on_progress=on_progress,
+    )
 
 
 def faces_of(
