@@ -93,7 +93,7 @@ def ribbon_at(page: Page, t: float, person: int = 0) -> tuple[float, float]:
 
 def settled(page: Page) -> float:
     """Where the video stands when no seek is under way."""
-    wait_until(page, "!document.querySelector('#video').seeking")
+    wait_until(page, "!videofer.player.isSeeking")
     at: float = page.evaluate("document.querySelector('#video').currentTime")
     return at
 

@@ -128,7 +128,8 @@ class Controls {
   #key(event) {
     if (event.ctrlKey || event.metaKey || event.altKey || $("#keys").open) return;
     if (event.target.closest("input, select, textarea")) return;
-    const isButton = Boolean(event.target.closest("button, summary, a"));
+    const button = event.target.closest("button, summary, a");
+    const isButton = Boolean(button) && (button.checkVisibility?.() ?? true); // that of a closed dialog may hold the focus for a moment
     if (isButton && (event.key === " " || event.key === "Enter")) return;
     const { player, view } = this;
     const move = (seconds) => {

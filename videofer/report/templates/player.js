@@ -32,8 +32,13 @@ class Player extends Signals {
     return this.hasVideo ? !this.#video.paused && !this.#video.ended : this.#running;
   }
 
+  // Whether the video is still on its way to where the clock stands.
+  get isSeeking() {
+    return this.#pending !== null || Boolean(this.#video?.seeking);
+  }
+
   get time() {
-    if (this.hasVideo && this.playing && this.#pending === null && !this.#video.seeking) return clamp(this.#video.currentTime, 0, this.duration);
+    if (this.hasVideo && this.playing && !this.isSeeking) return clamp(this.#video.currentTime, 0, this.duration);
     if (!this.hasVideo && this.#running) return Math.min(this.duration, this.#at + ((performance.now() - this.#since) / 1000) * this.#rate);
     return this.#at;
   }
