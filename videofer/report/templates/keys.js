@@ -129,7 +129,8 @@ class Controls {
     if (event.ctrlKey || event.metaKey || event.altKey || $("#keys").open) return;
     if (event.target.closest("input, select, textarea")) return;
     const button = event.target.closest("button, summary, a");
-    const isButton = Boolean(button) && (button.checkVisibility?.() ?? true); // that of a closed dialog may hold the focus for a moment
+    // That of a closed dialog may hold the focus for a moment.
+    const isButton = Boolean(button) && (button.checkVisibility?.() ?? true);
     if (isButton && (event.key === " " || event.key === "Enter")) return;
     const { player, view } = this;
     const move = (seconds) => {
