@@ -52,6 +52,7 @@ def test_the_set_of_options_is_the_documented_one() -> None:
         (["--out", "T", "--metadata", "nowhere.csv"], "nowhere.csv"),
         ([], "--out is missing"),
         (["y.mp4", "--follow"], "--follow takes one input, not 2"),
+        (["--follow", "--out", "T"], "--out is not for --follow"),
     ],
     ids=lambda value: " ".join(value[-2:]) if isinstance(value, list) else "",
 )

@@ -285,14 +285,14 @@ def test_bad_videos_stop_no_others(one_ray: None, tmp_path: Path, model: Path) -
         task.name: answer.failed
         for task, answer in run_videos(
             [task_of(name) for name in order], spec, workers=2, address=None, worker=Unlucky,
-            silent_seconds=4.0,
+            silent_seconds=2.5,
         )
     }  # fmt: skip
     assert answers == {
         "dies": "its process died, twice",
         "dies once": "",
         "fails": "it is bad",
-        "hangs": "no progress for 4 s, twice",
+        "hangs": "no progress for 2 s, twice",
         "good": "",
         "also good": "",
     }

@@ -97,6 +97,10 @@ def timeline(
     if follow:
         if len(inputs) != 1:
             raise typer.BadParameter(f"--follow takes one input, not {len(inputs)}")
+        others = {"--out": out, "--name": name, "--metadata": metadata, "--group-by": group_by}
+        for option, value in others.items():
+            if value:
+                raise typer.BadParameter(f"{option} is not for --follow, which writes no files")
         from videofer.cli.follow import follow as follow_input
 
         return follow_input(
