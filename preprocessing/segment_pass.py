@@ -204,7 +204,7 @@ class SegmentPass:
             return 0, None
         if (begin, end) == (0, len(block.states)):
             return first, block
-        return first + begin, _rows(block, begin, end)
+        return first + begin, rows_of(block, begin, end)
 
     def see_seams(self, kind: TrackKind, r: FaceRows | BodyRows) -> None:
         """Tell where the track is in the frames that a neighbour sees too."""
@@ -295,14 +295,14 @@ def merged(
 
 
 @overload
-def _rows(block: FaceBlock, begin: int, end: int) -> FaceBlock: ...
+def rows_of(block: FaceBlock, begin: int, end: int) -> FaceBlock: ...
 
 
 @overload
-def _rows(block: BodyBlock, begin: int, end: int) -> BodyBlock: ...
+def rows_of(block: BodyBlock, begin: int, end: int) -> BodyBlock: ...
 
 
-def _rows(block: FaceBlock | BodyBlock, begin: int, end: int) -> FaceBlock | BodyBlock:
+def rows_of(block: FaceBlock | BodyBlock, begin: int, end: int) -> FaceBlock | BodyBlock:
     """Some rows of a block: all its columns have one row a frame, but for the crops."""
     cut = {f.name: getattr(block, f.name)[begin:end] for f in fields(block) if f.name != "crops"}
     if isinstance(block, FaceBlock):

@@ -20,7 +20,7 @@ from cache.store import Store
 from preprocessing.assemble import assemble
 from preprocessing.discover import discover
 from preprocessing.engines import Engines, build_engines, resolve_engines
-from preprocessing.pipeline import process_segment
+from preprocessing.pipeline import process_segment, spans_of
 from preprocessing.spec import PreprocessSpec
 from preprocessing.types import FaceDetector, Faces, InputError
 from tests.videofer.timeline_helpers import CONTRACT, CROP, make_model
@@ -98,7 +98,9 @@ def write_people(
     shown: Counter[int] = Counter()
     times, joints, now = [], [], 0
     with av.open(str(path), "w") as container:
-        stream = container.add_stream("libx264", rate=FPS, options={"crf": "18", "preset": "ultrafast"})
+        stream = container.add_stream(
+            "libx264", rate=FPS, options={"crf": "18", "preset": "ultrafast", "g": "25"}
+        )
         stream.width, stream.height, stream.pix_fmt = width * num_panels, height, "yuv420p"
         stream.codec_context.time_base = Fraction(1, 1000)
         for seconds, panels, brightness in shots:
@@ -140,13 +142,16 @@ def _bounced(number: int, length: int) -> int:
 def offline(
     path: Path, folder: Path, model: LoadedModel, settings: TimelineSettings, spec: PreprocessSpec = SPEC
 ) -> Timeline:
-    """The timeline by way of a store, as one span."""
+    """The timeline by way of a store."""
     source = discover([path], sidecars=spec.pose == "sidecar")[0][0]
     store = Store.create(folder, spec={}, contract=dict(model.contract), codec=spec.codec)
     writer = ShardWriter(folder, codec=spec.codec, crop_size=spec.crop_size, jpeg_quality=spec.jpeg_quality)
-    outcome = process_segment(source, "key", spec, engines(), writer)
+    facts, spans = spans_of(source, spec)
+    outcomes = [
+        process_segment(source, "key", spec, engines(), writer, span=span, facts=facts) for span in spans
+    ]
     writer.seal()
-    store.commit(assemble([source], "key", [outcome], spec))
+    store.commit(assemble([source], "key", outcomes, spec))
     return make_timeline(model, StoreReader(folder), "key", settings)
 
 
@@ -155,7 +160,7 @@ def stream(
 ) -> tuple[LiveEngine, list[dict[str, Any]]]:
     """The engine and all its events."""
     feed = FileFeed(path, spec)
-    engine = LiveEngine(model, settings, spec, engines(), feed.source, feed.facts)
+    engine = LiveEngine(model, settings, spec, engines(), feed.source, feed.facts, feed.spans)
     events = [engine.start()]
     damage = None
     try:

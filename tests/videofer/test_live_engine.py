@@ -123,6 +123,18 @@ def test_a_stream_is_the_offline_timeline(
     assert ("not_decoded" in states) == (name in ("hole", "torn"))
 
 
+@pytest.mark.parametrize("name", ["people", "uneven", "torn"])
+def test_a_long_file_is_cut_where_a_store_cuts_it(videos: dict[str, Path], tmp_path: Path, name: str) -> None:
+    """Files of many minutes are preprocessed in parts, by followers that begin anew: so are streams."""
+    spec = SPEC.model_copy(update={"pose": "none", "segment_seconds": 2.0})
+    num_spans = len(FileFeed(videos[name], spec).spans)
+    assert num_spans == {"people": 6, "uneven": 2, "torn": 1}[name]
+    model = model_for_streams("face")
+    engine, events = stream(videos[name], model, settings(0.2), spec)
+    reference = offline(videos[name], tmp_path / "store", model, engine.settings, spec)
+    assert_same_rows(replay(events), reference.rows)
+
+
 def test_rows_come_once_in_order_and_at_the_lag(videos: dict[str, Path]) -> None:
     model = model_for_streams()
     feed = FileFeed(videos["alone"], SPEC)

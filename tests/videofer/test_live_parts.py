@@ -124,7 +124,7 @@ def test_rows_as_they_are_need_no_smoothing() -> None:
 
 
 def fragment(number: int, first: int, kind: Any = "face") -> Fragment:
-    return Fragment((kind, number), first, first + 10)
+    return Fragment((0, kind, number), first, first + 10)
 
 
 def record(*faces: int, bodies: tuple[int, ...] = (), t_start: float = 0.0) -> PersonRecord:
@@ -144,7 +144,7 @@ def test_numbers_are_kept_merged_and_split() -> None:
     found, changes = identities.update([record(0, bodies=(0,)), record(1, 2)], known, lambda _: False)
     assert [(one.number, len(one.fragments)) for one in found] == [(0, 2), (1, 2)]
     assert changes == []
-    assert identities.number_of(("body", 0)) == 0
+    assert identities.number_of((0, "body", 0)) == 0
     found, changes = identities.update([record(0, 1, 2, bodies=(0,))], known, lambda _: True)
     assert [one.number for one in found] == [0] and changes == [Merge(gone=1, person=0)]
     found, changes = identities.update(
@@ -155,13 +155,13 @@ def test_numbers_are_kept_merged_and_split() -> None:
 
 def test_who_is_not_due_has_no_number_yet() -> None:
     identities = Identities()
-    known = {("face", 0): fragment(0, 0)}
+    known = {(0, "face", 0): fragment(0, 0)}
     assert identities.update([record(0)], known, lambda _: False) == ([], [])
-    assert identities.number_of(("face", 0)) is None
+    assert identities.number_of((0, "face", 0)) is None
     found, _ = identities.update([record(0)], known, lambda _: True)
     assert found[0].number == 0
-    identities.forget(("face", 0))
-    assert identities.number_of(("face", 0)) is None
+    identities.forget((0, "face", 0))
+    assert identities.number_of((0, "face", 0)) is None
 
 
 # --- fragments
@@ -175,9 +175,9 @@ def test_crops_pass_through_the_codec_of_a_store() -> None:
     for pts in range(5):
         clock.append(pts)
     for codec in ("jpeg", "plain"):
-        face = Fragment(("face", 0), 1, 1)
+        face = Fragment((0, "face", 0), 1, 1)
         face.see(block, PreprocessSpec(codec=codec, crop_size=48))  # type: ignore[arg-type]
-        body = Fragment(("body", 0), 2, 2)
+        body = Fragment((0, "body", 0), 2, 2)
         body.see(body_block(np.array([State.OK], np.uint8), rng), PreprocessSpec())
         assert (face.stop, body.stop) == (4, 3)
         track = lay_out(7, [body, face], clock, 0, 5)

@@ -54,7 +54,7 @@ def follow(
         feed = open_feed(source, spec)
     except InputError as error:
         raise UserError(f"{source}: {error.reason}") from None
-    engine = LiveEngine(loaded, settings, spec, engines, feed.source, feed.facts)
+    engine = LiveEngine(loaded, settings, spec, engines, feed.source, feed.facts, feed.spans)
     damage: str | None = None
     try:
         with _Stop(feed.close) as stop:

@@ -14,13 +14,16 @@ all) comes as events of its own: `merge`, `split`, and `revise` with the rows th
 from __future__ import annotations
 
 import math
-from collections.abc import Collection
-from typing import TYPE_CHECKING, Any
+from collections import deque
+from collections.abc import Collection, Sequence
+from typing import TYPE_CHECKING, Any, Literal
 
 from cache.schema import BodyBlock, FaceBlock
-from preprocessing.live_pass import Found, LivePass
-from preprocessing.tracking.evidence import SegmentEvidence, TrackKind
+from preprocessing.live_pass import Found, LivePass, first_pts_of
+from preprocessing.pipeline import WHOLE
+from preprocessing.tracking.evidence import SegmentEvidence
 from preprocessing.tracking.persons import join_persons
+from preprocessing.types import Span
 from videofer.live.clock import FrameClock
 from videofer.live.documents import Document, RowWriter, nobody_between
 from videofer.live.fragments import Fragment, Key
@@ -54,11 +57,16 @@ class LiveEngine:
         engines: Engines,
         source: Source,
         facts: Probe,
+        spans: Sequence[Span] = (WHOLE,),
     ) -> None:
-        """Raises InputError where keypoints beside the video do not fit."""
+        """spans: the parts into which a store would cut the file. Raises InputError where keypoints beside
+        the video do not fit.
+        """
         assert spec.people == "all", "who is a main person is known at the end only"
-        self._pass = LivePass(source, facts, spec, engines)
-        self.look_ahead = look_ahead(spec, self._pass.look_ahead_seconds, facts, model.spec, settings)
+        self._spans, self._engines = deque(spans), engines
+        self._passes = [LivePass(source, facts, spec, engines, self._spans.popleft())]
+        self._over: list[LivePass] = []  # passes that are finished, as long as their people are remembered
+        self.look_ahead = look_ahead(spec, self._passes[0].look_ahead_seconds, facts, model.spec, settings)
         lag = self.look_ahead.smoothing
         smoothing = settings.smoothing.model_copy(update={"lag_seconds": lag})
         self.settings = settings.model_copy(update={"smoothing": smoothing})
@@ -110,7 +118,7 @@ class LiveEngine:
         seconds = self._clock.t_start(index)
         self.latency.arrived(seconds)
         self._duration_pts = frame.duration_pts
-        self._see(self._pass.push(index, source_index, seconds, frame))
+        self._follow(index, source_index, seconds, frame)
         events: list[Document] = []
         while self._line(self._cell + 1) + self.look_ahead.lag_seconds <= seconds:
             events += self._emit()
@@ -121,7 +129,8 @@ class LiveEngine:
         """The stream has ended, or was broken off (`damage`): all rows that are left, and the last event."""
         if not self._clock.num_frames:
             return [{"event": "end", "persons": [], "damage": damage, **more}]
-        self._see(self._pass.finish())
+        for one in self._passes:
+            self._see(one, one.finish(self._clock.num_frames))
         t_end = self._clock.close(self._duration_pts)
         duration = t_end
         if damage is not None and self._facts.duration is not None:
@@ -161,16 +170,25 @@ class LiveEngine:
 
     # --- what is seen --------------------------------------------------------------------------------
 
-    def _see(self, found: Found) -> None:
-        for face in found.faces:
-            self._grow("face", face.track.local_id, face.first_frame, face.block)
-        for body in found.bodies:
-            self._grow("body", body.track.local_id, body.first_frame, body.block)
+    def _follow(self, index: int, source_index: int, seconds: float, frame: Frame) -> None:
+        """Show a frame to the spans that see it: one, around a cut the one before and the one behind."""
+        for one in [one for one in self._passes if one.is_over(frame.pts)]:
+            self._see(one, one.finish(index))
+            self._passes.remove(one)
+            self._over.append(one)
+        while self._spans and frame.pts >= first_pts_of(self._spans[0], self._facts):
+            span = self._spans.popleft()
+            self._passes.append(LivePass(self._source, self._facts, self._spec, self._engines, span))
+        for one in self._passes:
+            if one.follows(frame.pts):
+                self._see(one, one.push(index, source_index, seconds, frame))
 
-    def _grow(self, kind: TrackKind, local_id: int | None, first: int, block: FaceBlock | BodyBlock) -> None:
+    def _see(self, one: LivePass, found: list[Found]) -> None:
+        for rows in found:
+            self._grow((one.index, rows.kind, rows.local_id), rows.first_frame, rows.block)
+
+    def _grow(self, key: Key, first: int, block: FaceBlock | BodyBlock) -> None:
         """The next rows of a fragment, from frame `first` on."""
-        assert local_id is not None
-        key: Key = (kind, local_id)
         fragment = self._fragments.setdefault(key, Fragment(key, first, first))
         assert first == fragment.stop, "rows of a track follow each other"
         line = self._line_of(fragment)
@@ -184,8 +202,16 @@ class LiveEngine:
         number = self._identities.number_of(fragment.key)
         return None if number is None else self._lines.get(number)
 
-    def _evidence(self) -> SegmentEvidence:
-        return self._pass.seen.evidence(0, _Remembered(self._clock, "start"), _Remembered(self._clock, "end"))
+    def _evidence(self) -> list[SegmentEvidence]:
+        """Of every span that has begun."""
+        found = []
+        for one in [*self._over, *self._passes]:
+            if one.own_first is not None:
+                stop = self._clock.num_frames if one.own_stop is None else one.own_stop
+                starts = _Remembered(self._clock, "start", one.own_first, stop)
+                ends = _Remembered(self._clock, "end", one.own_first, stop)
+                found.append(one.seen.evidence(one.index, starts, ends))
+        return found
 
     # --- cells ---------------------------------------------------------------------------------------
 
@@ -239,7 +265,7 @@ class LiveEngine:
     def _identify(self) -> tuple[list[Identity], list[Any]]:
         """As known now. Somebody new gets a number when the first row is due."""
         until = math.inf if self._ended else self._line(self._cell + 1)
-        records = join_persons([self._evidence()], self._spec)
+        records = join_persons(self._evidence(), self._spec)
         return self._identities.update(records, self._fragments, lambda record: record.t_start < until)
 
     def _new_line(self, one: Identity) -> PersonLine:
@@ -349,7 +375,11 @@ class LiveEngine:
             if self._identities.number_of(fragment.key) is None:
                 fragment.forget(frame)
         ends = {end for one in self._fragments.values() for end in (one.first, one.stop - 1)}
-        self._clock.forget(old - MEMORY_SECONDS, ends | {0})
+        known = {key[0] for key in self._fragments}
+        self._over = [one for one in self._over if one.index in known]
+        for one in [*self._over, *self._passes]:
+            ends |= {one.own_first or 0, (one.own_stop or 1) - 1}
+        self._clock.forget(old - MEMORY_SECONDS, ends)
 
     def _drop(self, fragment: Fragment) -> None:
         line = self._line_of(fragment)
@@ -357,7 +387,10 @@ class LiveEngine:
             line.drop(fragment)
             if not line.fragments:
                 del self._lines[line.number]
-        self._pass.seen.forget(*fragment.key)
+        span, kind, local_id = fragment.key
+        for one in [*self._over, *self._passes]:
+            if one.index == span:
+                one.seen.forget(kind, local_id)
         self._identities.forget(fragment.key)
         del self._fragments[fragment.key]
 
@@ -365,14 +398,15 @@ class LiveEngine:
 class _Remembered:
     """Times of frames as evidence asks for them; see `preprocessing.tracking.collector.Times`."""
 
-    def __init__(self, clock: FrameClock, side: str) -> None:
-        self._clock, self._is_start = clock, side == "start"
+    def __init__(self, clock: FrameClock, side: Literal["start", "end"], first: int, stop: int) -> None:
+        """first, stop: the frames of a span."""
+        self._clock, self._is_start, self._first, self._stop = clock, side == "start", first, stop
 
     def __len__(self) -> int:
-        return self._clock.num_frames
+        return self._stop - self._first
 
     def __getitem__(self, index: int, /) -> float:
-        index %= self._clock.num_frames
-        if self._is_start or self._clock.t_end(index) == math.inf:
-            return self._clock.t_start(index)
-        return self._clock.t_end(index)
+        frame = self._first + index % len(self)
+        if self._is_start or self._clock.t_end(frame) == math.inf:
+            return self._clock.t_start(frame)
+        return self._clock.t_end(frame)

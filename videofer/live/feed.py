@@ -16,7 +16,7 @@ import threading
 import time
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -24,13 +24,14 @@ from typing import BinaryIO
 from cache.errors import UserError
 from preprocessing.decode import decoder_for
 from preprocessing.decode.continuity import LOST_SECONDS
+from preprocessing.decode.keyframes import plan_spans
 from preprocessing.decode.live_engine import PROTOCOLS, LiveStream
 from preprocessing.discover import discover
-from preprocessing.pipeline import limits_of
+from preprocessing.pipeline import WHOLE, limits_of
 from preprocessing.probe import probe
 from preprocessing.sampling import sample
 from preprocessing.spec import PreprocessSpec
-from preprocessing.types import Frame, InputError, Probe, Source
+from preprocessing.types import Frame, InputError, Probe, Source, Span
 
 MAX_WAITING = 48  # frames: under 2 s of video
 RECONNECTS = 5
@@ -54,6 +55,8 @@ class Feed(ABC):
 
     source: Source
     facts: Probe
+    spans: Sequence[Span] = (WHOLE,)
+    """The parts into which a store would cut the file."""
     is_live = True
     num_dropped = 0
     num_reconnects = 0
@@ -108,11 +111,13 @@ class FileFeed(Feed):
             raise UserError(f"{path}: a picture has no time that could be followed")
         self._limits, self._max_fps = limits_of(spec), spec.max_fps
         self.facts = probe(self.source, self._limits)
+        self.spans = plan_spans(self.source, self.facts, spec.segment_seconds)
 
     def frames(self) -> Iterator[Fed]:
         decoder = decoder_for(self.source.kind, "pyav", self._limits)
         num_holes = 0
-        for index, frame in sample(decoder.frames(self.source, self.facts), self.facts, self._max_fps):
+        cuts = [span.start_pts for span in self.spans if span.start_pts is not None]
+        for index, frame in sample(decoder.frames(self.source, self.facts), self.facts, self._max_fps, cuts):
             holes: Holes = getattr(decoder, "not_decoded", [])  # grows as frames come
             yield Fed(index, frame, holes[num_holes:])
             num_holes = len(holes)

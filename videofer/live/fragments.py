@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from preprocessing.spec import PreprocessSpec
     from videofer.live.clock import FrameClock
 
-Key = tuple[TrackKind, int]
-"""A fragment: kind and number within the stream."""
+Key = tuple[int, TrackKind, int]
+"""A fragment: number of its span, kind, and number within both, as in `preprocessing.tracking.seams`."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -48,7 +48,7 @@ class Fragment:
 
     @property
     def kind(self) -> TrackKind:
-        return self.key[0]
+        return self.key[1]
 
     def see(self, block: FaceBlock | BodyBlock, spec: PreprocessSpec) -> None:
         """The next rows."""
@@ -102,7 +102,7 @@ def lay_out(
     boxes = np.full((num_frames, 4), np.nan, np.float32)
     crops: list[np.ndarray | None] = [None] * num_frames
     keypoints = np.zeros((num_frames, 0, 3), np.float32)
-    for fragment in sorted(fragments, key=lambda one: one.key[1]):
+    for fragment in sorted(fragments, key=lambda one: one.key):
         states = face_state if fragment.kind == "face" else body_state
         for sight in fragment.sights:
             n = sight.index - first

@@ -100,6 +100,6 @@ class Identities:
 
 
 def _members(record: PersonRecord, fragments: dict[Key, Fragment]) -> list[Fragment]:
-    keys: list[Key] = [("face", local_id) for _, local_id in record.faces]
-    keys += [("body", local_id) for _, local_id in record.bodies]
+    keys: list[Key] = [(span, "face", local_id) for span, local_id in record.faces]
+    keys += [(span, "body", local_id) for span, local_id in record.bodies]
     return [fragments[key] for key in keys if key in fragments]
