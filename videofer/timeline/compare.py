@@ -214,7 +214,7 @@ def merge_labels(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def _checked(table: pd.DataFrame, what: str) -> pd.DataFrame:
-    """A table of one person's intervals. Raises ValueError where columns are missing or it overlaps itself."""
+    """A table of one person's intervals; ValueError where columns are missing or it overlaps itself."""
     if not set(INTERVAL_COLUMNS) <= set(table.columns):
         raise ValueError(f"{what} needs the columns t_start, t_end, label, it has {list(table.columns)}")
     ordered = table.sort_values("t_start", kind="stable")
