@@ -20,15 +20,16 @@ class Smoothing(BaseModel):
     method: Literal["none", "hmm", "viterbi", "kernel"] = "hmm"
     """none: rows as fused. hmm: posterior of a hidden Markov model. viterbi: the same model, labels from its
     likeliest path. kernel: weighted mean over time."""
-    dwell_seconds: float = Field(0.25, gt=0)
+    dwell_seconds: float = Field(0.3, gt=0)
     """hmm, viterbi: how long the model takes a class to last on average. Less than expressions last, since
     windows have smoothed the rows before; this and evidence_seconds were chosen by measurement."""
-    evidence_seconds: float = Field(0.25, gt=0)
+    evidence_seconds: float = Field(0.4, gt=0)
     """hmm, viterbi: rows that last so long together count as one observation."""
     kernel_seconds: float = Field(0.2, gt=0)
     """kernel: standard deviation."""
     lag_seconds: float | None = Field(None, ge=0)
-    """How far ahead of a row smoothing may look; None: to the end of the video. Streams use 0.5."""
+    """How far ahead of a row smoothing may look; None: to the end of the video, and in a stream as far as its
+    lag allows."""
 
 
 class Segmentation(BaseModel):

@@ -42,7 +42,7 @@ from videofer.timeline.settings import Smoothing
 
 SAME_SECONDS = 1e-9  # times closer than this are the same time
 KERNEL_REACH = 4.0  # standard deviations beyond which the kernel is zero
-WINDOW_SHARE = 0.2
+WINDOW_SHARE = 1 / 3
 """Rows that last this share of a model's window are at most one observation."""
 
 
