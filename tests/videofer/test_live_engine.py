@@ -201,24 +201,28 @@ def test_what_turns_out_too_late_still_tiles(
 
 
 def test_memory_does_not_grow(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(engine_module, "IDENTITY_SECONDS", 4.0)
-    monkeypatch.setattr(engine_module, "STRAY_SECONDS", 2.0)
-    path = write_people(tmp_path / "short.mp4", [(1.2, [0, 1], 90), (1.6, [None, None], 90)])
+    monkeypatch.setattr(engine_module, "IDENTITY_SECONDS", 0.5)
+    monkeypatch.setattr(engine_module, "STRAY_SECONDS", 0.5)
+    path = write_people(tmp_path / "short.mp4", [(1.2, [0, 1], 90), (3.2, [None, None], 90)])
     feed = FileFeed(path, SPEC)
     engine = LiveEngine(model_for_streams(), settings(), SPEC, engines(), feed.source, feed.facts)
     frames = list(feed.frames())
     held: list[dict[str, int]] = []
-    length = round(Fraction(28, 10) / feed.facts.time_base)
+    length = round(Fraction(44, 10) / feed.facts.time_base)
     sizes: list[dict[str, int]] = []
+    numbers: set[int | None] = set()
     for turn in range(14):  # the same again and again: people come and go
         for fed in frames:
             moved = fed.frame
             moved.pts += length if turn else 0
-            engine.push(fed.source_index + turn * len(frames), moved)
+            events = engine.push(fed.source_index + turn * len(frames), moved)
+            numbers |= {event["person"] for event in events if event["event"] == "row"}
             sizes.append(engine.num_held())
         held.append({name: max(size[name] for size in sizes) for name in sizes[0]})
         sizes.clear()
-    engine.finish()
+    end = engine.finish()[-1]
+    assert {one["number"] for one in end["persons"]} >= numbers - {None} and len(numbers) > 3
+    assert [one["person"] for one in end["persons"]] == list(range(len(end["persons"])))
     for name in held[0]:
         early, late = max(one[name] for one in held[5:9]), max(one[name] for one in held[9:])
         assert late <= early * 1.05, (name, [one[name] for one in held])

@@ -24,7 +24,8 @@ from preprocessing.decode.live_engine import LiveStream
 from preprocessing.spec import PreprocessSpec
 from preprocessing.types import InputError, Probe
 from tests.videos import write_video
-from videofer.live.feed import Fed, FileFeed, FrameQueue, LiveFeed, Splice, open_feed
+from videofer.live.feed import FileFeed, LiveFeed, open_feed
+from videofer.live.frame_queue import Fed, FrameQueue, Splice
 
 SPEC = PreprocessSpec(faces="mtcnn")
 FACTS = Probe(

@@ -27,7 +27,7 @@ from preprocessing.types import Span
 from videofer.live.clock import FrameClock
 from videofer.live.documents import Document, RowWriter, nobody_between
 from videofer.live.fragments import Fragment, Key
-from videofer.live.identities import Identities, Identity, Merge
+from videofer.live.identities import Change, Identities, Identity, Merge
 from videofer.live.latency import Latency
 from videofer.live.line import MEMORY_SECONDS, PersonLine
 from videofer.live.lookahead import look_ahead
@@ -77,6 +77,7 @@ class LiveEngine:
         self._fragments: dict[Key, Fragment] = {}
         self._identities = Identities()
         self._lines: dict[int, PersonLine] = {}
+        self._known: dict[int, tuple[int, float]] = {}  # first frame and certainty of everybody so far
         self._cell = 0  # the next one to be emitted
         self._said_of_nobody: dict[int, list[Document]] = {}
         self._ended: tuple[float, float] | None = None  # where decoding ended, and the video
@@ -142,21 +143,27 @@ class LiveEngine:
             events += self._emit()
         events += self._settle()
         self.latency.emitted(events, t_end)
-        found, _ = self._identify()
-        persons = [
-            {"person": place, "number": one.number, "certainty": one.certainty}
-            for place, one in enumerate(found)
-        ]
         end: Document = {
             "event": "end",
             "duration_seconds": round(self._ended[1], 6),
-            "persons": persons,
+            "persons": self._persons(),
             "damage": damage,
             "num_frames": self._clock.num_frames,
             **self.latency.figures(),
             **more,
         }
         return [*events, end]
+
+    def _persons(self) -> list[dict[str, Any]]:
+        """Everybody, numbered as an offline run does: by the first frame, then from left to right."""
+        found, _ = self._identify()
+        order = [one.number for one in found]
+        if len(order) < len(self._known):  # some were forgotten: from left to right got lost with them
+            order = sorted(self._known, key=lambda number: (self._known[number][0], number))
+        return [
+            {"person": place, "number": number, "certainty": self._known[number][1]}
+            for place, number in enumerate(order)
+        ]
 
     def num_held(self) -> dict[str, int]:
         """How many things are remembered, for whoever watches that it does not grow."""
@@ -242,6 +249,7 @@ class LiveEngine:
         found, changes = self._identify()
         for change in changes:
             if isinstance(change, Merge):
+                self._known.pop(change.gone, None)
                 events.append({"event": "merge", "person": change.gone, "into": change.person})
             else:
                 since = round(change.seconds, 6)
@@ -255,6 +263,9 @@ class LiveEngine:
                     line, filled = self._absorb(line, self._lines.pop(change.gone))
                     events += filled
             line.take(one.fragments)
+            first = min(fragment.first for fragment in one.fragments)
+            first = min(first, self._known.get(one.number, (first, 0.0))[0])
+            self._known[one.number] = first, one.certainty
         first = self._cell
         for line in self._lines.values():
             begin, revised = self._revise(line)
@@ -262,7 +273,7 @@ class LiveEngine:
             events += revised
         return events + self._revise_nobody(first)
 
-    def _identify(self) -> tuple[list[Identity], list[Any]]:
+    def _identify(self) -> tuple[list[Identity], list[Change]]:
         """As known now. Somebody new gets a number when the first row is due."""
         until = math.inf if self._ended else self._line(self._cell + 1)
         records = join_persons(self._evidence(), self._spec)
