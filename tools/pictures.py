@@ -123,7 +123,7 @@ def take_study(model: Path, films: list[Film], work: Path, images: Path, chromiu
     run("timeline", work / "films", "--model", model, "--out", work / "study", "--pose", "sidecar",
         "--formats", "parquet,html", "--metadata", work / "about.csv", "--group-by", "condition")  # fmt: skip
     page = open_page(chromium, (work / "study" / "index.html").resolve().as_uri(), width=1360, height=1180)
-    keep(page, images / "timeline_study.png")
+    keep(page, images / "study.png")
 
 
 def take_app(model: Path, video: Path, folder: Path, images: Path, chromium: Browser) -> None:
