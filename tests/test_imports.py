@@ -17,7 +17,7 @@ TIERS = [
     {"training"},
     {"experiments"},
     {"timeline"},
-    {"exports", "annotations", "overlay", "report"},
+    {"formats", "annotations", "overlay", "report"},
     {"live", "study"},
     {"app"},
     {"cli", "demo"},

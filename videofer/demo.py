@@ -198,7 +198,7 @@ def _timeline(out: Path, truth_path: Path) -> Comparison:
 
     from cache.reader import StoreReader
     from videofer.checkpoint import load_checkpoint
-    from videofer.exports.write import FORMATS
+    from videofer.formats.write import FORMATS
     from videofer.study.products import write_products
     from videofer.timeline.compare import compare_with_truth
     from videofer.timeline.make import make_timeline

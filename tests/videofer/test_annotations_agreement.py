@@ -22,7 +22,7 @@ from videofer.annotations.agreement import NO_ANSWER, agreement
 from videofer.annotations.agreement_plot import plot_agreement
 from videofer.annotations.intervals import AnnotationError
 from videofer.annotations.sides import Choice, Reading, Side, open_sides
-from videofer.exports.write import write_exports
+from videofer.formats.write import write_exports
 from videofer.timeline.compare import merge_labels
 
 ANY = (Choice(), Choice())

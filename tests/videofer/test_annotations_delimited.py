@@ -10,7 +10,7 @@ import pytest
 from tests.videofer.timeline_examples import example_timeline
 from videofer.annotations.intervals import AnnotationError
 from videofer.annotations.read import read_annotations
-from videofer.exports.write import write_exports
+from videofer.formats.write import write_exports
 from videofer.timeline.segments import find_segments
 
 ROWS = [["happy", 0.5, 2.0, "Anna"], ["sad", 62.5, 64.0, None]]

@@ -222,7 +222,7 @@ def test_an_onnx_file_cannot_have_others_read(copies: dict[str, Path]) -> None:
 
 
 @pytest.mark.parametrize("name", ["onnx", "torch-export"])
-def test_exports_are_for_the_cpu(copies: dict[str, Path], name: str) -> None:
+def test_formats_are_for_the_cpu(copies: dict[str, Path], name: str) -> None:
     with pytest.raises(CheckpointError, match="an export runs on the CPU here, not on 'cuda'"):
         load_model(copies[name], "cuda")
     assert load_model(copies[name]).device == torch.device("cpu")

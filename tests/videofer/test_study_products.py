@@ -14,7 +14,7 @@ from tests.videofer.overlay_helpers import face_video, store_of, timeline_of
 from tests.videofer.small_store import make_store
 from tests.videofer.timeline_examples import example_timeline
 from tests.videos import write_video
-from videofer.exports.write import FORMATS
+from videofer.formats.write import FORMATS
 from videofer.study.products import (
     ProductOptions,
     faces_of,

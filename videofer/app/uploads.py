@@ -70,7 +70,7 @@ def shown_name(name: str) -> str:
 def file_name(shown: str) -> str:
     """A safe file name with the suffix of the shown one. Raises UploadError where that is of no video."""
     from preprocessing.discover import VIDEO_SUFFIXES
-    from videofer.exports.names import safe_stem
+    from videofer.formats.names import safe_stem
 
     suffix = PurePosixPath(shown).suffix.lower()
     if suffix not in VIDEO_SUFFIXES:
@@ -93,7 +93,5 @@ def check_video(path: Path, shown: str) -> None:
 
 def _too_large(num_bytes: int, max_bytes: int) -> UploadError:
     if num_bytes > max_bytes:
-        return UploadError(
-            413, f"the video is larger than {max_bytes / 1e9:.1f} GB, the limit of this app"
-        )
+        return UploadError(413, f"the video is larger than {max_bytes / 1e9:.1f} GB, the limit of this app")
     return UploadError(507, "the disk has no room for the video")

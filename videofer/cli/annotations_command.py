@@ -112,7 +112,7 @@ def _video_names(folder: Path) -> list[str]:
 
 def _write(table: pd.DataFrame, out: Path) -> None:
     from cache.atomic import atomic_write_text
-    from videofer.exports.text import defused
+    from videofer.formats.text import defused
 
     for column in ("rater", "person_name", "annotation"):
         table[column] = table[column].map(defused, na_action="ignore")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from cache.reader import StoreReader
 from preprocessing.discover import place
-from videofer.exports.names import safe_stems
+from videofer.formats.names import safe_stems
 from videofer.study.spec import Account, StudySpec, VideoTask, load_account, products_print, timeline_print
 
 if TYPE_CHECKING:

@@ -38,7 +38,7 @@ class ProductOptions:
 
 def wanted_formats(formats: Sequence[str], options: ProductOptions) -> tuple[str, ...]:
     """The formats, with the annotated video where skeletons are wanted. UserError for an unknown one."""
-    from videofer.exports.write import check_formats
+    from videofer.formats.write import check_formats
 
     return check_formats([*formats, *(["mp4"] if options.skeleton else [])])
 
@@ -63,7 +63,7 @@ def write_products(
     reader: of the store that the timeline was made from, for faces and boxes. truth: for picture and report.
     on_progress: gets the share done, in [0, 1]. Raises UserError in one line.
     """
-    from videofer.exports.write import check_formats, write_exports
+    from videofer.formats.write import check_formats, write_exports
 
     options = options or ProductOptions()
     chosen = check_formats(formats)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from cache.reader import StoreReader
 from preprocessing.discover import place
-from videofer.exports.names import safe_stem
+from videofer.formats.names import safe_stem
 from videofer.study.products import ProductOptions, write_products
 from videofer.study.spec import STORE
 from videofer.timeline.make import make_timeline

@@ -10,7 +10,7 @@ import pandas as pd
 
 from cache.atomic import atomic_write
 from cache.errors import UserError
-from videofer.exports.tables import write_csv
+from videofer.formats.tables import write_csv
 from videofer.study.digest import labels_of
 from videofer.study.metadata import Described, Value
 

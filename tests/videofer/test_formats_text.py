@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.videofer.timeline_examples import example_timeline
-from videofer.exports.text import defused, one_line, person_names
+from videofer.formats.text import defused, one_line, person_names
 
 TEXT = st.text(st.characters(exclude_categories=()), max_size=60)  # lone surrogates and controls, too
 

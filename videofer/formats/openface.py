@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, BinaryIO
 import pandas as pd
 
 from cache.schema import SEEN_STATES, STATE_NAMES, State
-from videofer.exports.tables import write_csv
+from videofer.formats.tables import write_csv
 from videofer.timeline.timeline import AFFECT_COLUMNS, BOX_COLUMNS, probability_columns
 
 if TYPE_CHECKING:

@@ -1,7 +1,7 @@
 """Write a timeline in the formats that a user asked for.
 
 A file that is replaced is the old one or the new one at any time, never a half. What people may have written
-or edited is kept, see `videofer.exports.kept`.
+or edited is kept, see `videofer.formats.kept`.
 """
 
 from __future__ import annotations
@@ -15,17 +15,17 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from cache.atomic import atomic_write
 from cache.errors import UserError
-from videofer.exports.bids import write_events, write_sidecar
-from videofer.exports.elan import write_eaf
-from videofer.exports.kept import EDITED_BY_PEOPLE, keep_old
-from videofer.exports.marks import Mark, marks_of
-from videofer.exports.names import safe_stem
-from videofer.exports.openface import write_openface
-from videofer.exports.praat import write_textgrid
-from videofer.exports.subtitles import write_srt, write_vtt
-from videofer.exports.summary import write_summary
-from videofer.exports.tables import write_jsonl, write_rows_csv, write_segments_csv
-from videofer.exports.text import person_names
+from videofer.formats.bids import write_events, write_sidecar
+from videofer.formats.elan import write_eaf
+from videofer.formats.kept import EDITED_BY_PEOPLE, keep_old
+from videofer.formats.marks import Mark, marks_of
+from videofer.formats.names import safe_stem
+from videofer.formats.openface import write_openface
+from videofer.formats.praat import write_textgrid
+from videofer.formats.subtitles import write_srt, write_vtt
+from videofer.formats.summary import write_summary
+from videofer.formats.tables import write_jsonl, write_rows_csv, write_segments_csv
+from videofer.formats.text import person_names
 from videofer.timeline.plot import plot_timeline
 from videofer.timeline.segments import find_segments
 

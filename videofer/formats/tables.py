@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 import pandas as pd
 
-from videofer.exports.text import defused, person_names
+from videofer.formats.text import defused, person_names
 
 if TYPE_CHECKING:
     from videofer.timeline.timeline import Timeline

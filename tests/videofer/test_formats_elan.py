@@ -13,9 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.videofer.timeline_examples import CLASSES, example_timeline
-from videofer.exports.elan import write_eaf
-from videofer.exports.marks import marks_of
-from videofer.exports.text import one_line, person_names
+from videofer.formats.elan import write_eaf
+from videofer.formats.marks import marks_of
+from videofer.formats.text import one_line, person_names
 from videofer.timeline.segments import find_segments
 from videofer.timeline.timeline import Timeline
 

@@ -16,7 +16,7 @@ import webvtt
 from cache.errors import UserError
 from tests.videofer.timeline_examples import example_timeline
 from videofer.annotations.read import read_annotations
-from videofer.exports.write import EXPORTS, FORMATS, check_formats, file_names, write_exports
+from videofer.formats.write import EXPORTS, FORMATS, check_formats, file_names, write_exports
 from videofer.timeline.segments import find_segments
 from videofer.timeline.summary import summarise
 from videofer.timeline.timeline import Timeline, row_columns
@@ -188,7 +188,7 @@ def test_an_interrupted_write_leaves_the_old_file(tmp_path: Path, monkeypatch: p
         file.write(b"half")
         raise OSError("disk full")
 
-    monkeypatch.setattr("videofer.exports.write.write_rows_csv", broken)
+    monkeypatch.setattr("videofer.formats.write.write_rows_csv", broken)
     with pytest.raises(OSError, match="disk full"):
         write_exports(timeline, tmp_path, "a", ["csv"])
     assert path.read_bytes() == before

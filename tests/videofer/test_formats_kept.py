@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from tests.videofer.timeline_examples import example_timeline
-from videofer.exports.kept import EDITED_BY_PEOPLE, keep_old
-from videofer.exports.write import write_exports
+from videofer.formats.kept import EDITED_BY_PEOPLE, keep_old
+from videofer.formats.write import write_exports
 
 FORMATS = ["csv", "eaf", "textgrid", "vtt", "srt"]
 

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from tests.videofer.timeline_examples import CLASSES, example_timeline
-from videofer.exports.openface import write_openface
+from videofer.formats.openface import write_openface
 from videofer.timeline.timeline import Timeline
 
 HEAD = ["frame", "face_id", "timestamp", "confidence", "success"]

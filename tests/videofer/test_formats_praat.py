@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from parselmouth.praat import call
 
 from tests.videofer.timeline_examples import example_timeline
-from videofer.exports.praat import tiled, write_textgrid
-from videofer.exports.text import one_line, person_names
+from videofer.formats.praat import tiled, write_textgrid
+from videofer.formats.text import one_line, person_names
 from videofer.timeline.segments import find_segments
 from videofer.timeline.timeline import Timeline
 

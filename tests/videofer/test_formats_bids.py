@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from tests.videofer.timeline_examples import CLASSES, example_timeline
-from videofer.exports.bids import write_events, write_sidecar
+from videofer.formats.bids import write_events, write_sidecar
 from videofer.timeline.segments import find_segments
 from videofer.timeline.timeline import Timeline
 

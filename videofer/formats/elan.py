@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import BinaryIO
 from xml.etree import ElementTree as ET
 
-from videofer.exports.marks import Mark
-from videofer.exports.text import one_line
+from videofer.formats.marks import Mark
+from videofer.formats.text import one_line
 
 SCHEMA = "http://www.mpi.nl/tools/elan/EAFv3.0.xsd"
 VOCABULARY = "perceived expression"

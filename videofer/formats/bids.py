@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, BinaryIO
 
 import pandas as pd
 
-from videofer.exports.tables import write_csv
-from videofer.exports.text import defused, person_names
+from videofer.formats.tables import write_csv
+from videofer.formats.text import defused, person_names
 
 if TYPE_CHECKING:
     from videofer.timeline.timeline import Timeline

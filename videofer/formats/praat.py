@@ -7,7 +7,7 @@ from typing import BinaryIO
 
 import pandas as pd
 
-from videofer.exports.text import one_line
+from videofer.formats.text import one_line
 
 Intervals = list[tuple[float, float, str]]
 

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import BinaryIO
 
-from videofer.exports.marks import Mark
-from videofer.exports.text import one_line
+from videofer.formats.marks import Mark
+from videofer.formats.text import one_line
 
 _HTML = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;"})
 _PLAIN = str.maketrans("<>{}", "\u2039\u203a()")  # what players take for markup, which SRT cannot escape

@@ -3,8 +3,8 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from videofer.exports.names import safe_stem, safe_stems
-from videofer.exports.write import EXPORTS, file_names
+from videofer.formats.names import safe_stem, safe_stems
+from videofer.formats.write import EXPORTS, file_names
 
 TEXT = st.text(st.characters(exclude_categories=()), min_size=1, max_size=200)  # lone surrogates, too
 

@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.videofer.timeline_examples import CLASSES, example_timeline
-from videofer.exports.tables import write_csv, write_jsonl, write_rows_csv, write_segments_csv
-from videofer.exports.text import defused, person_names
+from videofer.formats.tables import write_csv, write_jsonl, write_rows_csv, write_segments_csv
+from videofer.formats.text import defused, person_names
 from videofer.timeline.segments import find_segments
 from videofer.timeline.timeline import Timeline
 

@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 
 from tests.browser import Browse
 from tests.videofer.timeline_examples import example_timeline
-from videofer.exports.marks import Mark, marks_of
-from videofer.exports.subtitles import together, write_srt, write_vtt
-from videofer.exports.text import one_line, person_names
+from videofer.formats.marks import Mark, marks_of
+from videofer.formats.subtitles import together, write_srt, write_vtt
+from videofer.formats.text import one_line, person_names
 from videofer.timeline.segments import find_segments
 from videofer.timeline.timeline import Timeline
 
