@@ -62,12 +62,17 @@ class Served:
 
 
 @contextmanager
-def served(folder: Path, analyse: Analyse, *, max_bytes: int = 50 << 20) -> Iterator[Served]:
+def served(
+    folder: Path, analyse: Analyse, *, max_bytes: int = 50 << 20, shows_originals: bool = True
+) -> Iterator[Served]:
     """The app on a folder, until the end of the block."""
     library = Library(folder)
     worker = Worker(library, analyse)
     about = {"model": "tiny", "classes": ["neutral"], "folder": str(folder), "max_bytes": max_bytes}
-    app = make_app(library, worker, key=KEY, hosts=hosts_for("127.0.0.1"), about=about, max_bytes=max_bytes)
+    app = make_app(
+        library, worker, key=KEY, hosts=hosts_for("127.0.0.1"), about=about, max_bytes=max_bytes,
+        shows_originals=shows_originals,
+    )  # fmt: skip
     with socket.socket() as listening:
         listening.bind(("127.0.0.1", 0))
         server = uvicorn.Server(uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=2))

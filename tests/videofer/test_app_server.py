@@ -240,6 +240,15 @@ def test_only_results_and_the_video_can_be_seen(app: Served, clip: bytes, path: 
     assert app.ask("GET", f"/videos/{'0' * 16}/video/clip.mp4")[0] == 404
 
 
+def test_where_faces_are_hidden_the_upload_is_handed_out_to_nobody(tmp_path: Path, clip: bytes) -> None:
+    with served(tmp_path / "app", quick, shows_originals=False) as app:
+        _, item = upload(app, "clip.mp4", clip)
+        app.wait_for(lambda: app.library.items()[0].state == "done")
+        assert app.library.video(app.library.items()[0]).read_bytes() == clip
+        assert app.ask("GET", f"/videos/{item['id']}/video/clip.mp4")[0] == 404
+        assert app.ask("GET", f"/videos/{item['id']}/results/clip.html")[0] == 200
+
+
 @given(st.text())
 def test_whatever_a_browser_calls_a_file_its_name_on_disk_is_safe(name: str) -> None:
     shown = shown_name(name)

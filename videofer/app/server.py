@@ -6,7 +6,7 @@ import contextlib
 import io
 import mimetypes
 import zipfile
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import asdict
 from importlib.resources import files
 from pathlib import Path
@@ -31,7 +31,7 @@ PARTS = {  # of the page: whose they are, and what
     "app.js": ("videofer.app", "text/javascript"),
     "base.css": ("videofer.report", "text/css"),
 }
-SHOWN_FOLDERS = ("results", "video")  # of an item; its store is nobody's
+RESULTS, ORIGINAL = "results", "video"  # folders of an item that are shown; its store is nobody's
 
 
 def make_app(
@@ -42,8 +42,14 @@ def make_app(
     hosts: tuple[str, ...],
     about: dict[str, Any],
     max_bytes: int = MAX_BYTES,
+    shows_originals: bool = True,
 ) -> Starlette:
-    """The ASGI app. about: what the page says of the model and of itself, JSON-able."""
+    """The ASGI app.
+
+    about: what the page says of the model and of itself, JSON-able. shows_originals: whether uploads are
+    handed out again, to reports that play them; not where faces are to be hidden.
+    """
+    shown_folders = (RESULTS, ORIGINAL) if shows_originals else (RESULTS,)
 
     async def page(request: Request) -> Response:
         name = request.path_params.get("part", "app.html")
@@ -89,7 +95,7 @@ def make_app(
         return Response(status_code=204, headers=HEADERS)
 
     async def file(request: Request) -> Response:
-        path = _file_of(library, request.path_params["id"], request.path_params["path"])
+        path = _file_of(library, request.path_params["id"], request.path_params["path"], shown_folders)
         if path is None:
             return _problem(404, "no such file")
         disposition = "attachment" if "download" in request.query_params else "inline"
@@ -105,7 +111,7 @@ def make_app(
         name = quote(Path(item.file).stem + ".zip")
         disposition = f"attachment; filename*=utf-8''{name}"
         return StreamingResponse(
-            zipped(library.path(item.id) / "results"), media_type="application/zip",
+            zipped(library.path(item.id) / RESULTS), media_type="application/zip",
             headers={**HEADERS, "Content-Disposition": disposition},
         )  # fmt: skip
 
@@ -137,26 +143,26 @@ def _told(library: Library, item: Item) -> dict[str, Any]:
     """What the page learns of an item."""
     values = asdict(item)
     if item.state == "done":
-        results = library.path(item.id) / "results"
+        results = library.path(item.id) / RESULTS
         made = sorted(path for path in results.iterdir() if path.is_file())
         values["exports"] = [{"name": path.name, "num_bytes": path.stat().st_size} for path in made]
     return values
 
 
-def _file_of(library: Library, item_id: str, inside: str) -> Path | None:
+def _file_of(library: Library, item_id: str, inside: str, shown_folders: Sequence[str]) -> Path | None:
     """A file of an item that may be seen, None where there is none."""
     if library.get(item_id) is None:
         return None
     folder = library.path(item_id).resolve()
     path = (folder / inside).resolve()
-    shown = any(path.is_relative_to(folder / name) for name in SHOWN_FOLDERS)
+    shown = any(path.is_relative_to(folder / name) for name in shown_folders)
     return path if shown and path.is_file() else None
 
 
 def _media_type(path: Path) -> str:
     """How a browser takes a file: only our report is a page, and nothing else can ever be one."""
     guessed = mimetypes.guess_type(path.name)[0] or ""
-    is_report = path.parent.name == "results" and path.suffix == ".html"
+    is_report = path.parent.name == RESULTS and path.suffix == ".html"
     is_seen = is_report or guessed == "image/png" or guessed.startswith("video/")
     return guessed if is_seen else "application/octet-stream"
 

@@ -54,7 +54,9 @@ def app(
     from videofer.timeline.prepare import spec_for
 
     settings = settings_of(set_ or [], modality=None, smooth=smooth, min_confidence=min_confidence)
-    wanted, options = products_of(formats, video="auto", blur=blur, focus=None, skeleton=False)
+    wanted, options = products_of(
+        formats, video="auto", blur=blur, focus=None, skeleton=False, weights_dir=weights_dir
+    )
     loaded = load_model(model)
     plan = Plan(
         model=loaded,
@@ -72,7 +74,7 @@ def app(
     listening = _listen(host, port)
     served = make_app(
         library, worker, key=key, hosts=hosts_for(host), about=about(plan, library.folder, max_bytes),
-        max_bytes=max_bytes,
+        max_bytes=max_bytes, shows_originals=blur == "none",
     )  # fmt: skip
     shown = f"[{host}]" if ":" in host else host
     address = f"http://{shown}:{listening.getsockname()[1]}/?key={key}"
@@ -89,7 +91,9 @@ def app(
 
 
 def _listen(host: str, port: int) -> socket.socket:
-    """A bound socket: an address in use is said before anything is printed."""
+    """A socket that takes connections, which then wait for the server: who opens the printed address at once
+    is not refused. An address in use is said before anything is printed.
+    """
     from cache.errors import UserError
 
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
@@ -97,6 +101,7 @@ def _listen(host: str, port: int) -> socket.socket:
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listening.bind((host, port))
+        listening.listen()
     except OSError as error:
         listening.close()
         raise UserError(f"cannot listen on {host}, port {port}: {error.strerror or error}") from None
