@@ -53,6 +53,9 @@ def test_the_set_of_options_is_the_documented_one() -> None:
         ([], "--out is missing"),
         (["y.mp4", "--follow"], "--follow takes one input, not 2"),
         (["--follow", "--out", "T"], "--out is not for --follow"),
+        (["--follow", "--formats", "html"], "--formats is not for --follow"),
+        (["--follow", "--blur", "all"], "--blur is not for --follow"),
+        (["--follow", "--focus", "0"], "--focus is not for --follow"),
     ],
     ids=lambda value: " ".join(value[-2:]) if isinstance(value, list) else "",
 )

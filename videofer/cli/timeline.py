@@ -97,9 +97,19 @@ def timeline(
     if follow:
         if len(inputs) != 1:
             raise typer.BadParameter(f"--follow takes one input, not {len(inputs)}")
-        others = {"--out": out, "--name": name, "--metadata": metadata, "--group-by": group_by}
-        for option, value in others.items():
-            if value:
+        others = {
+            "--out": out is not None,
+            "--formats": formats != DEFAULT_FORMATS,
+            "--name": bool(name),
+            "--video": video != "auto",
+            "--blur": blur != "none",
+            "--focus": focus is not None,
+            "--skeleton": skeleton,
+            "--metadata": metadata is not None,
+            "--group-by": group_by is not None,
+        }
+        for option, is_given in others.items():
+            if is_given:
                 raise typer.BadParameter(f"{option} is not for --follow, which writes no files")
         from videofer.cli.follow import follow as follow_input
 
