@@ -19,7 +19,6 @@ from videofer.study.products import (
     ProductOptions,
     faces_of,
     focus_of,
-    main_person,
     wanted_formats,
     write_products,
 )
@@ -82,7 +81,8 @@ def test_skeletons_ask_for_the_annotated_video() -> None:
 
 
 def test_the_focus_is_who_is_there_longest(timeline: Timeline) -> None:
-    assert main_person(timeline) == 0 and main_person(example_timeline(num_persons=0)) is None
+    nobody = example_timeline(num_persons=0)
+    assert focus_of(nobody, ProductOptions(blur="others")) is None
     assert focus_of(timeline, ProductOptions(blur="others")) == 0
     assert focus_of(timeline, ProductOptions(blur="others", focus=1)) == 1
     assert focus_of(timeline, ProductOptions(blur="all")) is None

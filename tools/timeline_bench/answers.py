@@ -19,7 +19,7 @@ from cache.reader import StoreReader
 from tools.timeline_bench.material import Film
 from videofer.checkpoint import load_checkpoint
 from videofer.synthetic.truth import Truth
-from videofer.timeline.compare import persons_by_presence
+from videofer.timeline.compare import main_person
 from videofer.timeline.make import make_timeline
 from videofer.timeline.rows import label_rows
 from videofer.timeline.settings import Modality, Smoothing, TimelineSettings
@@ -86,7 +86,7 @@ def _of_modality(timeline: Timeline, modality: Modality) -> Timeline:
 
 def _main_person(timeline: Timeline) -> Timeline:
     """The timeline of the person who is seen longest alone."""
-    main = next(iter(persons_by_presence(timeline.rows)), None)
+    main = main_person(timeline.rows)
     rows = timeline.rows[(timeline.rows["person"] == main).fillna(False).to_numpy(bool)]
     return dataclasses.replace(
         timeline,

@@ -23,6 +23,7 @@ from videofer.overlay.paint import Stamp
 from videofer.overlay.panel import MAX_LANES, Lane, Panel
 from videofer.overlay.privacy import HiddenFaces, cover, is_covered
 from videofer.overlay.second_look import detector_of, faces_seen
+from videofer.timeline.compare import main_person
 from videofer.timeline.timeline import Timeline
 
 if TYPE_CHECKING:
@@ -78,7 +79,7 @@ def write_annotated(
     hidden, looked = HiddenFaces(()), 0.0  # share of the work that is done then
     if blur != "none" and reader is not None:
         looked = LOOK_SHARE
-        spared = None if blur == "all" else _seen_longest(timeline) if focus is None else focus
+        spared = None if blur == "all" else main_person(timeline.rows) if focus is None else focus
         hidden = _hidden_faces(
             timeline, reader, footage, spared, weights_dir, lambda share: report(looked * share)
         )
@@ -182,15 +183,6 @@ def _hidden_faces(
     followed = HiddenFaces(tracks)
     new = [s for s in sightings if not is_covered(s.values[0], followed.boxes_at(float(s.t[0])))]
     return HiddenFaces(tracks, new)
-
-
-def _seen_longest(timeline: Timeline) -> int | None:
-    seconds = {
-        person.id: float((rows["t_end"] - rows["t_start"]).sum())
-        for person in timeline.persons
-        for rows in [timeline.rows_of(person.id)]
-    }
-    return max(seconds, key=lambda person: seconds[person], default=None)
 
 
 def _figures(timeline: Timeline, reader: StoreReader | None) -> list[Figure]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from cache.atomic import atomic_write
 from videofer.report.video import VideoMode, show_video
+from videofer.timeline.compare import main_person
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -84,10 +85,8 @@ def truth_spans(timeline: Timeline, truth: pd.DataFrame | None) -> list[tuple[in
     if "person" in truth.columns:
         places = [place_of.get(person) for person in truth["person"]]
     else:
-        rows = timeline.rows
-        seconds = (rows["t_end"] - rows["t_start"]).groupby(rows["person"]).sum()
-        longest = max(place_of, key=lambda person: float(seconds.get(person, 0.0)))
-        places = [place_of[longest]] * len(truth)
+        longest = main_person(timeline.rows)
+        places = [None if longest is None else place_of[longest]] * len(truth)
     return [
         (place, float(start), float(end), str(label))
         for place, start, end, label in zip(

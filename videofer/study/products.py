@@ -111,19 +111,14 @@ def focus_of(timeline: Timeline, options: ProductOptions) -> int | None:
     """
     if options.blur != "others":
         return None
+    from videofer.timeline.compare import main_person
+
     ids = [person.id for person in timeline.persons]
     if options.focus is not None and options.focus not in ids:
         raise UserError(
             f"{timeline.video.name}: person {options.focus} is to be seen, but the persons are {ids}"
         )
-    return main_person(timeline) if options.focus is None else options.focus
-
-
-def main_person(timeline: Timeline) -> int | None:
-    """Who is there longest, the first of equals; None where nobody is."""
-    rows = timeline.rows
-    seconds = (rows["t_end"] - rows["t_start"]).groupby(rows["person"]).sum()
-    return None if seconds.empty else int(seconds.index.to_numpy()[seconds.to_numpy().argmax()])
+    return main_person(timeline.rows) if options.focus is None else options.focus
 
 
 def _film(

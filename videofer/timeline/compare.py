@@ -60,7 +60,7 @@ def compare_with_truth(
         raise ValueError("the truth has no rows")
     rows = timeline[timeline["person"].notna()]
     if person is None:
-        person = next(iter(persons_by_presence(timeline)), None)
+        person = main_person(timeline)
     rows = rows[rows["person"] == person].sort_values("t_start") if person is not None else rows
 
     changes = merged["t_start"].to_numpy()[1:]
@@ -198,6 +198,11 @@ def persons_by_presence(timeline: pd.DataFrame) -> list[int]:
     rows = timeline[timeline["person"].notna()]
     seconds = (rows["t_end"] - rows["t_start"]).groupby(rows["person"].astype("int64")).sum()
     return [int(person) for person in seconds.sort_values(ascending=False, kind="stable").index.to_numpy()]
+
+
+def main_person(timeline: pd.DataFrame) -> int | None:
+    """Who is seen longest, of equals the first; None where nobody is seen."""
+    return next(iter(persons_by_presence(timeline)), None)
 
 
 def merge_labels(rows: pd.DataFrame) -> pd.DataFrame:
