@@ -193,6 +193,17 @@ def test_the_second_look_spares_whom_it_is_told_to(tmp_path: Path) -> None:
     assert faces_seen(Footage.open(video), build(resolve("mtcnn")), spared=spared) == []
 
 
+def test_what_the_second_look_finds_is_hidden(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A face that the store does not hold at all."""
+    video = face_video(tmp_path / "one.mp4", 12)
+    reader = store_of(tmp_path / "store", video)
+    timeline = timeline_of(reader, reader.videos()[0].key)
+    monkeypatch.setattr("videofer.overlay.write.all_faces", lambda *_, **__: [])
+    hidden = write_annotated(timeline, video, tmp_path / "hidden.mp4", reader=reader, marks=False, blur="all")
+    assert faces_in([picture for _, picture in pictures_of(video)], 240) >= 10
+    assert faces_in([picture for _, picture in pictures_of(hidden)], 240) == 0
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["neutral_to_smile.mp4", "four_faces_portrait.mp4"])
 def test_yunet_finds_no_face_in_real_footage_afterwards(

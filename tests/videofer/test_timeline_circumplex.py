@@ -20,9 +20,10 @@ def test_positions_lie_where_the_circumplex_has_them() -> None:
     assert quadrants["anger"] == quadrants["fear"] == quadrants["disgust"] == (-1, 1)
     assert quadrants["sadness"] == quadrants["boredom"] == (-1, -1)
     assert quadrants["calm"] == (1, -1)
-    # Published figures: Russell and Mehrabian 1977.
-    assert POSITIONS["anger"] == (-0.51, 0.59)
-    assert POSITIONS["happiness"] == (0.81, 0.51)
+    # Published figures: Russell and Mehrabian 1977, angry, disgusted, fearful, happy, sad, surprised.
+    published = [(-0.51, 0.59), (-0.60, 0.35), (-0.64, 0.60), (0.81, 0.51), (-0.63, -0.27), (0.40, 0.67)]
+    basic = ("anger", "disgust", "fear", "happiness", "sadness", "surprise")
+    assert [POSITIONS[name] for name in basic] == published
     assert POSITIONS["neutral"] == (0, 0)
 
 
