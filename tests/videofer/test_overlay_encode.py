@@ -85,11 +85,16 @@ def test_any_times_come_back_to_the_tick(tmp_path: Path, steps: list[int], start
     assert [t for t, _ in pictures_of(tmp_path / "out.mp4")] == [t for t, _ in times]
 
 
+@pytest.mark.parametrize("start_seconds", [0, 10])  # of the whole file
 @pytest.mark.parametrize("suffix", ["mp4", "mkv", "ts"])
-def test_pictures_that_start_after_the_sound_keep_their_distance(tmp_path: Path, suffix: str) -> None:
+def test_pictures_that_start_after_the_sound_keep_their_distance(
+    tmp_path: Path, suffix: str, start_seconds: int
+) -> None:
+    first = 25 * start_seconds + 13
     source = write_video(
-        tmp_path / f"in.{suffix}", pts=range(13, 33), audio_start_seconds=Fraction(0), size_wh=(64, 48)
-    )
+        tmp_path / f"in.{suffix}", pts=range(first, first + 20), audio_start_seconds=Fraction(start_seconds),
+        size_wh=(64, 48),
+    )  # fmt: skip
     times = rewrite(source, tmp_path / "out.mp4")
     with av.open(source) as one, av.open(tmp_path / "out.mp4") as other:
         sounds = [next(one.decode(audio=0)), next(other.decode(audio=0))]
