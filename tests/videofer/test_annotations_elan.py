@@ -152,6 +152,8 @@ def test_the_time_origin_of_the_video_counts(tmp_path: Path) -> None:
     [
         ("file:///D:/study/a%20b.mp4", "D:/study/a b.mp4"),
         ("file:///home/me/%C3%BC.mp4", "/home/me/ü.mp4"),
+        ("file:///home/me/talk #2?.mp4", "/home/me/talk #2?.mp4"),
+        ("file://localhost/home/me/a.mp4", "/home/me/a.mp4"),
         ("file:/./a.mp4", "/./a.mp4"),
         ("./a.mp4", "./a.mp4"),
         (r"C:\study\a.mp4", "C:/study/a.mp4"),

@@ -8,7 +8,7 @@ one takes its time, several (a symbolic subdivision) share it evenly in their or
 from __future__ import annotations
 
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 from xml.etree import ElementTree as ET
 
 from videofer.annotations.intervals import AnnotationError, Annotations, Interval, make_table, person_of_tier
@@ -82,11 +82,16 @@ def _media(header: ET.Element | None) -> tuple[str | None, float]:
 
 
 def path_of_url(url: str) -> str:
-    """`file:///C:/my%20videos/a.mp4` -> `C:/my videos/a.mp4`. A plain path stays, backslashes become `/`."""
+    """`file:///C:/my%20videos/a.mp4` -> `C:/my videos/a.mp4`. A plain path stays, backslashes become `/`.
+
+    ELAN writes names as they are, so `#` and `?` are letters of a name here.
+    """
     url = url.strip().replace("\\", "/")
     if not url.lower().startswith("file:"):
         return url
-    path = unquote(urlsplit(url).path)
+    path = unquote(url[len("file:") :])
+    if path.startswith("//"):  # then a host, mostly none
+        path = "/" + path[2:].partition("/")[2]
     return path[1:] if path[2:3] == ":" else path  # a drive of Windows
 
 
