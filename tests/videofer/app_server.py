@@ -15,7 +15,7 @@ from typing import Any
 
 import uvicorn
 
-from videofer.app.gate import COOKIE, hosts_for
+from videofer.app.gate import cookie_of, hosts_for
 from videofer.app.library import Library
 from videofer.app.server import make_app
 from videofer.app.worker import Analyse, Worker
@@ -42,7 +42,7 @@ class Served:
         """Status, headers and body of one request, with the key as a browser sends it."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
         try:
-            connection.request(method, path, body, {"Cookie": f"{COOKIE}={KEY}", **(headers or {})})
+            connection.request(method, path, body, {"Cookie": f"{cookie_of(KEY)}={KEY}", **(headers or {})})
             answer = connection.getresponse()
             return answer.status, {k.lower(): v for k, v in answer.getheaders()}, answer.read()
         finally:

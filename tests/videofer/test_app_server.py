@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from cache.errors import UserError
 from tests.videofer.app_server import KEY, Served, served
 from tests.videos import write_video
-from videofer.app.gate import COOKIE
+from videofer.app.gate import cookie_of
 from videofer.app.library import Library
 from videofer.app.uploads import UploadError, file_name, shown_name
 
@@ -110,7 +110,7 @@ def test_too_large_an_upload_is_refused_with_and_without_a_declared_size(tmp_pat
         connection = http.client.HTTPConnection("127.0.0.1", app.port, timeout=30)
         connection.request(  # no Content-Length: only counting tells
             "POST", "/api/videos?name=large.mp4", iter([clip, b"\0" * 10]),
-            {"Cookie": f"{COOKIE}={KEY}"}, encode_chunked=True,
+            {"Cookie": f"{cookie_of(KEY)}={KEY}"}, encode_chunked=True,
         )  # fmt: skip
         assert connection.getresponse().status == 413
         connection.close()
@@ -120,7 +120,7 @@ def test_too_large_an_upload_is_refused_with_and_without_a_declared_size(tmp_pat
 def test_a_connection_that_breaks_off_leaves_nothing(app: Served, clip: bytes) -> None:
     connection = http.client.HTTPConnection("127.0.0.1", app.port, timeout=30)
     connection.putrequest("POST", "/api/videos?name=clip.mp4")
-    connection.putheader("Cookie", f"{COOKIE}={KEY}")
+    connection.putheader("Cookie", f"{cookie_of(KEY)}={KEY}")
     connection.putheader("Content-Length", str(len(clip)))
     connection.endheaders(clip[:100])
     app.wait_for(lambda: any(p.is_dir() for p in app.library.folder.iterdir()))
@@ -194,13 +194,17 @@ def test_a_folder_of_something_else_is_refused(tmp_path: Path) -> None:
 
 def test_only_who_has_the_key_comes_in(app: Served) -> None:
     assert app.ask("GET", "/", headers={"Cookie": ""})[0] == 403
-    assert app.ask("GET", "/api/videos", headers={"Cookie": f"{COOKIE}=guess"})[0] == 403
+    assert app.ask("GET", "/api/videos", headers={"Cookie": f"{cookie_of(KEY)}=guess"})[0] == 403
     assert app.ask("GET", "/?key=guess", headers={"Cookie": ""})[0] == 403
     status, headers, _ = app.ask("GET", f"/?key={KEY}", headers={"Cookie": ""})
     assert (status, headers["location"]) == (303, "/")
     assert "HttpOnly" in headers["set-cookie"] and "SameSite=strict" in headers["set-cookie"]
     status, headers, _ = app.ask("GET", "/")
     assert status == 200 and "default-src 'none'" in headers["content-security-policy"]
+
+
+def test_several_apps_of_one_machine_do_not_take_each_others_cookie() -> None:
+    assert cookie_of(KEY) != cookie_of("another") and KEY not in cookie_of(KEY)
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ from preprocessing.spec import PreprocessSpec
 from tests.videofer.export_helpers import make_run
 from tests.videofer.test_cli import complaint, videofer
 from tests.videos import write_video
-from videofer.app.gate import COOKIE
+from videofer.app.gate import cookie_of
 from videofer.cli import app_command
 
 
@@ -60,7 +60,7 @@ def started(model: Path, folder: Path, *more: str) -> Iterator[tuple[int, str]]:
 def ask(port: int, path: str, key: str = "", body: bytes | None = None) -> tuple[int, bytes]:
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
     try:
-        headers = {"Cookie": f"{COOKIE}={key}"} if key else {}
+        headers = {"Cookie": f"{cookie_of(key)}={key}"} if key else {}
         connection.request("GET" if body is None else "POST", path, body, headers)
         answer = connection.getresponse()
         return answer.status, answer.read()

@@ -7,6 +7,7 @@ changes something must come from our own page.
 
 from __future__ import annotations
 
+import hashlib
 import secrets
 from urllib.parse import urlsplit
 
@@ -14,7 +15,6 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-COOKIE = "videofer_key"
 SAFE_METHODS = ("GET", "HEAD")
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
@@ -49,14 +49,21 @@ class Gate:
         given = request.query_params.get("key", "")
         if request.url.path == "/" and given and secrets.compare_digest(given.encode(), self._key.encode()):
             welcome = RedirectResponse("/", 303)  # the key leaves the address bar
-            welcome.set_cookie(COOKIE, self._key, httponly=True, samesite="strict")
+            welcome.set_cookie(cookie_of(self._key), self._key, httponly=True, samesite="strict")
             return welcome
-        cookie = request.cookies.get(COOKIE, "")
+        cookie = request.cookies.get(cookie_of(self._key), "")
         if not secrets.compare_digest(cookie.encode(), self._key.encode()):
             return PlainTextResponse("open the address that `videofer app` printed: it holds the key", 403)
         if request.method not in SAFE_METHODS and not _is_own(request):
             return PlainTextResponse("this request does not come from the app's own page", 403)
         return None
+
+
+def cookie_of(key: str) -> str:
+    """The name of the cookie that holds the key. Cookies know no ports: several apps of one machine need each
+    its own.
+    """
+    return f"videofer_{hashlib.sha256(key.encode()).hexdigest()[:8]}"
 
 
 def _is_own(request: Request) -> bool:
