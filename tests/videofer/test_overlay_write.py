@@ -236,7 +236,8 @@ def test_the_list_of_containers_is_whole(shared_data: Path) -> None:
 @pytest.mark.parametrize(
     ("size", "scale"),
     [((640, 360), 1), ((360, 640), 1), ((358, 640), 2), ((121, 81), 3), ((3840, 2160), 1),
-     ((3842, 100), Fraction(1, 2)), ((4096, 8192), Fraction(1, 3))],
+     ((3842, 100), Fraction(1, 2)), ((4096, 8192), Fraction(1, 3)),
+     ((16, 1600), 2), ((16, 3000), 1), ((100, 4000), Fraction(1, 2))],
 )  # fmt: skip
 def test_pictures_are_as_large_as_letters_and_browsers_need(size: tuple[int, int], scale: Fraction) -> None:
     assert _scale(*size) == scale
@@ -246,6 +247,12 @@ def test_a_very_large_picture_is_reduced(tmp_path: Path) -> None:
     video = write_video(tmp_path / "in.mp4", size_wh=(4096, 64), pts=(0, 1))
     out = write_annotated(for_video(example_timeline(), video), video, tmp_path / "out.mp4")
     assert pictures_of(out)[0][1].shape[1] == 2048
+
+
+def test_a_very_tall_picture_is_not_enlarged_beyond_what_the_codec_takes(tmp_path: Path) -> None:
+    video = write_video(tmp_path / "in.mp4", size_wh=(16, 1600), pts=(0, 1))
+    out = write_annotated(for_video(example_timeline(), video), video, tmp_path / "out.mp4")
+    assert pictures_of(out)[0][1].shape[1] == 32
 
 
 def test_without_marks_the_pictures_are_what_they_were(tmp_path: Path, video: Path) -> None:

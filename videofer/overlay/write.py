@@ -229,9 +229,9 @@ def _lost_stamp(width: int, height: int, unit: float, footage: Footage) -> Stamp
 
 def _scale(width: int, height: int) -> Fraction:
     """A whole factor, or one by a whole number."""
-    if width < MIN_WIDTH:
-        return Fraction(-(-MIN_WIDTH // width))
-    return Fraction(1, -(-max(width, height) // MAX_SIDE))
+    longest = max(width, height)
+    enlarged = min(-(-MIN_WIDTH // width), MAX_SIDE // longest)  # a narrow one may be tall
+    return Fraction(enlarged) if enlarged > 1 else Fraction(1, -(-longest // MAX_SIDE))
 
 
 def _even(value: Fraction) -> int:
