@@ -30,7 +30,7 @@ from videofer.study.metadata import Metadata
 from videofer.study.plan import StudyPlan, make_plan
 from videofer.study.pool import run_videos
 from videofer.study.products import ProductOptions
-from videofer.study.run import run_study
+from videofer.study.run import _stop_asked, run_study
 from videofer.study.spec import StudySpec, VideoTask, load_account
 from videofer.study.worker import Answer, StudyWorker
 from videofer.timeline.settings import TimelineSettings
@@ -335,3 +335,18 @@ def test_an_interrupted_run_keeps_what_is_done(many: Path, model: Path, tmp_path
     assert f"{16 - done} videos done in" in again.stdout and f"{done} up to date" in again.stdout
     assert len(pd.read_csv(out / "videos.csv")) == 16
     assert not list(out.glob(".*.tmp"))
+
+
+def test_the_first_ctrl_c_asks_and_the_second_interrupts() -> None:
+    before = signal.getsignal(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt), _stop_asked() as stop:
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert stop.is_set()
+        os.kill(os.getpid(), signal.SIGINT)
+        pytest.fail("the second one did not interrupt")
+    assert signal.getsignal(signal.SIGINT) is before
+    with pytest.raises(KeyboardInterrupt), _stop_asked():
+        os.kill(os.getpid(), signal.SIGINT)  # and nobody looks
+    with _stop_asked() as stop:
+        assert not stop.is_set()
+    assert signal.getsignal(signal.SIGINT) is before

@@ -114,8 +114,8 @@ def run_study(
         run = _Run(totals, [Failure(one.name, one.stage, one.reason) for one in stage.failures])
         if plan.to_do:
             num_workers = min(workers or usable_cores(), len(plan.to_do))
-            with _ended_by_sigterm():
-                _work(plan, spec, run, num_workers, ray_address, on_progress)
+            with _stop_asked() as stop:
+                _work(plan, spec, run, num_workers, ray_address, on_progress, stop)
         done, about = _finished(plan, spec, run, described, stage)
         failures = tuple(run.failures)
         paths = []
@@ -148,12 +148,15 @@ def _work(
     workers: int,
     address: str | None,
     on_progress: Callable[[StudyTotals], None],
+    stop: threading.Event,
 ) -> None:
     totals = run.totals
 
     def on_work(seconds: float) -> None:
         totals.media_seconds_under_way = seconds
         on_progress(totals)
+        if stop.is_set():
+            raise KeyboardInterrupt
 
     on_progress(totals)
     videos = run_videos(plan.to_do, spec, workers=workers, address=address, on_work=on_work)
@@ -238,13 +241,28 @@ def _lock(path: Path) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _ended_by_sigterm() -> Iterator[None]:
-    """SIGTERM ends the block as Ctrl-C does."""
+def _stop_asked() -> Iterator[threading.Event]:
+    """An event that the first Ctrl-C or SIGTERM inside the block sets; the second one interrupts.
+
+    The first one does not interrupt: in the midst of Ray's code that may be swallowed, or leave it torn.
+    """
+    asked = threading.Event()
     if threading.current_thread() is not threading.main_thread():  # signals are another's affair
-        yield
+        yield asked
         return
-    before: Any = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    before: dict[int, Any] = {}
+
+    def ask(_number: int, _frame: object) -> None:
+        asked.set()
+        for number in before:
+            signal.signal(number, signal.default_int_handler)
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        before[number] = signal.signal(number, ask) or signal.SIG_DFL
     try:
-        yield
+        yield asked
     finally:
-        signal.signal(signal.SIGTERM, before if before is not None else signal.SIG_DFL)
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    if asked.is_set():  # after the last video
+        raise KeyboardInterrupt
