@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import csv
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -128,6 +129,7 @@ def take_study(model: Path, films: list[Film], work: Path, images: Path, chromiu
 
 def take_app(model: Path, video: Path, folder: Path, images: Path, chromium: Browser) -> None:
     """The app with one video done and one under way."""
+    shutil.rmtree(folder, ignore_errors=True)
     command = [*VIDEOFER, "app", "--model", str(model), "--folder", str(folder), "--port", "0",
                "--pose", "none"]  # fmt: skip
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as app:
@@ -136,9 +138,8 @@ def take_app(model: Path, video: Path, folder: Path, images: Path, chromium: Bro
             address = re.search(r"http://\S+", app.stdout.readline())
             assert address is not None, "the app says where it is"
             page = open_page(chromium, address[0], width=1000, height=760)
-            if page.locator("li.video.done").count() == 0:
-                page.set_input_files("#files", video)
-                page.locator("li.video.done").first.wait_for(timeout=300_000)
+            page.set_input_files("#files", video)
+            page.locator("li.video.done").wait_for(timeout=300_000)
             page.set_input_files("#files", {**upload(video), "name": "second conversation.mp4"})
             page.locator("li.video.working .facts", has_text="faces").wait_for()
             page.locator("#folder").evaluate("place => { place.textContent = place.textContent.replace("

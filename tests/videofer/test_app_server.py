@@ -186,6 +186,18 @@ def test_what_was_under_way_waits_for_the_next_start(tmp_path: Path, clip: bytes
         app.wait_for(lambda: app.library.items()[0].state == "done")
 
 
+def test_a_video_with_which_the_app_died_is_not_tried_again_unasked(tmp_path: Path, clip: bytes) -> None:
+    library = Library(tmp_path / "app")
+    item = library.add(library.begin(), "clip.mp4", "clip.mp4", len(clip))
+    library.video(item).write_bytes(clip)
+    library.update(item.id, state="working")  # and nothing more: the process is gone
+    with served(tmp_path / "app", quick) as app:
+        (found,) = app.library.items()
+        assert found.state == "failed" and "was ended" in found.reason
+        assert app.ask("POST", f"/api/videos/{item.id}/again")[0] == 204
+        app.wait_for(lambda: app.library.items()[0].state == "done")
+
+
 def test_a_folder_of_something_else_is_refused(tmp_path: Path) -> None:
     (tmp_path / "thesis.docx").write_text("years of work")
     with pytest.raises(UserError, match="is not empty and not a folder of `videofer app`"):

@@ -146,7 +146,11 @@ class Library:
 
 
 def _read(path: Path) -> Item | None:
-    """What a folder says of its item; what was under way waits again."""
+    """What a folder says of its item.
+
+    What was under way when the app ended in good order waits (the worker said so). When it was killed, or
+    crashed, perhaps by this very video, it has failed: nobody's app shall crash at every start.
+    """
     try:
         values = json.loads((path / "item.json").read_text(encoding="utf-8"))
         item = Item(**values)
@@ -154,4 +158,7 @@ def _read(path: Path) -> Item | None:
         return None
     if item.id != path.name or item.state not in STATES or "/" in item.file:
         return None
-    return replace(item, state="waiting", stage="", share=0.0) if item.state == "working" else item
+    if item.state != "working":
+        return item
+    reason = "the app was ended while it analysed this video"
+    return replace(item, state="failed", reason=reason, stage="", share=0.0)

@@ -18,20 +18,26 @@ if TYPE_CHECKING:
 PLAIN_EVERY_SECONDS = 10.0
 
 
+def bar_on_stderr(*fields: str) -> tuple[Console, Progress]:
+    """A bar with these fields of its tasks beside it; silent where standard error is no terminal."""
+    console = Console(file=sys.stderr)
+    columns = [TextColumn(f"{{task.fields[{field}]}}") for field in fields]
+    bar = Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        *columns,
+        TimeRemainingColumn(),
+        console=console,
+        disable=not console.is_terminal,
+    )
+    return console, bar
+
+
 class StageProgress:
     """A bar on a terminal, a line now and then elsewhere. Writes to standard error."""
 
     def __init__(self) -> None:
-        self._console = Console(file=sys.stderr)
-        self._bar = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            TextColumn("{task.fields[count]}"),
-            TextColumn("{task.fields[rate]}"),
-            TimeRemainingColumn(),
-            console=self._console,
-            disable=not self._console.is_terminal,
-        )
+        self._console, self._bar = bar_on_stderr("count", "rate")
         self._hash_task = self._bar.add_task("reading", total=None, count="", rate="", visible=False)
         self._work_task = self._bar.add_task("videos", total=None, count="", rate="", visible=False)
         self._began = 0.0

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-
 from preprocessing.quantities import as_time
-from videofer.cli.progress import PLAIN_EVERY_SECONDS
+from videofer.cli.progress import PLAIN_EVERY_SECONDS, bar_on_stderr
 
 if TYPE_CHECKING:
     from videofer.study.run import StudyTotals
@@ -21,15 +17,7 @@ class TimelineProgress:
     """One bar, of one video or of a study. Writes to standard error."""
 
     def __init__(self) -> None:
-        self._console = Console(file=sys.stderr)
-        self._bar = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            TextColumn("{task.fields[state]}"),
-            TimeRemainingColumn(),
-            console=self._console,
-            disable=not self._console.is_terminal,
-        )
+        self._console, self._bar = bar_on_stderr("state")
         self._task = self._bar.add_task("timelines", total=1.0, state="", visible=False)
         self._began = 0.0
         self._spoke = time.monotonic()
