@@ -34,7 +34,10 @@ def agree(
     ],
     person: Annotated[
         list[str] | None,
-        typer.Option(metavar="N|NAME", help="Who; given twice: of the first file, of the second."),
+        typer.Option(
+            metavar="N|NAME",
+            help="Who, else who is there longest; given twice: of the first file, of the second.",
+        ),
     ] = None,
     tier: Annotated[
         list[str] | None, typer.Option(metavar="T", help="Of annotations; given twice: as --person.")
@@ -111,8 +114,8 @@ def _print(result: Agreement) -> None:
         ),
         (
             "onset lag",
-            f"{_number(result.onset_lag_seconds)} s median, {_number(float(lag.abs().median()))} s median of"
-            f" sizes   ({len(lag)} on both sides)",
+            f"{_number(result.onset_lag_seconds)} s median, {_number(float(lag.abs().median()))} s without"
+            f" its sign   ({len(lag)} on both sides)",
         ),
     ):
         figures.add_row(name, value)
@@ -129,4 +132,4 @@ def _print(result: Agreement) -> None:
 
 
 def _number(value: float) -> str:
-    return "-" if math.isnan(value) else f"{value:.2f}"
+    return "-" if math.isnan(value) else f"{round(value, 2) + 0.0:.2f}"  # never -0.00

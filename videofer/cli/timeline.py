@@ -44,24 +44,38 @@ def timeline(
             "html, mp4, or all."
         ),
     ] = DEFAULT_FORMATS,
-    faces: Annotated[str, typer.Option(help="auto, yunet, mtcnn or precropped")] = "auto",
+    faces: Annotated[
+        str, typer.Option(help="How faces are found: auto, yunet, mtcnn or precropped.")
+    ] = "auto",
     pose: Annotated[
-        str | None, typer.Option(help="none, sidecar or onnx:POSE[,PERSON]; as the model needs.")
+        str | None,
+        typer.Option(
+            help="Skeletons: none, sidecar (a file beside the video) or onnx:POSE[,PERSON]; by default "
+            "sidecar where the model needs them."
+        ),
     ] = None,
     modality: Annotated[
         str | None, typer.Option(help="Whose answer counts: face, body or fused; by default the model's own.")
     ] = None,
-    smooth: Annotated[str | None, typer.Option(help="none, hmm, viterbi or kernel")] = None,
+    smooth: Annotated[
+        str | None, typer.Option(help="Against flicker: hmm (default), viterbi, kernel or none.")
+    ] = None,
     min_confidence: Annotated[
         float | None, typer.Option(help="Rows less sure than this are labelled uncertain.")
     ] = None,
     set_: Annotated[
         list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="Any other setting of a timeline; repeatable."),
+        typer.Option(
+            "--set",
+            metavar="KEY=VALUE",
+            help="Any other setting, such as smoothing.dwell_seconds=1; repeatable.",
+        ),
     ] = None,
     name: Annotated[
         list[str] | None,
-        typer.Option(metavar="NUMBER=NAME", help="What a person is called; for one video; repeatable."),
+        typer.Option(
+            metavar="NUMBER=NAME", help="What a person is called, such as 0=Anna; for one video; repeatable."
+        ),
     ] = None,
     video: Annotated[
         str, typer.Option(help="How the report has its video: auto, link, embed, proxy or none.")
@@ -77,10 +91,12 @@ def timeline(
         bool, typer.Option("--skeleton", help="Draw skeletons in the annotated video.")
     ] = False,
     metadata: Annotated[
-        Path | None, typer.Option(help="Table about the videos: path, and any columns, for the index page.")
+        Path | None,
+        typer.Option(help="Table about the videos: path, and any columns; for the index and the tables."),
     ] = None,
     group_by: Annotated[
-        str | None, typer.Option(metavar="COLUMN", help="Of the metadata, or folder: compared in the index.")
+        str | None,
+        typer.Option(metavar="COLUMN", help="Of the metadata, or folder: its groups are compared."),
     ] = None,
     follow: Annotated[
         bool, typer.Option("--follow", help="Print rows as JSON lines while the input comes in.")
@@ -196,7 +212,7 @@ def _study(
     up_to_date = report.num_videos - report.num_done - report.num_failed
     typer.echo(
         f"{as_count(report.num_done, 'video')} done in {as_time(report.wall_seconds)}, "
-        f"{up_to_date} up to date, {report.num_failed} failed"
+        f"{up_to_date} up to date, {len(report.failures)} failed"
     )
     return _tell(report.paths, [str(failure) for failure in report.failures])
 

@@ -64,7 +64,7 @@ def smoothing_words(smoothing: Smoothing) -> str:
             words = f"Gaussian kernel of {smoothing.kernel_seconds:g}{SPACE}s"
         case method:
             name = "hidden Markov model" if method == "hmm" else "likeliest path of a hidden Markov model"
-            words = f"{name}; an expression lasts {smoothing.dwell_seconds:g}{SPACE}s on average"
+            words = f"{name}, in which an expression lasts {smoothing.dwell_seconds:g}{SPACE}s on average"
     if smoothing.lag_seconds is not None:
         words += f"; looks {smoothing.lag_seconds:g}{SPACE}s ahead"
     return words

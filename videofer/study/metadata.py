@@ -111,9 +111,8 @@ def describe(metadata: Metadata, names: Sequence[str]) -> Described:
 
 def _check_group(group_by: str | None, columns: Sequence[str], where: str) -> None:
     if group_by is not None and group_by not in columns:
-        raise UserError(
-            f"--group-by {group_by}: {where} has no such column, but {', '.join(columns) or 'none'}"
-        )
+        there = f"but {', '.join(columns)}" if columns else "nor another: no --metadata, no folders"
+        raise UserError(f"--group-by {group_by}: {where} has no such column, {there}")
 
 
 def _typed(texts: Sequence[str | None]) -> list[Value]:
