@@ -41,7 +41,7 @@ with av.open(path) as source:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--model", type=Path, required=True, help="folder of a run")
-    parser.add_argument("video", type=Path)
+    parser.add_argument("video", type=Path, help="a file, as H.264 in MP4")
     arguments = parser.parse_args()
     with socket.create_server(("127.0.0.1", 0)) as free:
         address = f"tcp://127.0.0.1:{free.getsockname()[1]}"

@@ -43,7 +43,7 @@ def main() -> None:
     )
     parser.add_argument("--model", type=Path, nargs="+", required=True, help="folders of runs")
     parser.add_argument("--work", type=Path, help="folder for films and store; kept")
-    parser.add_argument("--films", type=int, default=60)
+    parser.add_argument("--films", type=int, default=60, help="how many")
     parser.add_argument("--seconds", type=float, default=60.0, help="of a film")
     parser.add_argument("--choose", action="store_true", help="try all settings on the first half")
     arguments = parser.parse_args()

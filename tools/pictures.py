@@ -45,7 +45,7 @@ def main() -> None:
     )
     parser.add_argument("--model", type=Path, required=True, help="folder of the demo's run")
     parser.add_argument("--work", type=Path, help="folder for films and results; kept")
-    parser.add_argument("--out", type=Path, default=Path("docs/images"))
+    parser.add_argument("--out", type=Path, default=Path("docs/images"), help="folder for the pictures")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder, browser() as chromium:
         work = arguments.work or Path(folder)
