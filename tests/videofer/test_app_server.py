@@ -243,6 +243,7 @@ def test_another_name_for_this_machine_is_refused(app: Served) -> None:
         "item.json",
         "store/store.json",
         "results/../item.json",
+        "results/a%00b",
         "results/%2e%2e/item.json",
         "..%2f..%2fetc/passwd",
         "video/../../videofer-app.txt",

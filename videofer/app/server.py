@@ -151,7 +151,7 @@ def _told(library: Library, item: Item) -> dict[str, Any]:
 
 def _file_of(library: Library, item_id: str, inside: str, shown_folders: Sequence[str]) -> Path | None:
     """A file of an item that may be seen, None where there is none."""
-    if library.get(item_id) is None:
+    if library.get(item_id) is None or "\0" in inside:  # no system has such a name
         return None
     folder = library.path(item_id).resolve()
     path = (folder / inside).resolve()
