@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -89,6 +90,16 @@ def test_two_raters_of_one_file(study: Path) -> None:
     result = videofer("agree", "walk.csv", "walk.csv", "--rater", "KL", "--rater", "MN", cwd=study)
     assert result.returncode == 0, result.stderr
     assert "same label           50.0 % of the time" in result.stdout
+
+
+def test_timelines_of_different_videos_are_compared_but_that_is_said(tmp_path: Path) -> None:
+    one = example_timeline()
+    one.save(tmp_path / "one.parquet")
+    replace(one, video=replace(one.video, key="f" * 32)).save(tmp_path / "other.parquet")
+    result = videofer("agree", "one.parquet", "other.parquet", cwd=tmp_path)
+    assert result.returncode == 0 and "videos of different content" in result.stderr
+    result = videofer("agree", "one.parquet", "one.parquet", cwd=tmp_path)
+    assert result.returncode == 0 and "different content" not in result.stderr
 
 
 @pytest.mark.parametrize(

@@ -94,6 +94,10 @@ def open_sides(
         else _annotation_side(source, choice, hints)
         for place, (source, choice) in enumerate(zip(sources, choices, strict=True))
     ]
+    keys = {one.video.key for one in sources if isinstance(one, Timeline) and one.video.key}
+    if len(keys) > 1:
+        note = f"{paths[0]} and {paths[1]} are about videos of different content; times are taken as they are"
+        sides[0] = replace(sides[0], notes=(*sides[0].notes, note))
     duration = max(side.duration_seconds for side in sides)
     settle = _with_neutral if gaps == "neutral" else _with_note
     first, second = (settle(side, duration) if side.kind == "annotation" else side for side in sides)
