@@ -43,6 +43,7 @@ def test_the_set_of_options_is_the_documented_one() -> None:
         (["--out", "T", "--min-confidence", "2"], "min_confidence"),
         (["--out", "T", "--set", "smothing.method=hmm"], "did you mean 'smoothing'?"),
         (["--out", "T", "--set", "segmentation.enter=0.2"], "leave is 0.35, above enter, which is 0.2"),
+        (["--out", "T", "--set", "steps_per_hop=100000"], "steps_per_hop must be less than or equal to 100"),
         (["--out", "T", "--name", "Anna"], "must have the form NUMBER=NAME"),
         (["--out", "T", "--video", "tape"], "--video is 'tape', must be auto, link, embed, proxy or none"),
         (["--out", "T", "--blur", "me"], "--blur is 'me', must be none, others or all"),

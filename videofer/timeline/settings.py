@@ -60,7 +60,7 @@ class TimelineSettings(BaseModel):
 
     modality: Modality | None = None
     """Whose probabilities are the answer; None: the model's own answer."""
-    steps_per_hop: int = Field(1, ge=1)
+    steps_per_hop: int = Field(1, ge=1, le=100)
     """A row lasts a hop of the model (window length / clips) divided by this."""
     kernel: Literal["hann", "triangular"] = "hann"
     pool: Literal["probabilities", "log_probabilities"] = "probabilities"
