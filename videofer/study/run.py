@@ -262,7 +262,7 @@ def _stop_asked() -> Iterator[threading.Event]:
     try:
         yield asked
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        for each, handler in before.items():
+            signal.signal(each, handler)
     if asked.is_set():  # after the last video
         raise KeyboardInterrupt
