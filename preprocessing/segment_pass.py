@@ -67,7 +67,7 @@ class SegmentPass:
         # pts of the frames that followers see: 8 bytes a frame, for a span may be many hours long
         self.lead_in, self.own, self.lead_out = array("q"), array("q"), array("q")
         self.num_stored = 0  # own frames that the shard has
-        self.last_duration_pts = 0
+        self.last: Frame | None = None  # own frame; frames that are left out after it make it longer
         # Where tracks that may reach the span are in its lead-in, by identity: (track, [(pts, box)])
         self.waiting: dict[int, tuple[object, list[tuple[int, np.ndarray]]]] = {}
         # media_time = (pts * scale - offset) / unit in whole numbers: exact until the one division
@@ -136,7 +136,7 @@ class SegmentPass:
             self.lead_out.append(frame.pts)
         else:
             self.own.append(frame.pts)
-            self.last_duration_pts = frame.duration_pts
+            self.last = frame
             if len(self.own) - self.num_stored >= FRAMES_PER_WRITE:
                 self.store_frames()
         return len(self.lead_in) + len(self.own) + len(self.lead_out) - 1
@@ -236,7 +236,8 @@ class SegmentPass:
 
     def outcome(self, damage: str | None) -> SegmentOutcome:
         own = self.own
-        duration_pts = self.last_duration_pts
+        assert self.last is not None
+        duration_pts = self.last.duration_pts
         if duration_pts <= 0:  # the container does not say: as long as the frame before it, or one tick
             duration_pts = own[-1] - own[-2] if len(own) > 1 else 1
         end_pts = self.lead_out[0] if self.lead_out else own[-1] + duration_pts

@@ -70,7 +70,7 @@ class Frame(Protocol):
     """One decoded picture with its time. Pixels are converted only where they are asked for."""
 
     pts: int
-    duration_pts: int  # as the container says; 0 when it does not
+    duration_pts: int  # as the container says, 0 when it does not; see `preprocessing.sampling`
     width: int  # upright
     height: int
 

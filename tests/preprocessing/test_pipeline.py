@@ -112,23 +112,23 @@ def test_a_moving_face_is_one_track_with_exact_crops(tmp_path: Path, mtcnn: Engi
         assert difference.mean() < 3, f"frame {n}"
 
 
-@pytest.mark.parametrize("fps", [10, 25, 30, 50, 60, 120])
+@pytest.mark.parametrize("fps", [10, 25, 30, 50, 60, 120, 240])
 def test_fast_video_is_thinned_out_by_its_own_times(tmp_path: Path, precropped: Engines, fps: int) -> None:
     video = write_video(tmp_path / "v.mp4", pts=tuple(range(fps)), time_base=Fraction(1, fps))
     record, reader = store_video(video, precropped, tmp_path / "s")
     pts, t_start, t_end = reader.times(record.key)
     with av.open(video) as container:
         frames = [(frame.pts, frame.duration) for frame in container.decode(video=0)]
-    kept = frames[:: {10: 1, 25: 1, 30: 1, 50: 2, 60: 2, 120: 4}[fps]]
+    kept = frames[:: {10: 1, 25: 1, 30: 1, 50: 2, 60: 2, 120: 4, 240: 8}[fps]]
     assert pts.tolist() == [frame_pts for frame_pts, _ in kept]
-    assert t_start[0] == 0 and t_end[-1] == pytest.approx(sum(kept[-1]) / fps)
+    assert t_start[0] == 0 and t_end[-1] == pytest.approx(sum(frames[-1]) / fps)  # of all frames
     assert (t_end[:-1] == t_start[1:]).all()
 
 
 def test_uneven_frames_of_a_slow_enough_stream_are_all_kept() -> None:
     class Frame:
         def __init__(self, pts: int) -> None:
-            self.pts = pts
+            self.pts, self.duration_pts = pts, 0
 
     from dataclasses import replace
 
@@ -141,6 +141,25 @@ def test_uneven_frames_of_a_slow_enough_stream_are_all_kept() -> None:
     fast = replace(probe, average_fps=90.0)
     kept = [frame.pts for _, frame in sample(iter(map(Frame, pts)), fast, 30.0)]  # type: ignore[arg-type]
     assert kept == [0, 33, 80, 160]
+
+
+@pytest.mark.parametrize("duration_pts", [4, 0])
+def test_a_kept_frame_lasts_as_long_as_those_left_out_after_it(duration_pts: int) -> None:
+    """Up to the end of the last decoded one, also where no frame says how long it lasts."""
+
+    class Frame:
+        def __init__(self, pts: int) -> None:
+            self.pts, self.duration_pts = pts, duration_pts
+
+    from dataclasses import replace
+
+    from tests.preprocessing.test_stage_driver import PROBE
+
+    probe = replace(PROBE, time_base=Fraction(1, 1000), average_fps=250.0)
+    for num in range(2, 40):
+        frames = map(Frame, range(0, 4 * num, 4))
+        kept = [frame for _, frame in sample(iter(frames), probe, 30.0, [50])]  # type: ignore[arg-type]
+        assert kept[-1].pts + kept[-1].duration_pts == 4 * num
 
 
 def test_damaged_video_keeps_its_good_frames_and_says_so(tmp_path: Path, precropped: Engines) -> None:

@@ -81,7 +81,7 @@ class LiveEngine:
         self._cell = 0  # the next one to be emitted
         self._said_of_nobody: dict[int, list[Document]] = {}
         self._ended: tuple[float, float] | None = None  # where decoding ended, and the video
-        self._duration_pts = 0  # of the newest frame
+        self._newest: Frame | None = None  # frames that are left out after it make it longer
         self.latency = Latency()
 
     # --- frames in, events out -----------------------------------------------------------------------
@@ -118,7 +118,7 @@ class LiveEngine:
         index = self._clock.append(frame.pts, holes)
         seconds = self._clock.t_start(index)
         self.latency.arrived(seconds)
-        self._duration_pts = frame.duration_pts
+        self._newest = frame
         self._follow(index, source_index, seconds, frame)
         events: list[Document] = []
         while self._line(self._cell + 1) + self.look_ahead.lag_seconds <= seconds:
@@ -128,11 +128,11 @@ class LiveEngine:
 
     def finish(self, damage: str | None = None, **more: Any) -> list[Document]:
         """The stream has ended, or was broken off (`damage`): all rows that are left, and the last event."""
-        if not self._clock.num_frames:
+        if self._newest is None:
             return [{"event": "end", "persons": [], "damage": damage, **more}]
         for one in self._passes:
             self._see(one, one.finish(self._clock.num_frames))
-        t_end = self._clock.close(self._duration_pts)
+        t_end = self._clock.close(self._newest.duration_pts)
         duration = t_end
         if damage is not None and self._facts.duration is not None:
             stream_start = float(self._facts.stream_start - self._facts.presentation_start)
