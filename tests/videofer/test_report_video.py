@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from urllib.parse import unquote
@@ -10,11 +12,13 @@ import av
 import pytest
 
 from cache.errors import UserError
+from tests.videofer.timeline_examples import example_timeline
 from tests.videos import write_audio, write_video
 from videofer.report import video as video_module
-from videofer.report.playable import playability
+from videofer.report.playable import damage_of, playability
 from videofer.report.proxy import MAX_SIDE, write_proxy
-from videofer.report.video import address_of, show_video
+from videofer.report.video import VideoMode, address_of, show_video
+from videofer.report.write import write_report
 
 ROTATED = (0, 65536, 0, -65536, 0, 0, 0, 0, 1073741824)
 B_FRAMES = {"bf": "3", "preset": "medium"}
@@ -132,6 +136,38 @@ def test_what_browsers_do_not_play_is_copied(tmp_path: Path, monkeypatch: pytest
     assert beside.files == (tmp_path / "a_proxy.mp4",) and beside.files[0].is_file()
     monkeypatch.setattr(video_module, "EMBED_BYTES", 100)
     assert show_video(source, page, "auto", nothing).kind == "linked"
+
+
+@pytest.mark.parametrize(("mode", "kind"), [("auto", "embedded"), ("embed", "embedded"), ("link", "linked")])
+def test_what_is_damaged_is_copied(tmp_path: Path, mode: VideoMode, kind: str) -> None:
+    source = write_video(tmp_path / "a.mp4")
+    damage = "not all of the original could be decoded"
+    whole = show_video(source, tmp_path / "a.html", mode, nothing)
+    copied = show_video(source, tmp_path / "a.html", mode, nothing, damage=damage)
+    assert whole.kind == copied.kind == kind
+    assert damage in copied.note and damage not in whole.note
+    assert (tmp_path / "a_proxy.mp4").is_file() == (kind == "linked")
+
+
+def test_what_tells_of_damage() -> None:
+    sound = example_timeline()
+    assert damage_of(sound) == ""
+    warned = replace(sound, provenance={**sound.provenance, "warnings": ["1 packets lost: invalid"]})
+    rows = sound.rows.assign(state=["not_decoded", *sound.rows["state"][1:]])
+    for damaged in (warned, replace(sound, rows=rows)):
+        assert "could be decoded" in damage_of(damaged)
+        still = replace(damaged, video=replace(damaged.video, kind="image"))
+        assert damage_of(still) == "", "there is no film to copy"
+
+
+@pytest.mark.parametrize("is_original", [True, False])
+def test_only_the_original_is_damaged(tmp_path: Path, is_original: bool) -> None:
+    """A film that was made of it, with faces blurred, plays as it is."""
+    source = write_video(tmp_path / "a.mp4")
+    timeline = replace(example_timeline(), provenance={"warnings": ["1 packets lost: invalid"]})
+    (page,) = write_report(timeline, tmp_path / "a.html", media=source, is_original=is_original)
+    content = base64.b64encode(source.read_bytes()).decode()
+    assert (content in page.read_text()) == (not is_original)
 
 
 def test_a_copy_on_demand(tmp_path: Path) -> None:

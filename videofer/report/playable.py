@@ -7,15 +7,18 @@ file with several video streams may show another one than that which was analyse
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cache.errors import UserError
 from preprocessing.decode.container import open_container
 from preprocessing.probe import probe
 from preprocessing.types import InputError, Source
+
+if TYPE_CHECKING:
+    from videofer.timeline.timeline import Timeline
 
 MP4_CODECS = {"h264": "H.264", "vp9": "VP9", "av1": "AV1"}
 WEBM_CODECS = {"vp8": "VP8", "vp9": "VP9", "av1": "AV1"}
@@ -40,8 +43,23 @@ class Playability:
         return not self.reason
 
 
-def playability(media: Path) -> Playability:
-    """Judge a file by its headers. UserError where it is no video."""
+def damage_of(timeline: Timeline) -> str:
+    """In words, that not all of a timeline's video could be decoded; empty where all was.
+
+    Browsers stop at such a place, or never begin to play.
+    """
+    lost = (timeline.rows["state"] == "not_decoded").any()
+    is_damaged = timeline.video.kind == "video" and (lost or timeline.provenance.get("warnings"))
+    return "not all of the original could be decoded" if is_damaged else ""
+
+
+def playability(media: Path, damage: str = "") -> Playability:
+    """Judge a file by its headers, and by what is known of its damage. UserError where it is no video."""
+    found = _by_headers(media)
+    return replace(found, reason=damage) if damage and found.is_playable else found
+
+
+def _by_headers(media: Path) -> Playability:
     try:
         found = probe(Source(media, media.name, "video"))
         with open_container(media, "probe") as container:

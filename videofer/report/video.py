@@ -34,20 +34,25 @@ class Shown:
 
 
 def show_video(
-    media: Path | None, page: Path, mode: VideoMode, on_progress: Callable[[float], None]
+    media: Path | None,
+    page: Path,
+    mode: VideoMode,
+    on_progress: Callable[[float], None],
+    *,
+    damage: str = "",
 ) -> Shown:
     """Bring `media` into the page that will be at `page`.
 
     auto: embedded up to EMBED_BYTES, linked beyond; through a proxy where browsers cannot play it as it is.
     link, embed: the original so, or its proxy where browsers cannot play it. proxy: always a small copy,
-    embedded up to EMBED_BYTES, else beside the page as STEM_proxy.mp4. UserError where the file is missing,
-    no video, or too large to embed.
+    embedded up to EMBED_BYTES, else beside the page as STEM_proxy.mp4. damage: see `damage_of`; browsers
+    cannot play what is damaged. UserError where the file is missing, no video, or too large to embed.
     """
     if media is None or mode == "none":
         return Shown("none", "no video in this page")
     if not media.is_file():
         raise UserError(f"{media}: no such file, so the report cannot show it; --video none does without")
-    found = playability(media)
+    found = playability(media, damage)
     if mode != "proxy" and found.is_playable:
         return _as_it_is(media, page, mode, found)
     return _through_proxy(media, page, mode, found, on_progress)
@@ -66,9 +71,11 @@ def _as_it_is(media: Path, page: Path, mode: VideoMode, found: Playability) -> S
 def _through_proxy(
     media: Path, page: Path, mode: VideoMode, found: Playability, on_progress: Callable[[float], None]
 ) -> Shown:
+    from videofer.formats.kept import keep_foreign
     from videofer.report.proxy import write_proxy
 
     beside = page.with_name(f"{page.stem}_proxy.mp4")
+    keep_foreign(beside)
     made = write_proxy(media, beside, on_progress=on_progress)
     why = "a small copy with the same times" + (f": {found.reason}" if found.reason else "")
     if mode == "embed" or (mode in ("auto", "proxy") and made.num_bytes <= EMBED_BYTES):

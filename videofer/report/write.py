@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cache.atomic import atomic_write
+from videofer.formats.kept import keep_foreign
+from videofer.report.playable import damage_of
 from videofer.report.video import VideoMode, show_video
 from videofer.timeline.compare import main_person
 
@@ -26,6 +28,7 @@ def write_report(
     faces: FaceStrips | None = None,
     truth: pd.DataFrame | None = None,
     video: VideoMode = "auto",
+    is_original: bool = True,
     title: str | None = None,
     on_progress: Callable[[float], None] | None = None,
 ) -> list[Path]:
@@ -34,6 +37,7 @@ def write_report(
     media: the video to play, on the timeline's media time. faces: to lie along the axis, see `face_strips`;
     `videofer.report.faces.num_faces` says how many are of use. truth: t_start, t_end, label and perhaps
     person (its number), drawn below the ribbon of the person, or of the one who is seen longest.
+    is_original: whether `media` is the file that the timeline was made from, and damaged if that was.
     video: see `show_video`. UserError where the media file is missing, no video, or too large to embed.
     """
     from videofer.report.faces import sprite
@@ -43,7 +47,8 @@ def write_report(
     from videofer.timeline.summary import summarise
 
     report = on_progress or (lambda share: None)
-    shown = show_video(media, out, video, lambda share: report(0.85 * share))
+    damage = damage_of(timeline) if is_original else ""
+    shown = show_video(media, out, video, lambda share: report(0.85 * share), damage=damage)
     segments = find_segments(timeline)
     layouts, blobs = {}, []
     sprites = {}
@@ -71,6 +76,7 @@ def write_report(
         sprites=sprites,
         truth=truth_spans(timeline, truth),
     )
+    keep_foreign(out)
     with atomic_write(out) as file:
         file.write(html.encode("utf-8", "replace"))  # names of files may hold what is no character
     report(1.0)

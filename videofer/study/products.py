@@ -63,6 +63,7 @@ def write_products(
     reader: of the store that the timeline was made from, for faces and boxes. truth: for picture and report.
     on_progress: gets the share done, in [0, 1]. Raises UserError in one line.
     """
+    from videofer.formats.kept import keep_foreign
     from videofer.formats.write import check_formats, write_exports
 
     options = options or ProductOptions()
@@ -78,12 +79,16 @@ def write_products(
     report(0.1)
     if video is not None and "mp4" in chosen:
         out = out_dir / f"{stem}{ANNOTATED}"
+        keep_foreign(out)
         paths.append(
             _film(timeline, video, out, reader, options, True, lambda share: report(0.1 + 0.35 * share))
         )
     report(0.45)
+    if options.video == "none":
+        video = None
     if video is not None and "html" in chosen and options.blur != "none":
         out = out_dir / f"{stem}{BLURRED}"
+        keep_foreign(out)
         video = _film(timeline, video, out, reader, options, False, lambda share: report(0.45 + 0.35 * share))
         paths.append(video)
     report(0.8)
@@ -98,6 +103,7 @@ def write_products(
             faces=faces_of(timeline, reader, options, num_faces(timeline.duration_seconds)),
             truth=truth,
             video=options.video,
+            is_original=video == media,
             on_progress=lambda share: report(0.8 + 0.2 * share),
         )
     report(1.0)
