@@ -13,6 +13,7 @@ from preprocessing.spec import PreprocessSpec
 from tests.videofer.export_helpers import make_run
 from tests.videofer.test_cli import complaint, videofer
 from tests.videos import write_video
+from videofer.cli.timeline import tell_warnings
 from videofer.cli.timeline_options import names_of, products_of, settings_of
 from videofer.cli.timeline_progress import study_state
 from videofer.study.run import StudyTotals
@@ -119,6 +120,53 @@ def test_a_video_that_is_none_exits_3(model: Path, tmp_path: Path) -> None:
     (tmp_path / "broken.mp4").write_bytes(b"nothing")
     result = videofer("timeline", tmp_path / "broken.mp4", "--model", model, "--out", tmp_path / "T")
     assert result.returncode == 3 and "failed 'broken.mp4': probe: " in result.stderr and not result.stdout
+
+
+def damaged_video(path: Path) -> Path:
+    """Bits are wrong in the midst of it: less than half a second is lost, which is no failure."""
+    write_video(path, pts=tuple(range(60)), size_wh=(128, 96), codec_options={"g": "10"})
+    data = bytearray(path.read_bytes())
+    middle = len(data) // 2
+    data[middle : middle + 200] = b"\xff" * 200
+    path.write_bytes(data)
+    return path
+
+
+def test_what_could_not_be_decoded_is_said(model: Path, tmp_path: Path) -> None:
+    """Of one video what it was, of many how many; the exit code is that of success."""
+    (tmp_path / "videos").mkdir()
+    video = damaged_video(tmp_path / "videos" / "bad.mp4")
+    good = write_video(tmp_path / "videos" / "good.mp4")
+    result = videofer("timeline", video, "--model", model, "--out", tmp_path / "T", "--formats", "parquet")
+    assert result.returncode == 0, result.stderr
+    warnings = Timeline.load(tmp_path / "T" / "bad.parquet").provenance["warnings"]
+    told = [line for line in result.stderr.splitlines() if line.startswith("warning 'bad.mp4': ")]
+    assert len(told) == min(len(warnings), 5) >= 1 and told[0].endswith(warnings[0])
+    sound = videofer("timeline", good, "--model", model, "--out", tmp_path / "G", "--formats", "csv")
+    assert sound.returncode == 0 and "warning" not in sound.stderr
+
+
+@pytest.mark.ray
+def test_a_study_says_how_many_could_not_be_decoded(model: Path, tmp_path: Path) -> None:
+    (tmp_path / "videos").mkdir()
+    damaged_video(tmp_path / "videos" / "bad.mp4")
+    write_video(tmp_path / "videos" / "good.mp4")
+    result = videofer(
+        "timeline", tmp_path / "videos", "--model", model, "--out", tmp_path / "S", "--formats", "csv",
+        "--workers", "1",
+    )  # fmt: skip
+    assert result.returncode == 0, result.stderr
+    assert "1 video with warnings" in result.stderr
+    table = pd.read_csv(tmp_path / "S" / "videos.csv").drop_duplicates("video").set_index("video")
+    assert table["warnings"]["bad.mp4"] > 0 == table["warnings"]["good.mp4"]
+
+
+def test_many_warnings_are_summed_up(capsys: pytest.CaptureFixture[str]) -> None:
+    tell_warnings("a.mp4", [f"{n} frames skipped:\ncorrupt" for n in range(8)])
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[0] == "warning 'a.mp4': 0 frames skipped: corrupt" and lines[5:] == ["and 3 more"]
+    tell_warnings("a.mp4", [])
+    assert capsys.readouterr().err == ""
 
 
 def test_what_a_person_sees_of_a_study() -> None:

@@ -20,6 +20,7 @@ from videofer.study.digest import curve_from
 from videofer.study.metadata import Described
 from videofer.study.page import index_page, write_index
 from videofer.study.run import Done, Failure
+from videofer.study.tables import videos_table
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -79,6 +80,16 @@ def test_links_lead_to_what_there_is() -> None:
     videos = data_of(index_page(done, about, [], title="x"))["videos"]
     assert [video["h"] for video in videos] == ["./a%20%231%25.html", "./b.csv", None]
     assert [video["r"] for video in videos] == [True, False, False]
+
+
+def test_it_counts_videos_with_warnings(study: tuple[list[Done], Described]) -> None:
+    done, about = study
+    assert "with warnings" not in index_page(done, about, [], title="x")
+    warned = [replace(one, task=replace(one.task, num_warnings=n)) for n, one in enumerate(done[:3])]
+    about = replace(about, rows=about.rows[:3])
+    assert "<dt>with warnings</dt><dd>2</dd>" in index_page(warned, about, [], title="x")
+    table = videos_table(warned, about)
+    assert table.drop_duplicates("video")["warnings"].tolist() == [0, 1, 2]
 
 
 @pytest.mark.browser

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from videofer.timeline.settings import TimelineSettings
 
 SHOWN_LINES = 20  # of failures and notes
+SHOWN_WARNINGS = 5  # of one video
 DEFAULT_FORMATS = "csv,parquet,html"
 
 
@@ -139,7 +140,9 @@ def timeline(
     )
     names = names_of(name or [])
 
+    from preprocessing.quantities import as_count
     from preprocessing.stage.run import preprocess
+    from videofer.study.inputs import OwnFiles
     from videofer.study.metadata import read_metadata
     from videofer.timeline.prepare import LoadingModel, spec_for
 
@@ -147,6 +150,7 @@ def timeline(
     loading = LoadingModel(model)  # while a video is preprocessed
     if len(inputs) > 1 or not Path(inputs[0]).is_file():
         loading.result()  # hours of work are not begun for a model that cannot be opened
+    own = OwnFiles(out)
     with StageProgress() as progress:
         stage = preprocess(
             [Path(text) for text in inputs],
@@ -156,7 +160,10 @@ def timeline(
             num_workers=workers,
             ray_address=ray_address,
             progress=progress,
+            skip=own,
         )
+    if own.num_skipped:
+        typer.echo(f"skipped {as_count(own.num_skipped, 'file')} that a run has written", err=True)
     is_single = len(stage.sources) == 1 and stage.sources[0].path == Path(inputs[0])
     if is_single and metadata is None and group_by is None:
         return _single(loading.result(), stage, out, settings, wanted, options, names)
@@ -179,10 +186,11 @@ def _single(
     from videofer.study.single import write_single
 
     with TimelineProgress() as bar:
-        paths = write_single(
+        single = write_single(
             model, stage, out, settings, formats, options, names=names, on_progress=bar.video
         )
-    return _tell(paths, [f"{one.name!r}: {one.stage}: {one.reason}" for one in stage.failures])
+    tell_warnings(stage.sources[0].name, single.warnings)
+    return _tell(single.paths, [f"{one.name!r}: {one.stage}: {one.reason}" for one in stage.failures])
 
 
 def _study(
@@ -195,7 +203,7 @@ def _study(
 ) -> int:
     """The files of many videos, on Ray; then index and tables."""
     from preprocessing.quantities import as_count, as_time
-    from videofer.study.run import run_study
+    from videofer.study.run import VIDEOS, run_study
 
     with TimelineProgress() as bar:
         report = run_study(
@@ -214,7 +222,21 @@ def _study(
         f"{as_count(report.num_done, 'video')} done in {as_time(report.wall_seconds)}, "
         f"{up_to_date} up to date, {len(report.failures)} failed"
     )
+    if report.num_with_warnings:
+        typer.echo(
+            f"{as_count(report.num_with_warnings, 'video')} with warnings: see the reports, and the column "
+            f"warnings of {VIDEOS}",
+            err=True,
+        )
     return _tell(report.paths, [str(failure) for failure in report.failures])
+
+
+def tell_warnings(name: str, warnings: Sequence[str]) -> None:
+    """What preprocessing warned of, of one video: a line each, of many only the first ones."""
+    for warning in warnings[:SHOWN_WARNINGS]:
+        typer.echo(f"warning {name!r}: {' '.join(warning.split())}", err=True)
+    if len(warnings) > SHOWN_WARNINGS:
+        typer.echo(f"and {len(warnings) - SHOWN_WARNINGS} more", err=True)
 
 
 def _tell(paths: Sequence[Path], failures: Sequence[str]) -> int:

@@ -149,6 +149,8 @@ def _figures(done: Sequence[Done], failures: Sequence[Failure]) -> list[tuple[st
     there = sum(person["seconds"] for digest in digests for person in digest["persons"])
     if there > 0:
         found.append((f"{100 * predicted / there:.0f}\u00a0%", "of the persons' time has a prediction"))
+    if num_with_warnings := sum(one.task.num_warnings > 0 for one in done):
+        found.append((f"{num_with_warnings:,}", "with warnings"))
     return [*found, (f"{len(failures):,}", "failed")] if failures else found
 
 

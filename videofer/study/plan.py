@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from cache.reader import StoreReader
 from preprocessing.discover import place
 from videofer.formats.names import safe_stems
+from videofer.study.inputs import names_in
 from videofer.study.spec import Account, StudySpec, VideoTask, load_account, products_print, timeline_print
 
 if TYPE_CHECKING:
@@ -40,7 +41,9 @@ def make_plan(model: TrainedModel, stage: StageReport, spec: StudySpec) -> Study
             twice.append((source.name, found[key][0]))
         elif key in stored:
             found[key] = source.name, source.path
-    stems = safe_stems([name for name, _ in found.values()])
+    stems = safe_stems(
+        [name for name, _ in found.values()], names_in(spec.out, [source.path for source in stage.sources])
+    )
     videos, to_do = [], []
     outdated: list[Account] = []
     for (key, (name, path)), stem in zip(found.items(), stems, strict=True):
@@ -72,6 +75,7 @@ def _task(
         timeline_print=timeline,
         products_print=products_print(timeline, name, stem, path, spec.options),
         formats=spec.formats,
+        num_warnings=len(video.provenance.get("warnings") or ()),
     )
 
 

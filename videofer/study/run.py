@@ -61,6 +61,7 @@ class StudyReport:
     num_videos: int  # with tracks in the store
     num_done: int  # in this run
     num_failed: int  # in this run; the others were up to date
+    num_with_warnings: int = 0  # of those that have all; not all of them could be decoded, above all
     notes: tuple[str, ...] = ()
     wall_seconds: float = 0.0
 
@@ -136,6 +137,7 @@ def run_study(
         num_videos=len(plan.videos),
         num_done=totals.num_done,
         num_failed=totals.num_failed,
+        num_with_warnings=sum(one.task.num_warnings > 0 for one in done),
         notes=_notes(metadata, described, plan),
         wall_seconds=time.monotonic() - began,
     )

@@ -60,6 +60,7 @@ class VideoTask:
     timeline_print: str
     products_print: str
     formats: tuple[str, ...]
+    num_warnings: int = 0  # of preprocessing
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -73,6 +73,7 @@ def videos_table(done: Sequence[Done], about: Described) -> pd.DataFrame:
             "duration_seconds": digest["duration_seconds"],
             "seconds_no_person": digest["seconds_no_person"],
             "seconds_not_decoded": digest["seconds_not_decoded"],
+            "warnings": one.task.num_warnings,
         }
         persons = [_person_line(person, labels, classes) for person in digest["persons"]]
         lines += [{**video, **person} for person in persons or [{}]]
@@ -86,7 +87,7 @@ def videos_table(done: Sequence[Done], about: Described) -> pd.DataFrame:
     return table
 
 
-_OWN = ("video", "key", "person", "person_name", "duration_seconds", "seconds", "segments")
+_OWN = ("video", "key", "person", "person_name", "duration_seconds", "seconds", "warnings", "segments")
 
 
 def _person_line(person: dict[str, Any], labels: Sequence[str], classes: Sequence[str]) -> dict[str, Any]:
