@@ -11,7 +11,7 @@ import logging
 import os
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from itertools import pairwise
@@ -60,6 +60,7 @@ class _Walk:
 
     sidecars: bool
     frames_fps: float | None
+    skip: Callable[[Path], bool]
     found: list[_Found] = field(default_factory=list)
     failures: list[FailureRecord] = field(default_factory=list)
     ignored: Counter[str] = field(default_factory=Counter)  # by suffix
@@ -77,15 +78,20 @@ class _Walk:
 
 
 def discover(
-    inputs: Iterable[Path], *, sidecars: bool = True, frames_fps: float | None = None
+    inputs: Iterable[Path],
+    *,
+    sidecars: bool = True,
+    frames_fps: float | None = None,
+    skip: Callable[[Path], bool] = lambda _path: False,
 ) -> tuple[list[Source], list[FailureRecord]]:
     """Sources in a stable order with distinct names, and what could not even be looked at.
 
     `sidecars`: whether keypoint files beside a video belong to it (else they are ignored).
     `frames_fps`: the rate of folders that hold only pictures; None: a folder is a video only where its
     pictures are numbered evenly or a `frames.txt` in it tells the rate, else its pictures are stills.
+    `skip`: says which files and folders inside a given folder are no inputs.
     """
-    walk = _Walk(sidecars, frames_fps)
+    walk = _Walk(sidecars, frames_fps, skip)
     for path in inputs:
         name = readable(Path(path.name or path))
         try:
@@ -163,7 +169,7 @@ def _walk_folder(walk: _Walk, folder: Path, depth: int) -> None:
             return
         walk.folders_seen.add((status.st_dev, status.st_ino))
         entries = sorted(
-            (entry for entry in folder.iterdir() if not entry.name.startswith(".")),
+            (entry for entry in folder.iterdir() if not (entry.name.startswith(".") or walk.skip(entry))),
             key=lambda entry: natural_key(entry.name),
         )
         is_store = (folder / "store.json").is_file() and (folder / "shards").is_dir()

@@ -88,6 +88,7 @@ def preprocess(
     gpu: bool = False,
     retry_failed: bool = False,
     progress: Progress | None = None,
+    skip: Callable[[Path], bool] = lambda _path: False,
     watch: Watch | None = None,
     on_end: Callable[[RunReport], None] = lambda _report: None,
 ) -> StageReport:
@@ -98,11 +99,12 @@ def preprocess(
     spawned children do it; else a pool of Ray actors, one a core. Ctrl-C and SIGTERM end it by
     StageInterrupted once finished videos are stored; a second one at once. `on_end` gets the account of the
     run, which is kept in `STORE/runs/`, also where the run is cut short. `gpu`: the networks of ONNX
-    detectors run on the GPUs of the machine or cluster, in one process each, for all workers.
+    detectors run on the GPUs of the machine or cluster, in one process each, for all workers. `skip`: see
+    `discover`.
     """
     progress = progress or Silent()
     began, started = time.monotonic(), time.time()
-    sources, lost = discover(inputs, sidecars=spec.pose == "sidecar", frames_fps=spec.frames_fps)
+    sources, lost = discover(inputs, sidecars=spec.pose == "sidecar", frames_fps=spec.frames_fps, skip=skip)
     choices = engines_of(spec, weights_dir)
     if not sources:
         shown = ", ".join(str(path) for path in inputs[:3])

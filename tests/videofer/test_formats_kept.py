@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 
 from tests.videofer.timeline_examples import example_timeline
-from videofer.formats.kept import EDITED_BY_PEOPLE, keep_old
+from videofer.formats.kept import EDITED_BY_PEOPLE, keep_foreign, keep_old
 from videofer.formats.write import write_exports
+from videofer.timeline.ours import is_ours
 
 FORMATS = ["csv", "eaf", "textgrid", "vtt", "srt"]
 
@@ -41,3 +42,13 @@ def test_only_the_date_of_writing_may_differ(tmp_path: Path, content: bytes) -> 
     same = b"<A" in content
     assert copy == (None if same else tmp_path / "a.eaf.1")
     assert keep_old(tmp_path / "b.eaf", content) is None
+
+
+def test_pictures_of_others_are_kept_and_ours_made_anew(tmp_path: Path) -> None:
+    theirs = tmp_path / "a.png"
+    theirs.write_bytes(b"a photograph")
+    for _ in range(2):
+        write_exports(example_timeline(), tmp_path, "a", ["png"])
+    assert (tmp_path / "a.png.1").read_bytes() == b"a photograph"
+    assert len(list(tmp_path.iterdir())) == 2 and is_ours(theirs)
+    assert keep_foreign(tmp_path / "none.png") is None

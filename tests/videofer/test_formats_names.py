@@ -47,3 +47,9 @@ def test_no_video_gets_a_file_of_another_or_of_the_study() -> None:
 
 def test_devices_of_windows_are_no_names() -> None:
     assert safe_stems(["con.mp4", "NUL.x.mp4", "console.mp4"]) == ["_con", "_NUL.x", "console"]
+
+
+def test_no_product_takes_the_name_of_an_input_beside_it() -> None:
+    names = ["a.mp4", "b.mp4", "c.png"]
+    assert safe_stems(names, ["A_annotated.mp4", "c.png", "b.mp4"]) == ["a.mp4", "b", "c.png"]
+    assert safe_stems(names) == ["a", "b", "c"]

@@ -118,3 +118,28 @@ def test_with_blur_the_report_has_nothing_of_the_original(tmp_path: Path) -> Non
     (film,) = (path for path in paths if path.suffix == ".mp4")
     assert film.name == "face_blurred.mp4"
     assert base64.b64encode(film.read_bytes()).decode()[4000:4400] in text
+
+
+def test_films_and_pages_of_others_are_kept_and_ours_made_anew(timeline: Timeline, video: Path) -> None:
+    theirs = ["v_annotated.mp4", "v.html", "v.png", "v_proxy.mp4"]
+    for name in theirs:
+        (video.parent / name).write_bytes(b"theirs")
+    for _ in range(2):
+        write_products(
+            timeline, video.parent, "v", ["mp4", "html", "png"], media=video,
+            options=ProductOptions(video="proxy"),
+        )  # fmt: skip
+    assert {path.name for path in video.parent.glob("*.[0-9]")} == {f"{name}.1" for name in theirs}
+    assert all((video.parent / f"{name}.1").read_bytes() == b"theirs" for name in theirs)
+
+
+def test_without_a_video_in_the_report_no_blurred_one_is_made(tmp_path: Path) -> None:
+    media = face_video(tmp_path / "face.mp4", 5)
+    reader = store_of(tmp_path / "S", media)
+    timeline = timeline_of(reader, reader.videos()[0].key)
+    options = ProductOptions(blur="all", video="none")
+    paths = write_products(
+        timeline, tmp_path / "T", "face", ["html"], media=media, reader=reader, options=options
+    )
+    assert [path.name for path in paths] == ["face.html"]
+    assert list((tmp_path / "T").iterdir()) == paths

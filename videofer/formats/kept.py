@@ -2,7 +2,8 @@
 
 Somebody who corrects our tiers in ELAN saves them under our name; a video may have subtitles and a table of
 somebody's annotations beside it. What an export replaces there is not lost: it stays as `talk.eaf.1`,
-`talk.eaf.2`, and so on. Our own tables are made anew; they are large.
+`talk.eaf.2`, and so on. Our own tables are made anew; they are large. So are our pictures, pages
+and films, which carry a mark; those of others that have their names are kept, too.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from itertools import count
 from pathlib import Path
 
 from cache.atomic import atomic_write
+from videofer.timeline.ours import is_ours
 
 EDITED_BY_PEOPLE = (".eaf", ".TextGrid", ".vtt", ".srt", ".csv")
 
@@ -28,8 +30,22 @@ def keep_old(path: Path, content: bytes) -> Path | None:
         return None
     if _DATE.sub(b"", old, count=1) == _DATE.sub(b"", content, count=1):
         return None
-    numbered = (path.with_name(f"{path.name}.{number}") for number in count(1))
-    copy = next(one for one in numbered if not one.exists())
+    copy = _free_name(path)
     with atomic_write(copy) as file:
         file.write(old)
     return copy
+
+
+def keep_foreign(path: Path) -> Path | None:
+    """Move what is at `path` to a name beside it, unless it is a picture, page or film of ours; the new path.
+
+    It is not read: it may be large.
+    """
+    if not path.is_file() or is_ours(path):
+        return None
+    return path.rename(_free_name(path))
+
+
+def _free_name(path: Path) -> Path:
+    numbered = (path.with_name(f"{path.name}.{number}") for number in count(1))
+    return next(one for one in numbered if not one.exists())

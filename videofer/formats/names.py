@@ -6,8 +6,10 @@ import hashlib
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import PurePosixPath
+
+from videofer.timeline.ours import FILM_ENDINGS
 
 MAX_STEM_BYTES = 120
 
@@ -18,16 +20,21 @@ _ENDINGS = ("_segments", "_summary", "_events", "_openface", "_annotated", "_blu
 """What our products append to a stem: a video `a_events.mp4` must not get the file of `a.mp4`."""
 
 
-def safe_stems(names: Sequence[str]) -> list[str]:
+def safe_stems(names: Sequence[str], inputs_beside: Collection[str] = ()) -> list[str]:
     """A distinct, safe file name (without suffix) for each video name.
 
     `interview.mp4` becomes `interview`; where that would be taken twice (also if only upper and lower
-    case differ), the folders and the suffix stay in: `monday__interview.mp4`.
+    case differ), or where a product would get the name of one of the `inputs_beside`, the folders and the
+    suffix stay in: `monday__interview.mp4`.
     """
     short = [safe_stem(PurePosixPath(name).stem) for name in names]
     taken = Counter(stem.casefold() for stem in short)
     full = [safe_stem(name.replace("/", "__")) for name in names]
-    chosen = [one if taken[one.casefold()] == 1 else other for one, other in zip(short, full, strict=True)]
+    beside = {name.casefold() for name in inputs_beside}
+    chosen = [
+        one if taken[one.casefold()] == 1 and not _takes(one, beside) else other
+        for one, other in zip(short, full, strict=True)
+    ]
     taken = Counter(stem.casefold() for stem in chosen)
     return [
         stem if taken[stem.casefold()] == 1 else _with_digest(stem, name)
@@ -45,6 +52,10 @@ def safe_stem(text: str) -> str:
     if stem.casefold() in _OF_A_STUDY or stem.casefold().endswith(_ENDINGS):
         stem += "_"
     return stem if len(stem.encode()) <= MAX_STEM_BYTES else _with_digest(stem, text)
+
+
+def _takes(stem: str, names: Collection[str]) -> bool:
+    return any(f"{stem}{ending}".casefold() in names for ending in (".png", *FILM_ENDINGS))
 
 
 def _with_digest(stem: str, text: str) -> str:

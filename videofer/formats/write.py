@@ -17,7 +17,7 @@ from cache.atomic import atomic_write
 from cache.errors import UserError
 from videofer.formats.bids import write_events, write_sidecar
 from videofer.formats.elan import write_eaf
-from videofer.formats.kept import EDITED_BY_PEOPLE, keep_old
+from videofer.formats.kept import EDITED_BY_PEOPLE, keep_foreign, keep_old
 from videofer.formats.marks import Mark, marks_of
 from videofer.formats.names import safe_stem
 from videofer.formats.openface import write_openface
@@ -111,6 +111,8 @@ def write_exports(
             with atomic_write(path) as file:
                 file.write(content.getvalue())
         else:
+            if ending == ".png":
+                keep_foreign(path)
             with atomic_write(path) as file:
                 source.write(ending, file)
         paths.append(path)

@@ -25,6 +25,7 @@ from av.codec.context import Flags
 from cache.atomic import TEMP_SUFFIX, fsync_file, publish
 from videofer.overlay.footage import FULL_RANGE, LIMITED_RANGE, MAX_CLOCK_HZ, UNSPECIFIED, Footage
 from videofer.overlay.sound import Sound
+from videofer.timeline.ours import MARK
 
 SOUND_AHEAD_SECONDS = 0.5  # sound lies in the file this much before the pictures of its time
 MIN_FPS, MAX_FPS = 1.0, 120.0  # what x264 is told; times are exact whatever it is
@@ -78,6 +79,7 @@ class Mp4Writer:
         ticks = ticks if ticks <= MAX_CLOCK_HZ else self._clock.denominator
         options = {"movflags": "+faststart", "movie_timescale": str(ticks)}
         self._container = av.open(self._temp, "w", format="mp4", container_options=options)
+        self._container.metadata["comment"] = MARK
         self._stack.callback(self._container.close)
         fps = Fraction(min(max(footage.fps, MIN_FPS), MAX_FPS)).limit_denominator(1001)
         stream = self._container.add_stream("libx264", rate=fps)

@@ -17,6 +17,7 @@ import pandas as pd
 from videofer.emotions import colour
 from videofer.timeline.compare import compare_with_truth, merge_labels, persons_by_presence
 from videofer.timeline.faces import NUM_FACES, FaceSample, FaceStrips
+from videofer.timeline.ours import MARK
 from videofer.timeline.timeline import UNCERTAIN
 
 if TYPE_CHECKING:
@@ -86,7 +87,7 @@ def plot_timeline(
     assert axes is not None
     _time_axis(axes, duration)
     _legend(figure, classes, height, bool((timeline.rows["label"] == UNCERTAIN).any()))
-    figure.savefig(file, format="png", dpi=DPI, facecolor=PAPER)
+    figure.savefig(file, format="png", dpi=DPI, facecolor=PAPER, metadata={"Software": MARK})
 
 
 def _faces_of(faces: FaceStrips, person: int | None) -> Sequence[FaceSample]:
