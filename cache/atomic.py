@@ -6,6 +6,7 @@ fsynced, because the rename itself lives there.
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 from collections.abc import Iterator
@@ -17,6 +18,7 @@ from uuid import uuid4
 
 TEMP_SUFFIX = ".tmp"  # of files that live for a moment
 FSYNC_THREADS = 32
+WRITE_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 PARTIAL_SUFFIX = ".partial"  # of shards that a worker is writing
 
 
@@ -30,9 +32,19 @@ def atomic_write(path: Path) -> Iterator[BinaryIO]:
             file.flush()
             os.fsync(file.fileno())
         publish(temp, path)
-    except BaseException:
+    except BaseException as error:
         temp.unlink(missing_ok=True)
+        name_file(error, temp, path)
         raise
+
+
+def name_file(error: BaseException, temp: Path, path: Path) -> None:
+    """Let an error of writing `temp` name `path`: `write` and `close` name none."""
+    if not isinstance(error, OSError):
+        return
+    is_unnamed = error.filename is None and error.errno in WRITE_ERRORS
+    if is_unnamed or error.filename in (temp, str(temp)):
+        error.filename = str(path)
 
 
 def atomic_write_text(path: Path, text: str) -> None:

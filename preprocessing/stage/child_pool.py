@@ -5,9 +5,11 @@ from __future__ import annotations
 import contextlib
 import multiprocessing
 import multiprocessing.connection
+import multiprocessing.resource_tracker
 import os
 import signal
 import time
+from collections.abc import Iterator
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -36,6 +38,7 @@ def _serve(
     from preprocessing.stage.worker import Worker
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the driver's to handle
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})  # see `_without_ctrl_c`
     try:
         worker = Worker(store_dir, spec, choices, crash_file)
     except Exception as error:  # the driver shall say why
@@ -128,6 +131,20 @@ class ChildHandle:
         return WorkerLostError(crash or f"the worker process ended with status {code}", crashed=bool(crash))
 
 
+@contextlib.contextmanager
+def _without_ctrl_c() -> Iterator[None]:
+    """A process that is started inside does not get Ctrl-C before it says what that means to it.
+
+    A terminal sends it to the child as well, while that still imports modules. Ours waits until the end.
+    """
+    multiprocessing.resource_tracker.ensure_running()  # its start would take the mask off again
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 class ChildPool:
     """Spawns (never forks: native libraries hold threads and locks) one child a handle."""
 
@@ -142,7 +159,7 @@ class ChildPool:
         process = self._context.Process(
             target=_serve, args=(theirs, their_signs, *self._arguments, crash_file), daemon=True
         )
-        with one_thread_environment():
+        with one_thread_environment(), _without_ctrl_c():
             process.start()
         theirs.close()
         their_signs.close()

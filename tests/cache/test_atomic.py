@@ -29,6 +29,18 @@ def test_interrupted_atomic_write_leaves_the_old_file(tmp_path: Path, error: typ
     assert [path.name for path in tmp_path.iterdir()] == ["x.json"]
 
 
+def test_a_full_disk_names_the_file(tmp_path: Path) -> None:
+    with pytest.raises(OSError, match="No space left") as caught, atomic_write(tmp_path / "x.csv"):
+        Path("/dev/full").write_bytes(b"x")
+    assert caught.value.filename == str(tmp_path / "x.csv")
+    with pytest.raises(OSError, match="No such file") as caught, atomic_write(tmp_path / "no" / "x.csv"):
+        pass
+    assert caught.value.filename == str(tmp_path / "no" / "x.csv")
+    with pytest.raises(FileNotFoundError) as caught, atomic_write(tmp_path / "x.csv"):
+        (tmp_path / "other").read_bytes()
+    assert caught.value.filename == str(tmp_path / "other")  # what was not the writing is left alone
+
+
 def test_interrupted_atomic_write_leaves_nothing(tmp_path: Path) -> None:
     with pytest.raises(RuntimeError), atomic_write(tmp_path / "x.json"):
         raise RuntimeError

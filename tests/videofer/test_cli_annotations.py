@@ -92,6 +92,17 @@ def test_two_raters_of_one_file(study: Path) -> None:
     assert "same label           50.0 % of the time" in result.stdout
 
 
+def test_of_several_persons_it_is_said_who_is_taken(study: Path) -> None:
+    example_timeline().save(study / "talk.parquet")
+    arguments = ["agree", "talk.parquet", "talk.csv", "--map", "glad=joy", "--ignore-label", "um"]
+    result = videofer(*arguments, cwd=study)
+    assert result.returncode == 0, result.stderr
+    notes = [line for line in result.stderr.splitlines() if "seen longest" in line]
+    assert len(notes) == 1 and "note: talk.parquet: " in notes[0] and "say --person" in notes[0]
+    named = videofer(*arguments, "--person", "0", cwd=study)
+    assert named.returncode == 0 and "seen longest" not in named.stderr
+
+
 def test_timelines_of_different_videos_are_compared_but_that_is_said(tmp_path: Path) -> None:
     one = example_timeline()
     one.save(tmp_path / "one.parquet")
@@ -106,7 +117,8 @@ def test_timelines_of_different_videos_are_compared_but_that_is_said(tmp_path: P
     ("arguments", "words"),
     [
         (["walk.csv", "walk.csv"], "choose with --tier, --rater or --person"),
-        (["none.parquet", "walk.csv"], "none.parquet"),
+        (["none.parquet", "walk.csv"], "none.parquet: there is no such file"),
+        (["walk.csv", "nowhere"], "nowhere: there is no such file"),
         (["walk.csv", "talk.csv"], "unknown labels 'glad', 'um'"),
         (["walk.csv", "walk.csv", "--gaps", "all"], "must be ignore or neutral"),
         (["walk.csv", "walk.csv", "--rater", "a", "--rater", "b", "--rater", "c"], "there are two files"),

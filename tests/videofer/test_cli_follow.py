@@ -127,6 +127,14 @@ def test_a_reader_may_stop_reading(run: Path, video: Path) -> None:
         assert "Traceback" not in process.stderr.read().decode()
 
 
+@pytest.mark.slow
+def test_a_full_disk_behind_standard_output_is_one_line(run: Path, video: Path) -> None:
+    with Path("/dev/full").open("w") as full:
+        result = subprocess.run(command(run, str(video)), stdout=full, stderr=subprocess.PIPE, text=True)
+    assert result.returncode == 2
+    assert result.stderr.splitlines()[1:] == ["videofer: error: standard output: No space left on device"]
+
+
 def remux(path: Path, to: Path) -> None:
     import av
 

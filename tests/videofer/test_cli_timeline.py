@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 
 from cache.errors import UserError
 from preprocessing.spec import PreprocessSpec
@@ -30,8 +37,9 @@ def test_the_set_of_options_is_the_documented_one() -> None:
     text = videofer("timeline", "--help").stdout
     options = {word for word in text.split() if word.startswith("--") and not word.startswith("--follow ")}
     assert {word.rstrip(",;.") for word in options} == {
-        "--model", "--out", "--formats", "--faces", "--pose", "--modality", "--smooth", "--min-confidence",
-        "--set", "--name", "--video", "--blur", "--focus", "--skeleton", "--metadata", "--group-by",
+        "--model", "--out", "--formats", "--faces", "--pose", "--frames-fps", "--modality", "--smooth",
+        "--min-confidence", "--set", "--name", "--video", "--blur", "--focus", "--skeleton",
+        "--metadata", "--group-by",
         "--follow", "--weights-dir", "--workers", "--ray-address", "--help",
     }  # fmt: skip
 
@@ -57,6 +65,7 @@ def test_the_set_of_options_is_the_documented_one() -> None:
         (["--follow", "--out", "T"], "--out is not for --follow"),
         (["--follow", "--formats", "html"], "--formats is not for --follow"),
         (["--follow", "--blur", "all"], "--blur is not for --follow"),
+        (["--follow", "--frames-fps", "5"], "which --follow does not take"),
         (["--follow", "--focus", "0"], "--focus is not for --follow"),
     ],
     ids=lambda value: " ".join(value[-2:]) if isinstance(value, list) else "",
@@ -114,6 +123,47 @@ def test_one_video_from_file_to_files(model: Path, tmp_path: Path) -> None:
     assert wrong.returncode == 2 and "Traceback" not in wrong.stderr
     body = videofer(*arguments, "--modality", "body")
     assert body.returncode == 2 and "modality is 'body'" in body.stderr
+
+
+def test_a_folder_of_frames_has_the_rate_that_is_said(model: Path, tmp_path: Path) -> None:
+    frames = tmp_path / "frames"
+    frames.mkdir()
+    for number in range(10):
+        Image.new("RGB", (64, 48), (20 * number, 90, 90)).save(frames / f"{number:03}.png")
+    arguments = ["timeline", frames, "--model", model, "--formats", "parquet"]
+    said = videofer(*arguments, "--out", tmp_path / "T", "--frames-fps", "5")
+    assert said.returncode == 0, said.stderr
+    (path,) = (tmp_path / "T").rglob("frames.parquet")
+    assert Timeline.load(path).duration_seconds == pytest.approx(2.0)
+    wrong = videofer(*arguments, "--out", tmp_path / "U", "--frames-fps", "0", cwd=tmp_path)
+    assert "frames_fps must be greater than 0" in complaint(wrong)
+
+
+def test_groups_by_folder_need_folders_before_anything_is_done(model: Path, tmp_path: Path) -> None:
+    write_video(tmp_path / "a.mp4")
+    arguments = ["a.mp4", "--model", model, "--out", "T", "--group-by", "folder"]
+    words = "--group-by folder: the study has no such column"
+    assert words in complaint(videofer("timeline", *arguments, cwd=tmp_path))
+    assert not (tmp_path / "T").exists()
+
+
+def test_ctrl_c_while_it_starts_is_one_line(model: Path, tmp_path: Path) -> None:
+    """The terminal sends it to every process there is; at any moment of imports and of the child's start."""
+    video = write_video(tmp_path / "a.mp4", pts=tuple(range(2000)))
+    code = "from videofer.cli import main; main()"
+    told = 0
+    for turn, delay in enumerate(np.random.default_rng(0).uniform(0.2, 2.5, 8)):
+        out = tmp_path / f"T{turn}"
+        command = [sys.executable, "-c", code, "timeline", video, "--model", model, "--out", out]
+        with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True) as process:
+            time.sleep(delay)
+            is_over = process.poll() is not None
+            if not is_over:
+                os.killpg(process.pid, signal.SIGINT)
+            said = process.communicate(timeout=60)[1]
+        assert "Traceback" not in said and (is_over or process.returncode == 130), (delay, said)
+        told += not is_over and said.count("videofer: interrupted") == 1
+    assert told >= 4
 
 
 def test_a_video_that_is_none_exits_3(model: Path, tmp_path: Path) -> None:

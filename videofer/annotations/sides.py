@@ -83,13 +83,13 @@ def open_sides(
             hints += alone.values() if len(alone) == 1 else []
             sources[place] = narrowed
         hints += [choice.person] if choice.person else []
-    numbers = {}
+    numbers, taken = {}, {}
     for place, (source, choice) in enumerate(zip(sources, choices, strict=True)):
         if isinstance(source, Timeline):
-            numbers[place] = _person_number(paths[place], source, choice.person, hints)
+            numbers[place], taken[place] = _person_number(paths[place], source, choice.person, hints)
             hints += [source.name_of(numbers[place]), str(numbers[place])]
     sides = [
-        _timeline_side(paths[place], source, numbers[place])
+        _timeline_side(paths[place], source, numbers[place], taken[place])
         if isinstance(source, Timeline)
         else _annotation_side(source, choice, hints)
         for place, (source, choice) in enumerate(zip(sources, choices, strict=True))
@@ -105,6 +105,8 @@ def open_sides(
 
 
 def _open(path: Path) -> Timeline | Annotations:
+    if not path.exists():
+        raise UserError(f"{path}: there is no such file")
     if path.suffix.lower() == ".parquet":
         return Timeline.load(path)
     return read_timeline_csv(path) if is_timeline_csv(path) else read_annotations(path)
@@ -141,13 +143,15 @@ def _persons(source: Annotations) -> dict[str, str]:
     return {_plain(name): name for name in names}
 
 
-def _person_number(path: Path, timeline: Timeline, wanted: str | None, hints: Sequence[str]) -> int:
-    """Who is meant: the wanted one, else whom the other file names, else who is seen longest."""
+def _person_number(
+    path: Path, timeline: Timeline, wanted: str | None, hints: Sequence[str]
+) -> tuple[int, tuple[str, ...]]:
+    """Who is meant: the wanted one, else whom the other file names, else who is seen longest (noted)."""
     names = {str(one.id): one.id for one in timeline.persons}
     names |= {f"person {one.id}": one.id for one in timeline.persons}
     names |= {_plain(one.name): one.id for one in timeline.persons}
     if wanted is not None and _plain(wanted) in names:
-        return names[_plain(wanted)]
+        return names[_plain(wanted)], ()
     if wanted is not None:
         there = ", ".join(f"{one.id} {one.name!r}" for one in timeline.persons) or "nobody"
         raise UserError(f"{path}: there is no person {wanted!r} (there: {there})")
@@ -155,17 +159,21 @@ def _person_number(path: Path, timeline: Timeline, wanted: str | None, hints: Se
     present = persons_by_presence(timeline.rows)
     if not present:
         raise UserError(f"{path}: nobody is seen in this timeline")
-    return (hinted or present)[0]
+    if hinted or len(present) == 1:
+        return (hinted or present)[0], ()
+    longest = timeline.name_of(present[0])
+    note = f"{path}: {len(present)} persons; {longest!r} is taken, who is seen longest; else say --person"
+    return present[0], (note,)
 
 
-def _timeline_side(path: Path, timeline: Timeline, number: int) -> Side:
+def _timeline_side(path: Path, timeline: Timeline, number: int, notes: tuple[str, ...]) -> Side:
     rows = timeline.rows_of(number)
     said = rows[rows["label"].isin(timeline.classes)]
     segments = as_intervals(timeline.segments())
     of_person = segments[segments["person"] == number].sort_values("t_start")
-    notes: tuple[str, ...] = ()
     if path.suffix.lower() == ".csv":
-        notes = (f"{path}: segments by the default settings, a CSV does not keep the timeline's own",)
+        by_default = f"{path}: segments by the default settings, a CSV does not keep the timeline's own"
+        notes = (*notes, by_default)
     return Side(
         title=_title(path, timeline.name_of(number) if len(timeline.persons) > 1 else None),
         kind="timeline",

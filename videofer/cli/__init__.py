@@ -4,6 +4,20 @@ from __future__ import annotations
 
 import os
 import sys
+from types import TracebackType
+
+
+def _interrupted_early(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """Ctrl-C while modules are imported, or while the interpreter ends: one line here as well."""
+    if not issubclass(kind, KeyboardInterrupt):
+        sys.__excepthook__(kind, error, trace)
+        return
+    print("videofer: interrupted; what was finished is kept", file=sys.stderr, flush=True)
+    os._exit(130)
+
+
+if sys.excepthook is sys.__excepthook__:  # else it is somebody else's program
+    sys.excepthook = _interrupted_early
 
 import typer
 

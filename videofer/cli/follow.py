@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
+from cache.errors import UserError
 from videofer.cli.errors import DONE, INTERRUPTED, SOME_FAILED
 
 if TYPE_CHECKING:
@@ -31,7 +32,6 @@ def follow(
     source: a file, `-` for standard input, a device (`/dev/video0`) or an address (`rtsp://...`). Ctrl-C ends
     a stream properly: what is seen so far is printed. Raises UserError where nothing can be followed.
     """
-    from cache.errors import UserError
     from preprocessing.engines import build_engines, engines_of
     from preprocessing.stage.run import describe
     from preprocessing.types import InputError
@@ -70,7 +70,7 @@ def follow(
             counts = {"frames_dropped": feed.num_dropped, "reconnects": feed.num_reconnects}
             _print(engine.finish(damage, interrupted=stop.is_asked, **counts))
     except BrokenPipeError:  # whoever read has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _print_nowhere()
         return DONE
     if damage is not None:
         print(f"failed {source!r}: {damage}", file=sys.stderr)
@@ -81,7 +81,18 @@ def follow(
 def _print(events: list[dict[str, Any]]) -> None:
     if events:
         lines = [json.dumps(event, ensure_ascii=False, allow_nan=False) for event in events]
-        print("\n".join(lines), flush=True)
+        try:
+            print("\n".join(lines), flush=True)
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            _print_nowhere()
+            raise UserError(f"standard output: {error.strerror}") from None
+
+
+def _print_nowhere() -> None:
+    """What is left in buffers must not fail once more when the interpreter ends."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 class _Stop:

@@ -18,6 +18,7 @@ from videofer.study.spec import StudySpec
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from preprocessing.spec import PreprocessSpec
     from preprocessing.stage.run import StageReport
     from videofer.checkpoint import TrainedModel
     from videofer.study.metadata import Metadata
@@ -54,6 +55,9 @@ def timeline(
             help="Skeletons: none, sidecar (a file beside the video) or onnx:POSE[,PERSON]; by default "
             "sidecar where the model needs them."
         ),
+    ] = None,
+    frames_fps: Annotated[
+        float | None, typer.Option(help="Rate of folders of frames that do not say their own.")
     ] = None,
     modality: Annotated[
         str | None, typer.Option(help="Whose answer counts: face, body or fused; by default the model's own.")
@@ -128,6 +132,8 @@ def timeline(
         for option, is_given in others.items():
             if is_given:
                 raise typer.BadParameter(f"{option} is not for --follow, which writes no files")
+        if frames_fps is not None:
+            raise typer.BadParameter("--frames-fps is for folders of frames, which --follow does not take")
         from videofer.cli.follow import follow as follow_input
 
         return follow_input(
@@ -151,11 +157,14 @@ def timeline(
     if len(inputs) > 1 or not Path(inputs[0]).is_file():
         loading.result()  # hours of work are not begun for a model that cannot be opened
     own = OwnFiles(out)
+    spec = spec_for(loading, faces, pose, frames_fps)
+    if group_by is not None:
+        check_group(about, [Path(text) for text in inputs], spec)
     with StageProgress() as progress:
         stage = preprocess(
             [Path(text) for text in inputs],
             out / "store",
-            spec_for(loading, faces, pose),
+            spec,
             weights_dir=weights_dir,
             num_workers=workers,
             ray_address=ray_address,
@@ -171,6 +180,16 @@ def timeline(
         raise UserError("--name is for one video: a number is another person in each of several")
     study = StudySpec(model=model, out=out, settings=settings, formats=wanted, options=options)
     return _study(loading.result(), stage, study, about, workers, ray_address)
+
+
+def check_group(about: Metadata, inputs: list[Path], spec: PreprocessSpec) -> None:
+    """UserError where the videos cannot be grouped as asked, hours before that would show."""
+    from preprocessing.discover import discover
+    from videofer.study.metadata import describe
+
+    sources, _ = discover(inputs, sidecars=spec.pose == "sidecar", frames_fps=spec.frames_fps)
+    if sources:  # else preprocessing says so
+        describe(about, [source.name for source in sources])
 
 
 def _single(

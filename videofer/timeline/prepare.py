@@ -57,11 +57,14 @@ def _load(path: Path) -> TrainedModel:
     return load_model(path)
 
 
-def spec_for(model: HasContract, faces: str = "auto", pose: str | None = None) -> PreprocessSpec:
+def spec_for(
+    model: HasContract, faces: str = "auto", pose: str | None = None, frames_fps: float | None = None
+) -> PreprocessSpec:
     """The spec that gives what the model's input contract asks for.
 
     faces: "auto", "yunet" or "mtcnn"; a model of cropped pictures takes those as they are. pose: "none",
-    "sidecar" or "onnx:POSE[,PERSON]"; None: what the model needs. Raises ConfigError for another value.
+    "sidecar" or "onnx:POSE[,PERSON]"; None: what the model needs. frames_fps: rate of folders of
+    frames that do not say their own. Raises ConfigError for another value.
     """
     from preprocessing.config_file import validate
     from preprocessing.spec import PreprocessSpec
@@ -74,6 +77,7 @@ def spec_for(model: HasContract, faces: str = "auto", pose: str | None = None) -
         "pose": pose,
         "crop_size": contract["crop_size"],
         "max_fps": contract["max_fps"],
+        "frames_fps": frames_fps,
     }
     if contract["skeleton"] != "none":
         values["skeleton"] = contract["skeleton"]
