@@ -16,7 +16,7 @@ from videofer.cli.timeline_progress import TimelineProgress
 from videofer.study.spec import StudySpec
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from preprocessing.spec import PreprocessSpec
     from preprocessing.stage.run import StageReport
@@ -159,7 +159,7 @@ def timeline(
     own = OwnFiles(out)
     spec = spec_for(loading, faces, pose, frames_fps)
     if group_by is not None:
-        check_group(about, [Path(text) for text in inputs], spec)
+        check_group(about, [Path(text) for text in inputs], spec, OwnFiles(out))
     with StageProgress() as progress:
         stage = preprocess(
             [Path(text) for text in inputs],
@@ -182,12 +182,15 @@ def timeline(
     return _study(loading.result(), stage, study, about, workers, ray_address)
 
 
-def check_group(about: Metadata, inputs: list[Path], spec: PreprocessSpec) -> None:
+def check_group(
+    about: Metadata, inputs: list[Path], spec: PreprocessSpec, skip: Callable[[Path], bool]
+) -> None:
     """UserError where the videos cannot be grouped as asked, hours before that would show."""
     from preprocessing.discover import discover
     from videofer.study.metadata import describe
 
-    sources, _ = discover(inputs, sidecars=spec.pose == "sidecar", frames_fps=spec.frames_fps)
+    sidecars = spec.pose == "sidecar"
+    sources, _ = discover(inputs, sidecars=sidecars, frames_fps=spec.frames_fps, skip=skip)
     if sources:  # else preprocessing says so
         describe(about, [source.name for source in sources])
 
