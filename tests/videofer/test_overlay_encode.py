@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
+import resource
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -32,6 +34,31 @@ def rewrite(source: Path, out: Path, **options: Any) -> list[tuple[Fraction, Fra
             writer.write(picture.planes, picture.t_start, picture.t_end)
             times.append((picture.t_start, picture.t_end))
     return times
+
+
+@pytest.mark.parametrize("early", [True, False])
+def test_an_error_of_writing_names_the_film(tmp_path: Path, early: bool) -> None:
+    """As libav says it, of the hidden file that takes the name at the end."""
+    source = write_video(tmp_path / "in.mp4")
+    out = tmp_path / "out.mp4"
+    limit = resource.getrlimit(resource.RLIMIT_FSIZE)
+    footage = Footage.open(source)
+    try:
+        with (
+            pytest.raises(OSError, match="File too large") as caught,
+            Mp4Writer(
+                out, width=footage.even_size[0], height=footage.even_size[1], footage=footage
+            ) as writer,
+        ):
+            for picture in footage.pictures():
+                writer.write(picture.planes, picture.t_start, picture.t_end)
+            resource.setrlimit(resource.RLIMIT_FSIZE, (10, limit[1]))
+            if early:
+                raise OSError(errno.EFBIG, "File too large", str(writer._temp))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limit)
+    assert caught.value.filename == str(out)
+    assert [path.name for path in tmp_path.iterdir()] == ["in.mp4"]
 
 
 def pictures_of(path: Path) -> list[tuple[Fraction, np.ndarray]]:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from types import TracebackType
 
 
 def _interrupted_early(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-    """Ctrl-C while modules are imported, or while the interpreter ends: one line here as well."""
+    """Ctrl-C while modules are imported: one line here as well."""
     if not issubclass(kind, KeyboardInterrupt):
         sys.__excepthook__(kind, error, trace)
         return
@@ -73,4 +74,6 @@ def main() -> None:
     """Entry point of the console script."""
     arguments = sys.argv[1:]
     debug = "--debug" in arguments or os.environ.get("VIDEOFER_DEBUG") == "1"
-    sys.exit(one_line_errors(app, [a for a in arguments if a != "--debug"], debug=debug))
+    code = one_line_errors(app, [a for a in arguments if a != "--debug"], debug=debug)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # all is done and said; the interpreter may end in peace
+    sys.exit(code)

@@ -140,9 +140,10 @@ class Mp4Writer:
                     self._container.mux(sound)
             self._container.mux(packet)
 
-    def __exit__(self, kind: object, *_: object) -> None:
-        if kind is not None:
+    def __exit__(self, kind: object, error: BaseException | None, _trace: object) -> None:
+        if error is not None:
             self._discard()
+            self._name_file(error)
             return
         try:
             self._mux(self._stream.encode(None))
@@ -152,9 +153,15 @@ class Mp4Writer:
             self._stack.close()
             fsync_file(self._temp)
             publish(self._temp, self._path)
-        except BaseException:
+        except BaseException as failure:
             self._discard()
+            self._name_file(failure)
             raise
+
+    def _name_file(self, error: BaseException) -> None:
+        """Raise an error of writing, such as a full disk, with the name that users know."""
+        if isinstance(error, OSError) and str(error.filename) == str(self._temp):
+            raise OSError(error.errno, error.strerror, str(self._path)) from error
 
     def _discard(self) -> None:
         try:
