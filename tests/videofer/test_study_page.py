@@ -18,7 +18,7 @@ from tests.videofer.study_examples import CONDITIONS, done_video, example_study
 from tests.videofer.timeline_examples import example_timeline
 from videofer.study.digest import curve_from
 from videofer.study.metadata import Described
-from videofer.study.page import index_page, write_index
+from videofer.study.page import index_page
 from videofer.study.run import Done, Failure
 from videofer.study.tables import videos_table
 
@@ -33,6 +33,11 @@ HOSTILE = '<img src=x onerror="alert(1)"></script><script>alert(2)</script>\u202
 @pytest.fixture(scope="module")
 def study() -> tuple[list[Done], Described]:
     return example_study(40)
+
+
+def write_index(path: Path, *args: Any, **options: Any) -> Path:
+    path.write_text(index_page(*args, **options), encoding="utf-8")
+    return path
 
 
 @pytest.fixture(scope="module")

@@ -23,6 +23,7 @@ from videofer.timeline.compare import (
     onset_errors,
     segment_f1,
 )
+from videofer.timeline.plain import without_nan
 
 NO_ANSWER = "no answer"
 BACKGROUND = "neutral"  # no segment of an expression
@@ -100,7 +101,7 @@ class Agreement:
                 "each": self.onsets.to_dict("records"),
             },
         }
-        plain: dict[str, Any] = _without_nan(values)
+        plain: dict[str, Any] = without_nan(values)
         return plain
 
 
@@ -174,11 +175,3 @@ def _mostly_within(segments: pd.DataFrame, labels: pd.DataFrame) -> np.ndarray:
     shared = np.maximum(0.0, np.minimum(end, to) - np.maximum(start, from_)).sum(axis=1)
     within: np.ndarray = shared >= 0.5 * (end - start)[:, 0]
     return within
-
-
-def _without_nan(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _without_nan(one) for key, one in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_without_nan(one) for one in value]
-    return None if isinstance(value, float) and math.isnan(value) else value

@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from videofer.cli.errors import DONE
-from videofer.cli.options import WeightsDir
+from videofer.cli.options import Faces, MinConfidence, Smooth, TimelineKeys, WeightsDir
 
 DEFAULT_FOLDER = Path("~/videofer-app")
 
@@ -25,24 +25,11 @@ def app(
     port: Annotated[int, typer.Option(min=0, max=65535, help="0: any that is free.")] = 8765,
     max_gigabytes: Annotated[float, typer.Option(min=0.001, help="Largest upload.")] = 4.0,
     formats: Annotated[str, typer.Option(help="As for `videofer timeline`.")] = "all",
-    faces: Annotated[
-        str, typer.Option(help="How faces are found: auto, yunet, mtcnn or precropped.")
-    ] = "auto",
+    faces: Faces = "auto",
     pose: Annotated[str | None, typer.Option(help="Skeletons: none or onnx:POSE[,PERSON].")] = None,
-    smooth: Annotated[
-        str | None, typer.Option(help="Against flicker: hmm (default), viterbi, kernel or none.")
-    ] = None,
-    min_confidence: Annotated[
-        float | None, typer.Option(help="Rows less sure than this are labelled uncertain.")
-    ] = None,
-    set_: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--set",
-            metavar="KEY=VALUE",
-            help="Any other setting, such as smoothing.dwell_seconds=1; repeatable.",
-        ),
-    ] = None,
+    smooth: Smooth = None,
+    min_confidence: MinConfidence = None,
+    set_: TimelineKeys = None,
     blur: Annotated[str, typer.Option(help="Faces that nobody may see: none, others or all.")] = "none",
     open_browser: Annotated[bool, typer.Option("--open", help="Open the page in the browser.")] = False,
     weights_dir: WeightsDir = None,

@@ -22,3 +22,12 @@ By = Annotated[
 ]
 RayAddress = Annotated[str | None, typer.Option(help="Address of a running Ray cluster; else this machine.")]
 WeightsDir = Annotated[Path | None, typer.Option(help="Folder of weights; else $VIDEOFER_WEIGHTS.")]
+Faces = Annotated[str, typer.Option(help="How faces are found: auto, yunet, mtcnn or precropped.")]
+Smooth = Annotated[str | None, typer.Option(help="Against flicker: hmm (default), viterbi, kernel or none.")]
+MinConfidence = Annotated[float | None, typer.Option(help="Rows less sure than this are labelled uncertain.")]
+TimelineKeys = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set", metavar="KEY=VALUE", help="Any other setting, such as smoothing.dwell_seconds=1; repeatable."
+    ),
+]

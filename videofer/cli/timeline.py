@@ -9,7 +9,7 @@ import typer
 
 from cache.errors import UserError
 from videofer.cli.errors import DONE, SOME_FAILED
-from videofer.cli.options import RayAddress, WeightsDir
+from videofer.cli.options import Faces, MinConfidence, RayAddress, Smooth, TimelineKeys, WeightsDir
 from videofer.cli.progress import StageProgress
 from videofer.cli.timeline_options import names_of, products_of, settings_of
 from videofer.cli.timeline_progress import TimelineProgress
@@ -46,9 +46,7 @@ def timeline(
             "html, mp4, or all."
         ),
     ] = DEFAULT_FORMATS,
-    faces: Annotated[
-        str, typer.Option(help="How faces are found: auto, yunet, mtcnn or precropped.")
-    ] = "auto",
+    faces: Faces = "auto",
     pose: Annotated[
         str | None,
         typer.Option(
@@ -62,20 +60,9 @@ def timeline(
     modality: Annotated[
         str | None, typer.Option(help="Whose answer counts: face, body or fused; by default the model's own.")
     ] = None,
-    smooth: Annotated[
-        str | None, typer.Option(help="Against flicker: hmm (default), viterbi, kernel or none.")
-    ] = None,
-    min_confidence: Annotated[
-        float | None, typer.Option(help="Rows less sure than this are labelled uncertain.")
-    ] = None,
-    set_: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--set",
-            metavar="KEY=VALUE",
-            help="Any other setting, such as smoothing.dwell_seconds=1; repeatable.",
-        ),
-    ] = None,
+    smooth: Smooth = None,
+    min_confidence: MinConfidence = None,
+    set_: TimelineKeys = None,
     name: Annotated[
         list[str] | None,
         typer.Option(

@@ -2,34 +2,20 @@
 
 from __future__ import annotations
 
-import time
-from types import TracebackType
 from typing import TYPE_CHECKING
 
-from preprocessing.quantities import as_time
-from videofer.cli.progress import PLAIN_EVERY_SECONDS, bar_on_stderr
+from videofer.cli.progress import BarOrLines
 
 if TYPE_CHECKING:
     from videofer.study.run import StudyTotals
 
 
-class TimelineProgress:
-    """One bar, of one video or of a study. Writes to standard error."""
+class TimelineProgress(BarOrLines):
+    """How far the timeline of one video is, or those of a study."""
 
     def __init__(self) -> None:
-        self._console, self._bar = bar_on_stderr("state")
+        super().__init__("state")
         self._task = self._bar.add_task("timelines", total=1.0, state="", visible=False)
-        self._began = 0.0
-        self._spoke = time.monotonic()
-
-    def __enter__(self) -> TimelineProgress:
-        self._bar.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._bar.stop()
 
     def video(self, share: float) -> None:
         """How far a single video is, in [0, 1]."""
@@ -37,18 +23,11 @@ class TimelineProgress:
 
     def study(self, totals: StudyTotals) -> None:
         """How far many are. By media time: long videos come first, so that the first take the longest."""
-        now = time.monotonic()
-        if not self._began:
-            self._began = now - 1e-3
-        seconds = now - self._began
         media = min(totals.media_seconds, totals.media_seconds_done + totals.media_seconds_under_way)
         share = media / totals.media_seconds if totals.media_seconds > 0 else 0.0
-        state = study_state(totals, seconds)
+        state = study_state(totals, self.seconds())
         self._bar.update(self._task, completed=share, state=state, visible=True)
-        if not self._console.is_terminal and now - self._spoke > PLAIN_EVERY_SECONDS:
-            self._spoke = now
-            left = f"{as_time(seconds * (1 - share) / share)} left" if share else "nothing done yet"
-            self._console.print(f"timelines: {state}, {left}", highlight=False, markup=False, soft_wrap=True)
+        self.line(f"timelines: {state}", share)
 
 
 def study_state(totals: StudyTotals, seconds: float) -> str:

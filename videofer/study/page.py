@@ -13,11 +13,9 @@ import time
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from importlib.resources import files
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from cache.atomic import atomic_write_text
 from preprocessing.quantities import as_hours, as_time
 from videofer import emotions
 from videofer.study.digest import BINS, labels_of
@@ -31,21 +29,6 @@ MAX_DEGREES = 200  # of freedom whose quantile is in the page; beyond them it is
 DIGITS = 4  # of shares
 
 
-def write_index(
-    path: Path,
-    done: Sequence[Done],
-    about: Described,
-    failures: Sequence[Failure],
-    *,
-    title: str,
-    group_by: str | None = None,
-    facts: Sequence[tuple[str, str]] = (),
-) -> Path:
-    """Write the page. about: a row for each video of `done`. facts: names and values for its end."""
-    atomic_write_text(path, index_page(done, about, failures, title=title, group_by=group_by, facts=facts))
-    return path
-
-
 def index_page(
     done: Sequence[Done],
     about: Described,
@@ -55,7 +38,7 @@ def index_page(
     group_by: str | None = None,
     facts: Sequence[tuple[str, str]] = (),
 ) -> str:
-    """The HTML."""
+    """The HTML of the page. about: a row for each video of `done`. facts: names and values for its end."""
     from jinja2 import Environment, StrictUndefined
     from markupsafe import Markup
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cache.atomic import sweep_temps
+from cache.atomic import atomic_write_text, sweep_temps
 from cache.errors import UserError
 from preprocessing.stage.cluster import usable_cores
 from videofer.study.metadata import Described, Metadata, describe
@@ -98,7 +98,7 @@ def run_study(
     finished videos stay finished, and index and tables are those of the last whole run. Raises UserError
     where nothing can be done: another run is at work in the folder, metadata that do not fit, a full disk.
     """
-    from videofer.study.page import write_index
+    from videofer.study.page import index_page
     from videofer.study.tables import write_rows, write_videos
 
     began = time.monotonic()
@@ -125,12 +125,9 @@ def run_study(
             paths.append(write_videos(spec.out / VIDEOS, done, about))
             facts = _facts(model, spec)
             title = spec.out.resolve().name
-            paths.append(
-                write_index(
-                    spec.out / INDEX, done, about, failures,
-                    title=title, group_by=metadata.group_by, facts=facts,
-                )
-            )  # fmt: skip
+            page = index_page(done, about, failures, title=title, group_by=metadata.group_by, facts=facts)
+            atomic_write_text(spec.out / INDEX, page)
+            paths.append(spec.out / INDEX)
     return StudyReport(
         paths=tuple(paths),
         failures=failures,

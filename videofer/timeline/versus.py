@@ -17,6 +17,7 @@ from videofer.timeline.compare import (
     onset_errors,
     segment_f1,
 )
+from videofer.timeline.plain import without_nan
 from videofer.timeline.segments import as_intervals, find_segments
 from videofer.timeline.timeline import BOX_COLUMNS, Timeline, TimelineError, probability_columns
 
@@ -53,7 +54,7 @@ class TimelineComparison:
 
     def to_json(self) -> dict[str, Any]:
         """As JSON takes it: None in place of NaN."""
-        values: dict[str, Any] = _without_nan(asdict(self))
+        values: dict[str, Any] = without_nan(asdict(self))
         return values
 
 
@@ -182,12 +183,3 @@ def _side_by_side(
 def _share_same(confusion: pd.DataFrame) -> float:
     seconds = confusion.to_numpy()
     return float(np.trace(seconds) / seconds.sum()) if seconds.sum() > 0 else float("nan")
-
-
-def _without_nan(value: Any) -> Any:
-    """The same with None for NaN, tuples as lists."""
-    if isinstance(value, dict):
-        return {key: _without_nan(one) for key, one in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_without_nan(one) for one in value]
-    return None if isinstance(value, float) and np.isnan(value) else value
