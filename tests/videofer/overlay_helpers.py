@@ -14,8 +14,9 @@ from cache.reader import StoreReader
 from preprocessing.spec import PreprocessSpec
 from preprocessing.stage.run import preprocess
 from tests.videofer.timeline_examples import example_timeline
+from videofer.timeline.facts import video_facts
 from videofer.timeline.rows import person_rows
-from videofer.timeline.timeline import BOX_COLUMNS, Person, Timeline, VideoFacts, row_columns
+from videofer.timeline.timeline import BOX_COLUMNS, Person, Timeline, row_columns
 
 FPS = 25
 
@@ -69,15 +70,10 @@ def timeline_of(reader: StoreReader, key: str) -> Timeline:
         rows[list(BOX_COLUMNS)] = track.face_boxes_xyxy[nearest]
         parts.append(rows)
     rows = pd.concat(parts) if parts else base.rows.iloc[:0]
-    facts = VideoFacts(
-        name=video.names[0], key=key, kind=video.kind, width=video.width, height=video.height,
-        duration_seconds=video.duration, time_base=video.time_base,
-        presentation_start=video.presentation_start,
-    )  # fmt: skip
     return Timeline(
         rows=rows.reindex(columns=row_columns(base.classes, ("face",))).reset_index(drop=True),
         classes=base.classes, persons=tuple(Person(id=p.id, name=f"person {p.id}") for p in video.persons),
-        video=facts, model=base.model, settings=base.settings,
+        video=video_facts(video), model=base.model, settings=base.settings,
     )  # fmt: skip
 
 

@@ -4,53 +4,27 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 import subprocess
-from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
 import pytest
 from evaluation_tables import HEADS, make_table
 
+from tests.browser import find_chromium
+from tests.html_page import HtmlPage
 from videofer.emotions import BASIC
 from videofer.evaluation.compare import compare
 from videofer.evaluation.page import confused_with, report_page
 from videofer.evaluation.report import write_report
 from videofer.evaluation.results import make_results
 
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-VOID = {"meta", "input", "br", "link", "img", "hr"}
+CHROMIUM = find_chromium()
 
 
-class Page(HTMLParser):
-    """Tags with their attributes, the text outside of scripts, and whether every tag is closed."""
-
-    def __init__(self, html: str) -> None:
-        super().__init__()
-        self.tags: list[tuple[str, dict[str, str | None]]] = []
-        self.text, self.scripts = "", []
-        self._open: list[str] = []
-        self.feed(html)
-        self.close()
-        assert self._open == [], f"never closed: {self._open}"
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append((tag, dict(attrs)))
-        if tag not in VOID:
-            self._open.append(tag)
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self._open and self._open.pop() == tag, f"</{tag}> closes nothing"
-
-    def handle_data(self, data: str) -> None:
-        if self._open and self._open[-1] in ("script", "style"):
-            self.scripts.append(data)
-        else:
-            self.text += data
-
+class Page(HtmlPage):
     def charts(self) -> dict[str, Any]:
-        found: dict[str, Any] = json.loads(self.scripts[1])
+        found: dict[str, Any] = json.loads(self.scripts[0][1])
         return found
 
 
@@ -120,7 +94,7 @@ def test_nothing_is_loaded_from_elsewhere() -> None:
         for name in ("src", "href", "action", "data", "poster", "srcset", "background"):
             value = attrs.get(name)
             assert value is None or value.startswith("#"), f"<{tag} {name}={value!r}>"
-    css = page.scripts[0]
+    css = page.styles[0]
     assert "@import" not in css and "url(" not in css
     policy = next(attrs["content"] for tag, attrs in page.tags if "http-equiv" in attrs)
     assert policy is not None and policy.startswith("default-src 'none'") and "http" not in policy
@@ -172,7 +146,9 @@ def test_the_comparison_page_is_whole(folder: Path) -> None:
     page = Page((folder / "compare" / "compare.html").read_text(encoding="utf-8"))
     assert "B \u2212 A" in page.text and "McNemar" in page.text
     assert page.charts() == {}
-    assert all(len(script) < 50_000 for script in page.scripts)  # no charts, no plotly
+    assert all(
+        len(text) < 50_000 for text in (*page.styles, *(text for _, text in page.scripts))
+    )  # no charts, no plotly
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")

@@ -7,7 +7,6 @@ import hashlib
 import json
 import re
 from dataclasses import replace
-from html.parser import HTMLParser
 from pathlib import Path
 
 import numpy as np
@@ -17,52 +16,17 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from cache.errors import UserError
+from tests.html_page import HtmlPage
 from tests.videofer.report_timelines import HOSTILE, long_timeline
 from tests.videofer.timeline_examples import example_timeline
 from videofer.report.page import SCRIPTS, card_html, script
 from videofer.report.write import truth_spans, write_report
 from videofer.timeline.timeline import Timeline
 
-VOID = {"meta", "link", "input", "br", "img", "hr", "path", "circle", "rect"}
 MAX_SCRIPT_LINES = 300  # of one file
 
 
-class Page(HTMLParser):
-    """Tags with attributes, the content of scripts and styles, and whether every tag is closed."""
-
-    def __init__(self, html: str) -> None:
-        super().__init__()
-        self.tags: list[tuple[str, dict[str, str | None]]] = []
-        self.scripts: list[tuple[dict[str, str | None], str]] = []
-        self.styles: list[str] = []
-        self.text = ""
-        self._open: list[str] = []
-        self.feed(html)
-        self.close()
-        assert self._open == [], f"never closed: {self._open}"
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append((tag, dict(attrs)))
-        if tag == "script":
-            self.scripts.append((dict(attrs), ""))
-        if tag not in VOID:
-            self._open.append(tag)
-
-    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append((tag, dict(attrs)))
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self._open and self._open.pop() == tag, f"</{tag}> closes nothing"
-
-    def handle_data(self, data: str) -> None:
-        inside = self._open[-1] if self._open else ""
-        if inside == "script":
-            self.scripts[-1] = (self.scripts[-1][0], self.scripts[-1][1] + data)
-        elif inside == "style":
-            self.styles.append(data)
-        else:
-            self.text += data
-
+class Page(HtmlPage):
     def facts(self) -> dict[str, object]:
         found: dict[str, object] = json.loads(
             next(text for attrs, text in self.scripts if attrs.get("id") == "facts")

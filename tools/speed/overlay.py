@@ -17,9 +17,10 @@ from tools.speed.setting import FPS, Setting
 from videofer.overlay.encode import Mp4Writer
 from videofer.overlay.footage import Footage
 from videofer.overlay.write import write_annotated
+from videofer.timeline.facts import video_facts
 from videofer.timeline.rows import person_rows
 from videofer.timeline.settings import TimelineSettings
-from videofer.timeline.timeline import ModelFacts, Person, Timeline, VideoFacts, row_columns
+from videofer.timeline.timeline import ModelFacts, Person, Timeline, row_columns
 
 CLASSES = ("neutral", "anger", "disgust", "fear", "happiness", "sadness", "surprise")
 HOP_SECONDS = 0.2
@@ -87,16 +88,11 @@ def invented_timeline(reader: StoreReader, key: str) -> Timeline:
         rows["label"] = np.array(CLASSES, dtype=object)[p.argmax(axis=1)]
         rows["confidence"], rows["state"] = p.max(axis=1), "ok"
         parts.append(rows)
-    facts = VideoFacts(
-        name=video.names[0], key=key, kind=video.kind, width=video.width, height=video.height,
-        duration_seconds=video.duration, time_base=video.time_base,
-        presentation_start=video.presentation_start,
-    )  # fmt: skip
     return Timeline(
         rows=pd.concat(parts, ignore_index=True).reindex(columns=row_columns(CLASSES, ("face",))),
         classes=CLASSES,
         persons=tuple(Person(id=person.id, name=f"person {person.id}") for person in video.persons),
-        video=facts,
+        video=video_facts(video),
         model=ModelFacts(name="none", weights_sha256="", modalities=("face",), hop_seconds=HOP_SECONDS,
                          window_seconds=1.2),
         settings=TimelineSettings(),

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +20,7 @@ Report = Callable[[str, float], None]
 """Told of the stage and of the share of all that is done, in [0, 1]. May raise to end the work."""
 
 # Shares of the whole at which a stage begins, as measured on an interview of 20 s with one face.
-READING, MODEL, WRITING = 0.0, 0.5, 0.7
+READING, MODEL = 0.0, 0.5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,7 +34,6 @@ class Plan:
     options: ProductOptions
     weights_dir: Path | None = None
     num_workers: int | None = None
-    names: Mapping[int, str] = field(default_factory=dict)
 
 
 def analyse(plan: Plan, video: Path, folder: Path, report: Report) -> str:
@@ -42,32 +41,26 @@ def analyse(plan: Plan, video: Path, folder: Path, report: Report) -> str:
 
     Raises UserError, one line, where the video cannot be analysed.
     """
-    from cache.reader import StoreReader
     from preprocessing.stage.run import preprocess
-    from videofer.study.products import write_products
-    from videofer.timeline.make import make_timeline
+    from videofer.study.single import MAKING, write_single
+    from videofer.study.spec import STORE
+
+    def told(share: float) -> None:
+        stage = "recognising expressions" if share < MAKING else "writing the report"
+        report(stage, MODEL + share * (1 - MODEL))
 
     report("reading the video", READING)
     done = preprocess(
-        [video], folder / "store", plan.spec, weights_dir=plan.weights_dir, num_workers=plan.num_workers,
+        [video], folder / STORE, plan.spec, weights_dir=plan.weights_dir, num_workers=plan.num_workers,
         progress=_Watcher(_duration_seconds(video), report),
     )  # fmt: skip
     if done.failures:
         raise UserError(done.failures[0].reason)
-    reader = StoreReader(folder / "store")
-    record = reader.videos()[0]
-    timeline = make_timeline(
-        plan.model, reader, record.key, plan.settings,
-        on_progress=lambda share: report("recognising expressions", MODEL + share * (WRITING - MODEL)),
+    made = write_single(
+        plan.model, done, folder, plan.settings, plan.formats, plan.options,
+        results=folder / "results", on_progress=told,
     )  # fmt: skip
-    report("writing the report", WRITING)
-    paths = write_products(
-        timeline, folder / "results", video.stem, plan.formats, media=video, reader=reader,
-        options=plan.options,
-        on_progress=lambda share: report("writing the report", WRITING + share * (1 - WRITING)),
-    )  # fmt: skip
-    report("writing the report", 1.0)
-    return next(path.name for path in paths if path.suffix == ".html")
+    return next(path.name for path in made.paths if path.suffix == ".html")
 
 
 def _duration_seconds(video: Path) -> float | None:

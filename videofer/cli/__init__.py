@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import _thread
 import os
 import signal
 import sys
+import threading
 from types import TracebackType
+from typing import Any
 
 
 def _interrupted_early(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
@@ -17,8 +20,20 @@ def _interrupted_early(kind: type[BaseException], error: BaseException, trace: T
     os._exit(130)
 
 
+def _interrupted_unseen(ignored: Any) -> None:
+    """Ctrl-C during a callback whose errors Python drops (a lock of imports has one): it comes again."""
+    if not issubclass(ignored.exc_type, KeyboardInterrupt):
+        sys.__unraisablehook__(ignored)
+        return
+    again = threading.Timer(0.02, _thread.interrupt_main)
+    again.daemon = True
+    again.start()
+
+
 if sys.excepthook is sys.__excepthook__:  # else it is somebody else's program
     sys.excepthook = _interrupted_early
+if sys.unraisablehook is sys.__unraisablehook__:
+    sys.unraisablehook = _interrupted_unseen
 
 import typer
 

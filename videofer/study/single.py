@@ -39,10 +39,15 @@ def write_single(
     formats: Sequence[str],
     options: ProductOptions,
     *,
+    results: Path | None = None,
     names: Mapping[int, str] | None = None,
     on_progress: Callable[[float], None] = lambda _share: None,
 ) -> Single:
-    """Files of the one video that `stage` has put into OUT/store; none where it failed there."""
+    """Files of the one video that `stage` has put into OUT/store; none where it failed there.
+
+    They go into OUT, or into the folder `results`. on_progress: the share done, up to MAKING the timeline.
+    """
+    results = results or out
     (source,) = stage.sources
     reader = StoreReader(out / STORE)
     key = stage.plan.keys.get(place(source.path))
@@ -53,8 +58,8 @@ def write_single(
     )
     paths = write_products(
         timeline,
-        out,
-        safe_stems([Path(source.name).name], names_in(out, [source.path]))[0],
+        results,
+        safe_stems([Path(source.name).name], names_in(results, [source.path]))[0],
         formats,
         media=source.path.absolute(),
         reader=reader,
