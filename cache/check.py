@@ -12,7 +12,7 @@ import numpy as np
 from cache.errors import CorruptError
 from cache.layout import KIND_CODES, crc32c
 from cache.schema import SegmentRecord
-from cache.sealed import SegmentTables, load_rows, load_tables, open_shard
+from cache.sealed import SegmentTables, load_landmarks, load_rows, load_tables, open_shard
 
 _DAMAGE = (OSError, KeyError, RuntimeError, ValueError, TypeError, IndexError)  # what h5py says about it
 
@@ -91,6 +91,10 @@ def _check_rows(group: Any) -> Iterator[str]:
             load_rows(group, kind)
         except CorruptError as error:
             yield str(error)
+    try:
+        load_landmarks(group)
+    except CorruptError as error:
+        yield str(error)
 
 
 def _check_crops(path: Path, tables: SegmentTables) -> Iterator[str]:

@@ -21,6 +21,7 @@ from cache.errors import CorruptError
 BLOCK_BYTES = 4 << 20  # a log is written out in datasets of about this size
 SEGMENTS = "segments"  # group of all segments of a shard
 LOGS = ("pts", "faces", "bodies", "extents", "chunks", "crops")  # order of the attribute `log_lengths`
+LANDMARKS = "landmarks"  # a further log where faces have dense ones: its row i belongs to row i of `faces`
 
 KIND_CODES: dict[Literal["face", "body"], int] = {"face": 0, "body": 1}
 
@@ -84,6 +85,19 @@ def rows_of_bodies(rows: np.ndarray) -> np.ndarray:
     if rest or num_joints < 0:
         raise CorruptError(f"a row of bodies cannot have {rows.dtype.itemsize} bytes")
     return rows.view(body_row(num_joints))
+
+
+def landmark_row(num_points: int) -> np.dtype[Any]:
+    """Row type of `landmarks`."""
+    return np.dtype([("points_xy", "<f4", (num_points, 2))])
+
+
+def points_of_landmarks(rows: np.ndarray) -> np.ndarray:
+    """Void rows of a log `landmarks` -> (n, P, 2) float32: the number of points follows from their size."""
+    num_points, rest = divmod(rows.dtype.itemsize, landmark_row(1).itemsize)
+    if rest:
+        raise CorruptError(f"a row of landmarks cannot have {rows.dtype.itemsize} bytes")
+    return np.asarray(rows.view(landmark_row(num_points))["points_xy"])
 
 
 def crc32c(data: np.ndarray) -> int:

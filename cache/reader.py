@@ -20,7 +20,7 @@ from cache.codecs import decode_jpeg
 from cache.errors import CorruptError, StoreError
 from cache.lru import LRU
 from cache.schema import PersonRecord, SegmentRecord, State, VideoRecord
-from cache.sealed import SegmentTables, load_tables, load_tracks, open_segment
+from cache.sealed import SegmentTables, load_tables, load_track_landmarks, load_tracks, open_segment
 from cache.store import Store
 from cache.track import PersonTrack, Piece, frame_times, join
 
@@ -177,11 +177,12 @@ class StoreReader:
                 with open_segment(self.store.shard_path(segment.shard), segment.group) as group:
                     tables = self._segment_tables(video.key, segment, group)
                     for kind, local_ids in wanted.items():
-                        for start, rows in load_tracks(group, tables.extents, kind, local_ids):
-                            first = first_frame + start
-                            pieces.append(
-                                Piece(kind, position, first, rows, tables.layout, tables.chunk_offsets)
-                            )
+                        tracks = load_tracks(group, tables.extents, kind, local_ids)
+                        landmarks = load_track_landmarks(group, tables, kind, local_ids)
+                        for (start, rows), points in zip(tracks, landmarks, strict=True):
+                            first, offsets = first_frame + start, tables.chunk_offsets
+                            layouts = tables.layout, tables.landmark_layout
+                            pieces.append(Piece(kind, position, first, rows, points, *layouts, offsets))
             first_frame += segment.num_frames
         return pieces
 

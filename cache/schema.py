@@ -1,8 +1,8 @@
 """What a store holds: schema version, states, and the records that pass between writer, driver and reader.
 
-Letters in shapes: T frames, J joints, S crop side in pixels. Coordinates are upright source pixels,
-times are integers in the video's `time_base` (`pts`) or seconds of media time (`t_start`, `t_end`).
-Ranges are half-open.
+Letters in shapes: T frames, J joints, P dense landmarks, S crop side in pixels. Coordinates are upright
+source pixels, times are integers in the video's `time_base` (`pts`) or seconds of media time (`t_start`,
+`t_end`). Ranges are half-open.
 """
 
 from __future__ import annotations
@@ -60,6 +60,8 @@ class FaceBlock:
     quality: np.ndarray  # (T, 3) float32, QUALITY_NAMES
     # RGB, one for each frame whose state is in SEEN_STATES, in order
     crops: np.ndarray  # (T_seen, S, S, 3) uint8
+    # beside the five: all points of the track's landmark layout, NaN where unseen; None: the track has none
+    dense_landmarks: np.ndarray | None = None  # (T, P, 2) float32
 
 
 @dataclass(frozen=True)

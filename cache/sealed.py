@@ -19,8 +19,10 @@ from cache.layout import (
     EXTENT_ROW,
     FACE_ROW,
     KIND_CODES,
+    LANDMARKS,
     log_blocks,
     log_lengths,
+    points_of_landmarks,
     read_integers,
     read_log,
     read_text,
@@ -37,7 +39,8 @@ class SegmentTables:
     index: int
     codec: Codec
     crop_size: int
-    layout: str
+    layout: str  # of the joints
+    landmark_layout: str  # of the faces' dense landmarks, "" where they have none
     end_pts: int
     pts: np.ndarray  # (T,) int64
     extents: np.ndarray  # EXTENT_ROW
@@ -94,6 +97,7 @@ def load_tables(group: Any) -> SegmentTables:
         codec=read_text(root, "codec"),  # type: ignore[arg-type]
         crop_size=int(read_integers(root, "crop_size")),
         layout=read_text(group.id, "layout"),
+        landmark_layout=read_text(group.id, "landmark_layout"),
         end_pts=int(read_integers(group.id, "end_pts")),
         pts=read_log(group, "pts", lengths["pts"]).view("<i8"),
         extents=read_log(group, "extents", lengths["extents"]).view(EXTENT_ROW),
@@ -110,13 +114,41 @@ def load_rows(group: Any, kind: Literal["face", "body"]) -> np.ndarray:
     return rows_of_bodies(read_log(group, "bodies", lengths["bodies"]))
 
 
+def load_landmarks(group: Any) -> np.ndarray:
+    """Dense landmarks (n, P, 2) float32 of all rows of faces, in their order; P = 0 where there are none."""
+    num_rows = log_lengths(group)["faces"]
+    if not num_rows or not read_text(group.id, "landmark_layout"):
+        return np.empty((num_rows, 0, 2), np.float32)
+    return points_of_landmarks(read_log(group, LANDMARKS, num_rows))
+
+
 def load_tracks(
     group: Any, extents: np.ndarray, kind: Literal["face", "body"], local_ids: Sequence[int]
 ) -> list[tuple[int, np.ndarray]]:
     """Of each local track its first frame in the segment and its rows. Raises CorruptError when it lacks."""
     if not local_ids:
         return []
-    log = load_rows(group, kind)
+    return _take_tracks(group, load_rows(group, kind), extents, kind, local_ids)
+
+
+def load_track_landmarks(
+    group: Any, tables: SegmentTables, kind: Literal["face", "body"], local_ids: Sequence[int]
+) -> list[np.ndarray]:
+    """Of each local track its dense landmarks (n, P, 2), (0, 0, 2) where it has none. Raises CorruptError."""
+    if kind == "body" or not tables.landmark_layout or not local_ids:
+        return [np.empty((0, 0, 2), np.float32)] * len(local_ids)
+    tracks = _take_tracks(group, load_landmarks(group), tables.extents, kind, local_ids)
+    return [points for _, points in tracks]
+
+
+def _take_tracks(
+    group: Any,
+    log: np.ndarray,
+    extents: np.ndarray,
+    kind: Literal["face", "body"],
+    local_ids: Sequence[int],
+) -> list[tuple[int, np.ndarray]]:
+    """First frame and items of local tracks, from a log that has an item for each row of that kind."""
     tracks = []
     for local_id in local_ids:
         mine = extents[(extents["kind"] == KIND_CODES[kind]) & (extents["local_id"] == local_id)]

@@ -11,7 +11,16 @@ from typing import Any, Literal
 import numpy as np
 
 from cache.crops import CropLog
-from cache.layout import EXTENT_ROW, FACE_ROW, KIND_CODES, LogWriter, body_row, fixed_text
+from cache.layout import (
+    EXTENT_ROW,
+    FACE_ROW,
+    KIND_CODES,
+    LANDMARKS,
+    LogWriter,
+    body_row,
+    fixed_text,
+    landmark_row,
+)
 from cache.schema import BodyBlock, Codec, FaceBlock, LocalTrack, SegmentRecord, is_seen
 
 ROWS_PER_WRITE = 64  # frames of a track that are gathered before they become an extent
@@ -27,6 +36,7 @@ class _OpenTrack:
     num_frames: int = 0
     num_written: int = 0
     pending: list[np.ndarray] = field(default_factory=list)
+    pending_landmarks: list[np.ndarray] = field(default_factory=list)  # beside `pending`, where there are any
 
 
 class SegmentWriter:
@@ -63,8 +73,11 @@ class SegmentWriter:
         self._extents: list[tuple[int, int, int, int, int]] = []  # EXTENT_ROW
         self._tracks: dict[tuple[str, int], _OpenTrack] = {}
         self._next_ids = {"face": count(), "body": count()}
+        self._landmarks = LogWriter(group, LANDMARKS)  # grows with the log of faces, or stays empty
         self._layout: str | None = None
         self._num_joints: int | None = None
+        self._landmark_layout: str | None = None
+        self._num_landmarks: int | None = None
 
     def append_frames(self, pts: np.ndarray) -> None:
         """pts (T,) int64, strictly increasing: the next sampled frames, also those in which nobody is."""
@@ -80,8 +93,9 @@ class SegmentWriter:
         self._pts.append(pts)
 
     def open_track(self, kind: Literal["face", "body"], first_frame: int, layout: str = "") -> int:
-        """Begin a track at a frame of this segment; its local id. `layout` names a body's joints.
+        """Begin a track at a frame of this segment; its local id.
 
+        layout: names a body's joints, or a face's dense landmarks; "" for a face without them.
         A track to which no frame is appended does not exist.
         """
         self._require_open()
@@ -89,6 +103,10 @@ class SegmentWriter:
             if self._layout not in (None, layout):
                 raise ValueError(f"one joint layout a segment: {self._layout!r}, then {layout!r}")
             self._layout = layout
+        else:
+            if self._landmark_layout not in (None, layout):
+                raise ValueError(f"one landmark layout a segment: {self._landmark_layout!r}, then {layout!r}")
+            self._landmark_layout = layout
         local_id = next(self._next_ids[kind])
         self._tracks[kind, local_id] = _OpenTrack(kind, local_id, first_frame)
         return local_id
@@ -101,6 +119,7 @@ class SegmentWriter:
         crops = _shaped("crops", block.crops, (int(seen.sum()), *self._crop_shape))
         if crops.dtype != np.uint8:
             raise ValueError(f"crops must be uint8, got {crops.dtype}")
+        landmarks = self._landmark_rows(block)
         rows = np.zeros(num_frames, FACE_ROW)
         rows["box_xyxy"] = _shaped("boxes_xyxy", block.boxes_xyxy, (num_frames, 4))
         rows["landmarks_xy"] = _shaped("landmarks_xy", block.landmarks_xy, (num_frames, 5, 2))
@@ -112,7 +131,7 @@ class SegmentWriter:
         places = self._crops.append(local_id, crops)
         rows["crop_chunk"][seen], rows["crop_start"][seen], rows["crop_bytes"][seen] = places[:3]
         rows["crop_crc32c"][seen] = places[3]
-        self._append_rows(track, rows)
+        self._append_rows(track, rows, landmarks)
 
     def append_bodies(self, local_id: int, block: BodyBlock) -> None:
         """The next frames of a body track. All bodies of a segment have the same joints."""
@@ -152,6 +171,9 @@ class SegmentWriter:
         self._group.attrs["end_pts"] = end_pts
         if self._layout:
             self._group.attrs["layout"] = fixed_text(self._layout)
+        if self._landmark_layout:
+            self._landmarks.flush()
+            self._group.attrs["landmark_layout"] = fixed_text(self._landmark_layout)
         self._close(num_frames)
         return SegmentRecord(
             index=self._index,
@@ -172,8 +194,23 @@ class SegmentWriter:
         if not self.closed:
             self._close(None)
 
-    def _append_rows(self, track: _OpenTrack, rows: np.ndarray) -> None:
+    def _landmark_rows(self, block: FaceBlock) -> np.ndarray | None:
+        """landmark_row(P) of a block, None where the segment has no dense landmarks."""
+        points, has_layout = block.dense_landmarks, bool(self._landmark_layout)
+        if (points is not None) != has_layout:
+            raise ValueError(f"dense landmarks and a layout go together, got {self._landmark_layout!r}")
+        if points is None:
+            return None
+        if self._num_landmarks is None:
+            self._num_landmarks = points.shape[1]
+        rows = np.zeros(len(block.states), landmark_row(self._num_landmarks))
+        rows["points_xy"] = _shaped("dense_landmarks", points, (len(rows), self._num_landmarks, 2))
+        return rows
+
+    def _append_rows(self, track: _OpenTrack, rows: np.ndarray, landmarks: np.ndarray | None = None) -> None:
         track.pending.append(rows)
+        if landmarks is not None:
+            track.pending_landmarks.append(landmarks)
         track.num_frames += len(rows)
         if track.num_frames - track.num_written >= ROWS_PER_WRITE:
             self._flush_track(track)
@@ -191,7 +228,9 @@ class SegmentWriter:
             self._extents.append((code, track.local_id, first_frame, num_rows, first_row))
         for rows in track.pending:
             log.append(rows)
-        track.pending = []
+        for rows in track.pending_landmarks:
+            self._landmarks.append(rows)
+        track.pending, track.pending_landmarks = [], []
         track.num_written = track.num_frames
 
     def _require_open(self) -> None:

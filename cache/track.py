@@ -39,6 +39,9 @@ class PersonTrack:
     keypoints: np.ndarray  # (n, J, 3) float32, score 0 where unseen; J = 0 when the person has no body
     body_scores: np.ndarray  # (n,) float32
     layout: str  # of the joints, "" when the person has no body
+    # beside the five: (n, P, 2) float32, NaN where unseen; P = 0 when the store has none of this person
+    dense_landmarks: np.ndarray
+    landmark_layout: str  # of these P points, "" when there are none
     has_crop: np.ndarray  # (n,) bool: rows that `StoreReader.read_crops` takes
     _segments: tuple[SegmentRecord, ...] = field(repr=False)  # of the video
     # (n, 5) int64: position in _segments (-1: no crop), chunk, offset in the file, length in bytes, CRC32C
@@ -61,8 +64,10 @@ class Piece:
     kind: str
     segment: int  # position in the record
     first_frame: int  # of the video
-    rows: np.ndarray  # FACE_ROW or body_row(J)
+    rows: np.ndarray  # (n,) FACE_ROW or body_row(J)
+    landmarks: np.ndarray  # (n, P, 2) float32, dense; (0, 0, 2) where there are none, as of bodies
     layout: str  # of the segment's bodies
+    landmark_layout: str  # of the segment's faces
     chunk_offsets: np.ndarray  # of the segment's crops, bytes from the start of the file
 
 
@@ -115,7 +120,9 @@ def join(
     first = min((piece.first_frame for piece in pieces), default=0)
     last = max((piece.first_frame + len(piece.rows) for piece in pieces), default=0)
     body_type, layout = _body_type(video.key, person_id, pieces)
+    num_points, landmark_layout = _landmark_type(video.key, person_id, pieces)
     faces, bodies = _absent(FACE_ROW, last - first), _absent(body_type, last - first)
+    landmarks = np.full((last - first, num_points, 2), np.nan, np.float32)
     crops = np.full((last - first, 5), -1, np.int64)
     for piece in pieces:
         span = slice(piece.first_frame - first, piece.first_frame - first + len(piece.rows))
@@ -125,6 +132,8 @@ def join(
         if piece.kind == "face":
             seen = better & (piece.rows["crop_chunk"] >= 0)
             crops[span][better] = -1
+            if piece.landmarks.shape[1]:
+                landmarks[span][better] = piece.landmarks[better]
             crops[span][seen, 0] = piece.segment
             rows = piece.rows[seen]
             offsets = piece.chunk_offsets[rows["crop_chunk"]] + rows["crop_start"]
@@ -148,6 +157,8 @@ def join(
         keypoints=bodies["keypoints"].copy(),
         body_scores=bodies["score"].copy(),
         layout=layout,
+        dense_landmarks=landmarks,
+        landmark_layout=landmark_layout,
         has_crop=crops[:, 0] >= 0,
         _segments=tuple(video.segments),
         _crops=crops,
@@ -169,3 +180,14 @@ def _body_type(key: str, person_id: int, pieces: list[Piece]) -> tuple[np.dtype[
         layouts = sorted(layout for _, layout in found)
         raise StoreError(f"person {person_id} of video {key} has bodies of several layouts: {layouts}")
     return found.pop() if found else (body_row(0), "")
+
+
+def _landmark_type(key: str, person_id: int, pieces: list[Piece]) -> tuple[int, str]:
+    """Number and layout of the dense landmarks of a person's faces, which must be one; (0, "") for none."""
+    found = {
+        (piece.landmarks.shape[1], piece.landmark_layout) for piece in pieces if piece.landmarks.shape[1]
+    }
+    if len(found) > 1:
+        layouts = sorted(layout for _, layout in found)
+        raise StoreError(f"person {person_id} of video {key} has landmarks of several layouts: {layouts}")
+    return found.pop() if found else (0, "")

@@ -304,8 +304,9 @@ def rows_of(block: BodyBlock, begin: int, end: int) -> BodyBlock: ...
 
 
 def rows_of(block: FaceBlock | BodyBlock, begin: int, end: int) -> FaceBlock | BodyBlock:
-    """Some rows of a block: all its columns have one row a frame, but for the crops."""
-    cut = {f.name: getattr(block, f.name)[begin:end] for f in fields(block) if f.name != "crops"}
+    """Some rows of a block: all its columns have one row a frame, but for the crops; a column may be None."""
+    columns = {f.name: getattr(block, f.name) for f in fields(block) if f.name != "crops"}
+    cut = {name: column[begin:end] for name, column in columns.items() if column is not None}
     if isinstance(block, FaceBlock):
         seen = is_seen(block.states)
         num_before, num = int(seen[:begin].sum()), int(seen[begin:end].sum())

@@ -36,8 +36,8 @@ def make_writer(store: Store, **options: float) -> ShardWriter:
     return ShardWriter(store.path, codec=store.codec, crop_size=SIDE, **options)  # type: ignore[arg-type]
 
 
-def make_faces(rng: np.random.Generator, states: list[int] | int) -> FaceBlock:
-    """Random rows; crops are smooth, so that JPEG keeps them."""
+def make_faces(rng: np.random.Generator, states: list[int] | int, num_points: int | None = None) -> FaceBlock:
+    """Random rows, with so many dense landmarks; crops are smooth, so that JPEG keeps them."""
     states_array = np.array([State.OK] * states if isinstance(states, int) else states, np.uint8)
     num, num_seen = len(states_array), int(np.isin(states_array, SEEN_STATES).sum())
     ramp = np.linspace(0, 60, SIDE)
@@ -50,6 +50,17 @@ def make_faces(rng: np.random.Generator, states: list[int] | int) -> FaceBlock:
         states=states_array,
         quality=rng.random((num, 3), np.float32),
         crops=(colour + ramp[:, None] + 0 * ramp[:, None, None]).astype(np.uint8),
+        dense_landmarks=None if num_points is None else rng.random((num, num_points, 2), np.float32),
+    )
+
+
+def part_of(faces: FaceBlock, begin: int, end: int) -> FaceBlock:
+    """Some rows of a block, its crops copied."""
+    seen = np.isin(faces.states, SEEN_STATES)
+    columns = {name: value for name, value in vars(faces).items() if name != "crops" and value is not None}
+    return FaceBlock(
+        **{name: value[begin:end] for name, value in columns.items()},
+        crops=faces.crops[seen[:begin].sum() : seen[:end].sum()].copy(),
     )
 
 
@@ -72,7 +83,8 @@ def write_segment(
     start = index * num_frames
     segment.append_frames((start + np.arange(num_frames)) * FRAME_PTS)
     if faces is not None:
-        segment.append_faces(segment.open_track("face", first), faces)
+        layout = "" if faces.dense_landmarks is None else "test"
+        segment.append_faces(segment.open_track("face", first, layout), faces)
     return segment.finish((start + num_frames) * FRAME_PTS)
 
 

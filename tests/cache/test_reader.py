@@ -28,6 +28,7 @@ from tests.cache.parts import (
     make_record,
     make_store,
     make_writer,
+    part_of,
     stored_video,
     write_segment,
 )
@@ -47,30 +48,37 @@ def same_crops(codec: Codec, read: np.ndarray, written: np.ndarray) -> bool:
 
 
 @settings(max_examples=30, deadline=None)
-@given(codec=st.sampled_from(get_args(Codec)), states=states, first=st.integers(0, 5), data=st.data())
+@given(
+    codec=st.sampled_from(get_args(Codec)),
+    states=states,
+    first=st.integers(0, 5),
+    num_points=st.sampled_from([None, 1, 68]),
+    data=st.data(),
+)
 def test_round_trip(
     tmp_path_factory: pytest.TempPathFactory,
     codec: Codec,
     states: list[int],
     first: int,
+    num_points: int | None,
     data: st.DataObject,
 ) -> None:
     """Whatever is appended in whatever pieces comes back."""
     store = make_store(tmp_path_factory.mktemp("s") / "store", codec)
     rng = np.random.default_rng(0)
     num_frames = len(states) + first
-    faces, bodies = make_faces(rng, states), make_bodies(rng, states[::-1])
+    faces, bodies = make_faces(rng, states, num_points), make_bodies(rng, states[::-1])
     segment = make_writer(store)
     writer = segment.begin_segment("k", 0, TIME_BASE)
-    face, body = writer.open_track("face", first), writer.open_track("body", 0, "coco17")
+    landmark_layout = "" if num_points is None else "mesh"
+    face, body = writer.open_track("face", first, landmark_layout), writer.open_track("body", 0, "coco17")
     seen = np.isin(faces.states, SEEN_STATES)
     cuts = sorted(data.draw(st.sets(st.integers(1, len(states)), max_size=6)) | {len(states)})
     for begin, end in zip([0, *cuts], cuts, strict=False):
         writer.append_frames(np.arange(begin, end) * 7)
-        part = {name: value[begin:end] for name, value in vars(faces).items() if name != "crops"}
-        crops = faces.crops[seen[:begin].sum() : seen[:end].sum()].copy()
-        writer.append_faces(face, type(faces)(crops=crops, **part))
-        crops[:] = 0  # the caller may reuse its memory
+        part = part_of(faces, begin, end)
+        writer.append_faces(face, part)
+        part.crops[:] = 0  # the caller may reuse its memory
         writer.append_bodies(body, type(bodies)(**{name: v[begin:end] for name, v in vars(bodies).items()}))
     writer.append_frames(np.arange(len(states), num_frames) * 7)
     record = make_record("k", [writer.finish(num_frames * 7)])
@@ -90,6 +98,13 @@ def test_round_trip(
         value = getattr(track, name)
         assert np.array_equal(value[first:][~absent], written[~absent]), name
         assert np.isnan(value[:first]).all() and np.isnan(value[first:][absent]).all(), name
+    assert (track.landmark_layout, track.dense_landmarks.shape) == (
+        (landmark_layout, (num_frames, num_points or 0, 2))
+    )
+    if faces.dense_landmarks is not None:
+        assert np.array_equal(track.dense_landmarks[first:][~absent], faces.dense_landmarks[~absent])
+        assert np.isnan(track.dense_landmarks[:first]).all()
+        assert np.isnan(track.dense_landmarks[first:][absent]).all()
     assert np.array_equal(track.face_state, [*[State.ABSENT] * first, *states])
     seen_body = bodies.states != State.ABSENT
     assert np.array_equal(track.body_state, [*states[::-1], *[State.ABSENT] * first])

@@ -11,7 +11,7 @@ import pytest
 from cache.errors import CorruptError
 from cache.layout import block_path, tree_path
 from cache.reader import StoreReader
-from cache.schema import FaceBlock, State
+from cache.schema import State
 from cache.shard import ShardWriter
 from cache.store import Store
 from cache.verify import verify
@@ -23,6 +23,7 @@ from tests.cache.parts import (
     make_record,
     make_store,
     make_writer,
+    part_of,
     write_segment,
 )
 
@@ -253,21 +254,21 @@ def test_a_log_of_many_blocks(tmp_path: Path) -> None:
     store, rng = make_store(tmp_path / "s"), np.random.default_rng(0)
     writer = make_writer(store)
     segment = writer.begin_segment("k", 0, TIME_BASE)
-    for log in (segment._pts, segment._rows["face"], segment._crops.log):
+    for log in (segment._pts, segment._rows["face"], segment._landmarks, segment._crops.log):
         log._block_bytes = 2000
-    faces = make_faces(rng, 500)
-    track = segment.open_track("face", 0)
+    faces = make_faces(rng, 500, num_points=68)
+    track = segment.open_track("face", 0, "mesh")
     segment.append_frames(np.arange(250))
     segment.append_frames(np.arange(250, 500))
     for first in range(0, 500, 100):
-        part = {name: value[first : first + 100] for name, value in vars(faces).items()}
-        segment.append_faces(track, FaceBlock(**part))
+        segment.append_faces(track, part_of(faces, first, first + 100))
     store_record = make_record("k", [segment.finish(500)])
     writer.seal()
     store.commit(store_record)
     reader = StoreReader(store.path)
     assert np.array_equal(reader.read_crops(reader.track("k", 0), np.arange(500)), faces.crops)
     assert np.array_equal(reader.track("k", 0).warps, faces.warps)
+    assert np.array_equal(reader.track("k", 0).dense_landmarks, faces.dense_landmarks)
     with h5py.File(store.shard_path(store_record.segments[0].shard)) as file:
         assert len(file[store_record.segments[0].group]["more/crops"]) > 4
     assert verify(store, deep=True) == []

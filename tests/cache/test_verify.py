@@ -42,7 +42,7 @@ def full_video(store: Store) -> VideoRecord:
     writer = make_writer(store)
     segment = writer.begin_segment("k", 0, TIME_BASE)
     segment.append_frames(np.arange(40))
-    segment.append_faces(segment.open_track("face", 0), make_faces(rng, 40))
+    segment.append_faces(segment.open_track("face", 0, "mesh"), make_faces(rng, 40, num_points=68))
     segment.append_bodies(segment.open_track("body", 0, "coco17"), make_bodies(rng, 40))
     record = make_record("k", [segment.finish(40)])
     writer.seal()
@@ -66,7 +66,7 @@ def test_a_good_store_has_no_problems(store: Store) -> None:
     assert verify(store, deep=True) == []
 
 
-@pytest.mark.parametrize("log", ["crops", "faces", "bodies", "pts", "extents", "chunks"])
+@pytest.mark.parametrize("log", ["crops", "faces", "landmarks", "bodies", "pts", "extents", "chunks"])
 def test_a_flipped_byte_is_found(store: Store, log: str) -> None:
     """By verify with its place, and by the reader instead of wrong data."""
     record = full_video(store)
@@ -121,6 +121,7 @@ def test_any_flipped_byte_is_found_or_harmless(store: Store, seed: int) -> None:
         again = fresh.track("k", 0)
         same = np.array_equal(fresh.read_crops(again, np.arange(40)), crops)
         same &= np.array_equal(again.keypoints, track.keypoints) and np.array_equal(again.pts, track.pts)
+        same &= np.array_equal(again.dense_landmarks, track.dense_landmarks)
     except CorruptError:
         assert errors(store, deep=True)
     else:
