@@ -89,6 +89,19 @@ class ModelRecipe(_Section):
         return self
 
 
+class DegradeRecipe(_Section):
+    """What a camera and a codec do to a face, see `videofer.data.degradation`. Zero switches a kind off."""
+
+    share: Share = 0.3  # of the samples, for each kind on its own; how strongly is drawn for each of them
+    resolution_loss: float = Field(default=0.7, ge=0, le=0.9)  # up to this share of the pixels a side
+    blur: float = Field(default=0.02, ge=0, le=0.2)  # std of the lens's blur, up to this share of the side
+    gamma: float = Field(default=1.0, ge=0, le=4)  # exponent of the values: 1 / (1 + this) to 1 + this (dark)
+    tint: float = Field(default=0.15, ge=0, le=0.9)  # gains of red, green and blue, each 1 +- this
+    noise: float = Field(default=0.06, ge=0, le=0.5)  # std of the sensor's, up to this share of full range
+    compression: float = Field(default=0.85, ge=0, le=0.99)  # JPEG quality down to 100 * (1 - this)
+    grey: Share = 0.2  # probability that the colours are lost; does not depend on `share`
+
+
 class AugmentRecipe(_Section):
     """Random changes in training, the same for all frames of a sample. Zero switches a change off."""
 
@@ -101,9 +114,22 @@ class AugmentRecipe(_Section):
     contrast: float = Field(default=0.15, ge=0, le=0.9)  # factor 1 +- this about the middle
     colour: float = Field(default=0.06, ge=0, le=0.5)  # factor 1 +- this for each of red, green, blue
     erase: Share = 0.0  # probability of a grey rectangle over a part of the face
+    mix: Share = 0.0  # of the samples are mixed with another one, pictures and labels
+    mixup: float = Field(default=0.0, ge=0, le=10)  # a blend of both, shares from Beta(this, this); 0: none
+    cutmix: float = Field(default=0.0, ge=0, le=10)  # a rectangle of the other, area likewise; 0: none
+    degrade: DegradeRecipe | None = None  # stills made to look like faces in videos; none: as they are
     joint_noise: float = Field(default=0.01, ge=0, le=0.2)  # std of joint positions, of the body's height
     joint_drop: Share = 0.03  # probability that a joint is unseen for the whole sample
     body_rotate_degrees: float = Field(default=4.0, ge=0, le=90)
+
+    @model_validator(mode="after")
+    def _mix_says_how(self) -> AugmentRecipe:
+        if (self.mix > 0) != (self.mixup > 0 or self.cutmix > 0):
+            raise ValueError(
+                f"mix is {self.mix:g}, mixup {self.mixup:g} and cutmix {self.cutmix:g}: "
+                "mixing needs mix above 0, and one of mixup and cutmix"
+            )
+        return self
 
 
 class TrainingRecipe(_Section):
@@ -128,6 +154,7 @@ class TrainingRecipe(_Section):
     grad_clip: float | None = Field(default=1.0, gt=0)  # largest gradient norm
     ema_decay: float | None = Field(default=None, gt=0, lt=1)  # a step; none: the weights as they are
     pretrained_trunk: str | None = None  # file of a 2D ResNet-18's weights, or "imagenet"
+    init_from: str | None = None  # folder of a trained model, whose face trunk is taken
     amp: Literal["auto", "off", "bf16", "fp16"] = "auto"  # auto: bf16 or fp16 on a GPU, off on a CPU
     compile: bool = False  # torch.compile of trunk and body network
     val_subjects: list[str] | None = None  # none: drawn, val_fraction of the training subjects

@@ -17,7 +17,7 @@ from videofer.models import noise
 from videofer.recipe import AugmentRecipe
 
 SIDE = 48
-ZERO = dict.fromkeys(AugmentRecipe.model_fields, 0.0)
+ZERO = {**dict.fromkeys(AugmentRecipe.model_fields, 0.0), "degrade": None}
 MIRROR = (0, 2, 1, 4, 3, 6, 5, 8, 7, 10, 9, 12, 11, 14, 13, 16, 15)  # of COCO-17
 STRONG = AugmentRecipe(
     shift=0.1, scale=0.2, rotate_degrees=20, brightness=0.3, contrast=0.3, colour=0.2, erase=0.5,
@@ -25,7 +25,7 @@ STRONG = AugmentRecipe(
 )  # fmt: skip
 
 
-def only(**settings: float) -> AugmentRecipe:
+def only(**settings: Any) -> AugmentRecipe:
     return AugmentRecipe(**{**ZERO, **settings})
 
 

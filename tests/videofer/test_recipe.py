@@ -13,7 +13,7 @@ from pydantic import BaseModel
 from preprocessing.config_file import ConfigError, dump_yaml
 from videofer import emotions
 from videofer.models import BodyConfig, EmotionModel, FaceConfig
-from videofer.recipe import AugmentRecipe, DataRecipe, Recipe, TrainingRecipe, load_recipe
+from videofer.recipe import AugmentRecipe, DataRecipe, DegradeRecipe, Recipe, TrainingRecipe, load_recipe
 
 FOLDER = Path(__file__).resolve().parents[2] / "configs" / "train"
 SHIPPED = sorted(FOLDER.glob("*.yaml"))
@@ -39,6 +39,8 @@ def test_shipped_recipes_are_valid_and_complete(path: Path, tmp_path: Path) -> N
     for name, model in sections.items():
         assert set(values[name]) == set(model.model_fields), name
     assert set(values["training"]["augment"]) == set(AugmentRecipe.model_fields)
+    if recipe.training.augment.degrade is not None:
+        assert set(values["training"]["augment"]["degrade"]) == set(DegradeRecipe.model_fields)
     for name in ("face", "body", "fusion"):
         config = getattr(recipe.model, name)
         if config is not None:
@@ -117,7 +119,7 @@ def test_the_published_face_recipe_is_as_published() -> None:
     assert (training.schedule, training.warmup_epochs, training.epochs) == ("constant", 0, 400)
     assert (training.grad_clip, training.ema_decay, training.label_smoothing) == (None, None, 0)
     assert training.amp == "off" and training.patience is None and training.pretrained_trunk == "imagenet"
-    assert set(training.augment.model_dump().values()) == {0.0}
+    assert set(training.augment.model_dump().values()) == {0.0, None}
 
 
 def test_the_published_body_recipe_is_as_published() -> None:
@@ -127,7 +129,7 @@ def test_the_published_body_recipe_is_as_published() -> None:
     assert (recipe.data.body_length, recipe.data.sampling) == (300, "interval")
     assert (training.optimizer, training.lr, training.weight_decay) == ("adam", 1e-3, 0)
     assert (training.schedule, training.step_epochs, training.step_gamma) == ("step", 50, 0.1)
-    assert training.epochs == 200 and set(training.augment.model_dump().values()) == {0.0}
+    assert training.epochs == 200 and set(training.augment.model_dump().values()) == {0.0, None}
 
 
 def test_search_ranges_are_of_keys_that_there_are() -> None:

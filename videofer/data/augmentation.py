@@ -16,6 +16,7 @@ from einops import rearrange
 from torch import Tensor
 from torch.nn import functional as F
 
+from videofer.data.degradation import degraded
 from videofer.models import noise
 from videofer.recipe import AugmentRecipe
 
@@ -48,6 +49,8 @@ class DeviceAugment:
             there = batch["clip_mask"]
             pixels = _moved(batch["frames"], recipe, mirrored, places)
             pixels = _recoloured(pixels, there, recipe, values)
+            if recipe.degrade is not None:
+                pixels = degraded(pixels, there, recipe.degrade, batch["seed"])
             changed["frames"] = _erased(pixels, there, recipe, erased)
         if "keypoints" in batch:
             if recipe.flip and self.mirror is None:

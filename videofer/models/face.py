@@ -13,6 +13,7 @@ from einops import rearrange
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from videofer.models.grey import brightness
 from videofer.models.layout import for_convolutions
 from videofer.models.resnet import ResNet18Trunk
 from videofer.models.sistcm import SISTCMTrunk, ViewMerge
@@ -63,6 +64,8 @@ class FaceConfig:
     mean: tuple[float, float, float] = (0.0, 0.0, 0.0)
     """Subtracted from RGB in [0, 1]. The published model does not normalise."""
     std: tuple[float, float, float] = (1.0, 1.0, 1.0)
+    grey: bool = False
+    """See brightness only (`LUMA`, three times): a model trained on grey stills meets colour in videos."""
 
     __pydantic_config__: ClassVar[dict[str, Any]] = {"extra": "forbid"}
 
@@ -139,6 +142,8 @@ class FaceModel(nn.Module):
         x = pixels.to(self.mean.dtype)
         if frames.dtype == torch.uint8:
             x = x / 255
+        if self.config.grey:
+            x = brightness(x).expand(-1, 3, -1, -1)
         size = self.config.input_size
         if x.shape[-2:] != (size, size):
             x = F.interpolate(x, (size, size), mode="bilinear", antialias=True)

@@ -9,6 +9,7 @@ import numpy as np
 from preprocessing.skeletons.layouts import LAYOUTS
 from videofer.data.examples import Example
 from videofer.recipe import Recipe
+from videofer.training.initial import check_init_from
 from videofer.training.inner import check_inner_folds
 from videofer.training.split import Prepared, TrainingError
 
@@ -25,6 +26,17 @@ def check_recipe(recipe: Recipe, workers: int) -> None:
         )
     if settings.pretrained_trunk is not None and recipe.model.face is None:
         raise TrainingError("training.pretrained_trunk is given, but the recipe has no model.face")
+    if settings.init_from is not None and recipe.model.face is None:
+        raise TrainingError("training.init_from takes a face trunk, but the recipe has no model.face")
+    if settings.init_from is not None and settings.pretrained_trunk is not None:
+        raise TrainingError(
+            "training.init_from and training.pretrained_trunk are both given: set one to null"
+        )
+    if settings.augment.mix and recipe.model.body is not None:
+        raise TrainingError(
+            "training.augment.mix blends faces and cannot blend bodies: set it, mixup and cutmix to 0, or "
+            "model.body to null"
+        )
     if settings.compile and workers > 1:
         raise TrainingError(
             f"training.compile is for one process, not {workers} workers: their normalisations wait for each "
@@ -39,6 +51,7 @@ def check_data(prepared: Prepared, recipe: Recipe, where: str) -> None:
     _check_modalities(prepared, recipe, where)
     _check_classes(prepared.split.train, prepared.split.val, recipe.data.classes)
     check_inner_folds(prepared.split, recipe)
+    check_init_from(recipe, prepared.split)
 
 
 def _check_modalities(prepared: Prepared, recipe: Recipe, where: str) -> None:

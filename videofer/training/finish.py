@@ -19,6 +19,7 @@ from videofer.evaluation.predict import Intervals, WindowOutputs, measure_heads,
 from videofer.evaluation.reliability import save_reliability
 from videofer.training.calibration import CalibrationReport, fit_calibration
 from videofer.training.card import model_card
+from videofer.training.initial import used_with_trunk
 from videofer.training.inner import OutOfFold, out_of_fold
 from videofer.training.job import Fitted, Job
 from videofer.training.place import Place
@@ -124,6 +125,6 @@ def _course(job: Job, fitted: Fitted) -> dict[str, Any]:
         "num_val": len(job.split.val),
         "seconds": round(fitted.seconds, 1),
         "threads": fitted.threads,
-        "used": job.split.used(),
+        "used": used_with_trunk(job.recipe, job.split),
         "history": fitted.history,
     }

@@ -21,6 +21,7 @@ from videofer.models.model import EmotionModel
 from videofer.models.pretrained import resnet18_weights
 from videofer.recipe import Recipe
 from videofer.training.ema import Ema
+from videofer.training.initial import take_trunk
 from videofer.training.optimizer import amp_dtype, autocast, make_optimizer
 from videofer.training.place import Place
 from videofer.training.sync_norm import synchronize_norms
@@ -109,7 +110,7 @@ class Learner:
 
 
 def make_model(recipe: Recipe) -> EmotionModel:
-    """With random weights, but for a trunk that the recipe wants pretrained.
+    """With random weights, but for a trunk that the recipe wants pretrained or from another run.
 
     UserError where its weights cannot be had.
     """
@@ -117,6 +118,8 @@ def make_model(recipe: Recipe) -> EmotionModel:
     if recipe.training.pretrained_trunk is not None:
         assert model.face is not None, "checked by videofer.training.checks"
         model.face.trunk.load_resnet18(resnet18_weights(recipe.training.pretrained_trunk))
+    if recipe.training.init_from is not None:
+        take_trunk(model, recipe.training.init_from)
     return model
 
 

@@ -1,4 +1,6 @@
-"""One process's place among those that train together, and what they do together: adding up tensors."""
+"""One process's place among those that train together, and what they do together: adding up and gathering
+tensors.
+"""
 
 from __future__ import annotations
 
@@ -30,6 +32,18 @@ class Place:
         total = values.detach().clone(memory_format=torch.contiguous_format)
         torch.distributed.all_reduce(total)
         return total
+
+    def gather(self, rows: Tensor) -> Tensor:
+        """Rows (B, ...) of all processes, which have equally many, the first process's first; no gradient.
+
+        A collective call, as `sum` is.
+        """
+        if self.num_processes == 1:
+            return rows.detach()
+        mine = rows.detach().contiguous()
+        parts = [torch.empty_like(mine) for _ in range(self.num_processes)]
+        torch.distributed.all_gather(parts, mine)
+        return torch.cat(parts)
 
     def sum_together(self, tensors: Sequence[Tensor]) -> None:
         """Replaces tensors of one dtype by their sums over all processes, in a single collective call.

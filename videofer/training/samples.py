@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
+from torch import Tensor
 from torch.utils.data import DataLoader
 
 from cache.reader import StoreReader
@@ -11,6 +13,7 @@ from preprocessing.skeletons.layouts import mirror_order
 from videofer.data.augmentation import DeviceAugment
 from videofer.data.crops import CropCache
 from videofer.data.dataset import EpochSampler, SampleDataset, collate
+from videofer.data.mixing import Mixer
 from videofer.training.job import Job
 from videofer.training.place import Place
 
@@ -22,7 +25,7 @@ class Samples:
     train: SampleDataset
     val: SampleDataset
     sampler: EpochSampler
-    augment: DeviceAugment
+    augment: Callable[[dict[str, Tensor]], dict[str, Tensor]]
 
 
 def make_samples(job: Job, place: Place, *, keep_crops: bool = True) -> Samples:
@@ -48,7 +51,9 @@ def make_samples(job: Job, place: Place, *, keep_crops: bool = True) -> Samples:
     val = SampleDataset(
         reader, split.val, spec, training=False, windows=recipe.data.eval_windows, cache=cache
     )
-    return Samples(train=train, val=val, sampler=make_sampler(job, train, place), augment=make_augment(job))
+    return Samples(
+        train=train, val=val, sampler=make_sampler(job, train, place), augment=make_augment(job, place)
+    )
 
 
 def make_sampler(job: Job, train: SampleDataset, place: Place) -> EpochSampler:
@@ -64,11 +69,16 @@ def make_sampler(job: Job, train: SampleDataset, place: Place) -> EpochSampler:
     )
 
 
-def make_augment(job: Job) -> DeviceAugment:
-    """Random changes, on the device."""
+def make_augment(job: Job, place: Place) -> Callable[[dict[str, Tensor]], dict[str, Tensor]]:
+    """Random changes of a batch, on the device. Where samples are mixed its call is a collective one."""
+    settings = job.recipe.training.augment
     body = job.recipe.model.body is not None
     mirror = mirror_order(str(job.prepared.contract["skeleton"])) if body else None
-    return DeviceAugment(job.recipe.training.augment, mirror=mirror)
+    augment = DeviceAugment(settings, mirror=mirror)
+    if not settings.mix:
+        return augment
+    mixer = Mixer(settings, rank=place.rank, gather=place.gather)
+    return lambda batch: mixer(augment(batch))
 
 
 def make_loader(job: Job, samples: Samples, place: Place) -> DataLoader[dict[str, object]]:
