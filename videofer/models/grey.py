@@ -14,5 +14,5 @@ LUMA = (0.299, 0.587, 0.114)
 
 def brightness(pictures: Tensor) -> Tensor:
     """RGB (M, 3, H, W) float -> (M, 1, H, W)."""
-    red, green, blue = pictures.split(1, dim=1)
+    red, green, blue = pictures.tensor_split(3, dim=1)
     return torch.add(red * LUMA[0] + green * LUMA[1], blue, alpha=LUMA[2])

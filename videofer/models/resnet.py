@@ -1,5 +1,8 @@
 """ResNet-18, frame by frame: the published baseline, and the plan that the other trunks follow.
 
+Pictures of few pixels would be all but gone after its first layers. For them there is the stem that is usual
+for CIFAR (He et al., CVPR 2016, section 4.2): one 3x3 convolution that keeps every pixel, and no pooling.
+
 Letters in shapes: N clips, K frames, c channels, h w pixels, F features. Frames are flattened clip-major:
 (N*K, c, h, w). Layers carry torchvision's names, so that the weights of a ResNet-18 load as they are.
 """
@@ -7,12 +10,15 @@ Letters in shapes: N clips, K frames, c channels, h w pixels, F features. Frames
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import Literal
 
 from einops import reduce
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from videofer.models.layout import PointwiseConv2d, for_convolutions
+
+Stem = Literal["imagenet", "cifar"]
 
 
 def downsampling(in_channels: int, channels: int, stride: int) -> nn.Module | None:
@@ -44,10 +50,12 @@ class BasicBlock(nn.Module):
 class ResNet18Trunk(nn.Module):
     """Clips in, one feature vector a clip out: the mean of its frames' features, which knows no order."""
 
-    def __init__(self, width: int = 64) -> None:
+    def __init__(self, width: int = 64, stem: Stem = "imagenet") -> None:
         super().__init__()
         self.num_features = 8 * width
-        self.conv1 = nn.Conv2d(3, width, 7, stride=2, padding=3, bias=False)
+        self.keeps_pixels = stem == "cifar"
+        kernel, stride = (3, 1) if self.keeps_pixels else (7, 2)
+        self.conv1 = nn.Conv2d(3, width, kernel, stride, padding=kernel // 2, bias=False)
         self.bn1 = nn.BatchNorm2d(width)
         self.layer1, self.layer2, self.layer3, self.layer4 = stages(width, BasicBlock)
         initialize(self)
@@ -57,8 +65,12 @@ class ResNet18Trunk(nn.Module):
         return reduce(self.maps(frames), "(n k) c h w -> n c", "mean", k=num_frames)
 
     def maps(self, pictures: Tensor) -> Tensor:
-        """(M, 3, H, W) -> the last stage's (M, 8*width, H/32, W/32)."""
-        x = stem(for_convolutions(pictures), self.conv1, self.bn1)
+        """(M, 3, H, W) -> the last stage's (M, 8*width, H/32, W/32), with the stem for CIFAR H/8, W/8."""
+        x = for_convolutions(pictures)
+        if self.keeps_pixels:
+            x = F.relu(self.bn1(self.conv1(x)), inplace=True)
+        else:
+            x = stem(x, self.conv1, self.bn1)
         for stage in (self.layer1, self.layer2, self.layer3, self.layer4):
             for block in stage:
                 x = block(x)

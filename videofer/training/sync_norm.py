@@ -16,6 +16,8 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
+from videofer.models.arm import RunningMean
+
 
 class SyncBatchNorm2d(nn.BatchNorm2d):
     """nn.BatchNorm2d whose statistics in training are of all processes' rows.
@@ -32,12 +34,28 @@ class SyncBatchNorm2d(nn.BatchNorm2d):
         return normalized
 
 
+class SyncRunningMean(RunningMean):
+    """`RunningMean` of all processes' rows. A collective call in training."""
+
+    def sum_and_count(self, rows: Tensor) -> Tensor:
+        """(M, *shape) -> (1 + shape's size,) float32, of all processes together."""
+        together = super().sum_and_count(rows)
+        torch.distributed.all_reduce(together)
+        return together
+
+
 def synchronize_norms(model: nn.Module) -> None:
-    """Replaces every nn.BatchNorm2d inside `model`. Parameters and buffers stay the same objects."""
+    """Replaces every nn.BatchNorm2d and RunningMean inside `model`. Parameters and buffers stay the same
+    objects.
+    """
     for module in list(model.modules()):
         for name, child in module.named_children():
             if type(child) is nn.BatchNorm2d:
                 setattr(module, name, _synchronized(child))
+            elif type(child) is RunningMean:
+                running = SyncRunningMean(tuple(child.mean.shape))
+                running.mean = child.mean
+                setattr(module, name, running.train(child.training))
             else:
                 batch_norms = nn.modules.batchnorm._BatchNorm
                 assert not isinstance(child, batch_norms) or isinstance(child, SyncBatchNorm2d), type(child)
