@@ -54,7 +54,7 @@ class ClipGraph(nn.Module):
     def __init__(self, face: FaceModel) -> None:
         super().__init__()
         self.face = copy.deepcopy(face)
-        del self.face.streams  # a file holds all weights of its module, used or not
+        del self.face.streams, self.face.landmark_head  # a file holds all weights of its module, used or not
 
     def forward(self, frames: Tensor) -> dict[str, Tensor]:
         """frames (N, K, H, W, 3) uint8 -> features (N, F)."""
@@ -71,6 +71,7 @@ class WindowGraph(nn.Module):
     def __init__(self, face: FaceModel) -> None:
         super().__init__()
         self.face = copy.deepcopy(face)
+        self.face.landmark_head = None  # of use in training only
         del self.face.trunk
 
     def forward(self, features: Tensor, clip_mask: Tensor) -> dict[str, Tensor]:

@@ -13,14 +13,16 @@ from einops import rearrange
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from videofer.models.cnn import CNNTrunk
 from videofer.models.grey import brightness
+from videofer.models.landmarks import LandmarkHead
 from videofer.models.layout import for_convolutions
-from videofer.models.resnet import ResNet18Trunk
-from videofer.models.sistcm import SISTCMTrunk, ViewMerge
-from videofer.models.tiled import TiledTrunk
+from videofer.models.resnet import Stem
+from videofer.models.scn import ScnConfig
+from videofer.models.sistcm import ViewMerge
 from videofer.models.tlstm import HEADS, Head, TwoStreamLSTM
+from videofer.models.trunks import Trunk, check_trunk, make_trunk
 
-Trunk = Literal["sistcm", "resnet18", "tiled"]
 Score = Literal["fitted", "published_sistcm", "published_baseline"]
 
 NEEDED_HEADS: dict[Score, tuple[Head, ...]] = {
@@ -36,10 +38,13 @@ class FaceConfig:
     baseline: `trunk="resnet18"`, `score="published_baseline"`."""
 
     trunk: Trunk = "sistcm"
-    """"sistcm": interleaved space-time views inside the blocks; "resnet18": each frame on its own; "tiled":
-    a clip's frames side by side in one picture."""
+    """"sistcm": interleaved space-time views inside the blocks; "tiled": a clip's frames side by side in one
+    picture. The others see each frame on its own: "resnet18", "arm" (see `arm`), "vgg19", and "cnn" and "vgg"
+    for pictures of 48 pixels (see `cnn`)."""
     width: int = 64
-    """Channels of the stem; the four stages have 1, 2, 4 and 8 times as many."""
+    """Channels of the first layers; later ones have up to 8 times as many. As published 32 for "cnn"."""
+    stem: Stem = "imagenet"
+    """resnet18, arm: the first layers; "cifar" keeps all pixels of small pictures."""
     view_merge: ViewMerge = "sum"
     """sistcm: how the space-time views are merged: "sum", as published; "constants" weighs them by learned
     constants, "attention" by their content."""
@@ -66,6 +71,11 @@ class FaceConfig:
     std: tuple[float, float, float] = (1.0, 1.0, 1.0)
     grey: bool = False
     """See brightness only (`LUMA`, three times): a model trained on grey stills meets colour in videos."""
+    scn: ScnConfig | None = None
+    """Self-cure: attention on the logits, rank regularisation, relabelling; None: none of it."""
+    landmark_weight: float = 0.0
+    """Of the loss of 68 landmarks, whose mean absolute error is in shares of the crop's side; 0: no such
+    head."""
 
     __pydantic_config__: ClassVar[dict[str, Any]] = {"extra": "forbid"}
 
@@ -73,9 +83,9 @@ class FaceConfig:
         for name in ("width", "feature_hidden", "emotion_hidden"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, not {getattr(self, name)}")
-        self._check_trunk()
         if self.input_size < 33:
             raise ValueError(f"input_size must be at least 33, not {self.input_size}")
+        check_trunk(self)
         if not 0 <= self.dropout < 1:
             raise ValueError(f"dropout must be in [0, 1), not {self.dropout}")
         if not self.heads or self.heads != tuple(head for head in HEADS if head in self.heads):
@@ -89,18 +99,12 @@ class FaceConfig:
             )
         if len(self.mean) != 3 or len(self.std) != 3 or min(self.std) <= 0:
             raise ValueError(f"mean and std need 3 values, std above 0: {self.mean}, {self.std}")
-
-    def _check_trunk(self) -> None:
-        if self.trunk not in ("sistcm", "resnet18", "tiled"):
-            raise ValueError(f"trunk must be sistcm, resnet18 or tiled, not {self.trunk!r}")
-        if self.view_merge not in ("sum", "constants", "attention"):
-            raise ValueError(f"view_merge must be sum, constants or attention, not {self.view_merge!r}")
-        if self.trunk != "sistcm" and (self.view_merge != "sum" or self.spatial_view):
-            raise ValueError(f"view_merge and spatial_view are for trunk sistcm only, not {self.trunk}")
-        if self.end_kernel != 0 and (self.end_kernel < 0 or self.end_kernel % 2 == 0):
-            raise ValueError(f"end_kernel must be odd, or 0 for none, not {self.end_kernel}")
-        if self.trunk != "tiled" and self.end_kernel != 0:
-            raise ValueError(f"end_kernel is for trunk tiled only, not {self.trunk}")
+        if self.scn is not None and self.heads != ("clip",):
+            raise ValueError(
+                f"scn weighs the logits of the clip head: heads must be clip, not {', '.join(self.heads)}"
+            )
+        if self.landmark_weight < 0:
+            raise ValueError(f"landmark_weight must be at least 0, not {self.landmark_weight}")
 
 
 class FaceModel(nn.Module):
@@ -112,7 +116,8 @@ class FaceModel(nn.Module):
     def __init__(self, config: FaceConfig, num_classes: int) -> None:
         super().__init__()
         self.config = config
-        self.trunk = _trunk(config)
+        self.trunk = make_trunk(config)
+        self.draws = isinstance(self.trunk, CNNTrunk)  # random numbers, in training
         self.num_features = self.trunk.num_features
         self.streams = TwoStreamLSTM(
             self.num_features,
@@ -122,15 +127,19 @@ class FaceModel(nn.Module):
             dropout=config.dropout,
             normalize_features=config.normalize_features,
             heads=config.heads,
+            attention=config.scn is not None,
         )
+        self.landmark_head = LandmarkHead(self.num_features) if config.landmark_weight > 0 else None
         self.head_weight_logits: nn.Parameter | None = None
         if config.score == "fitted" and len(config.heads) > 1:
             self.head_weight_logits = nn.Parameter(torch.zeros(len(config.heads)))
         self.register_buffer("mean", torch.tensor(config.mean)[:, None, None], persistent=False)
         self.register_buffer("std", torch.tensor(config.std)[:, None, None], persistent=False)
 
-    def clip_features(self, frames: Tensor) -> Tensor:
+    def clip_features(self, frames: Tensor, seeds: Tensor | None = None) -> Tensor:
         """frames (N, K, S, S, 3), uint8 in [0, 255] or float in [0, 1], RGB -> (N, F).
+
+        seeds: (N,) int64, in training, for a trunk that draws; None: torch's own generator.
 
         A clip's features do not depend on the other clips when the model is in eval mode, so a timeline can
         compute each clip once and let all windows share it.
@@ -148,10 +157,11 @@ class FaceModel(nn.Module):
         if x.shape[-2:] != (size, size):
             x = F.interpolate(x, (size, size), mode="bilinear", antialias=True)
         x = (x - self.mean) / self.std
-        return self.trunk(for_convolutions(x), num_frames)  # type: ignore[no-any-return]
+        more = (seeds,) if self.draws else ()
+        return self.trunk(for_convolutions(x), num_frames, *more)  # type: ignore[no-any-return]
 
     def window(self, features: Tensor, clip_mask: Tensor, seeds: Tensor | None = None) -> dict[str, Tensor]:
-        """features (B, C, F), clip_mask (B, C) bool -> log-probabilities, each (B, n) float32.
+        """features (B, C, F), clip_mask (B, C) bool -> log-probabilities, each (B, n) float32, and more.
 
         - one of each configured head: `clip`, `emotion`, `feature`;
         - `log_probs`, the answer. Score "fitted": the heads' log-probabilities averaged by learned weights
@@ -160,11 +170,15 @@ class FaceModel(nn.Module):
           z(feature). All are normalised;
         - `combination`, where weights are fitted: equals `log_probs`, but its gradient reaches those weights
           only, so that they are fitted without a further loss on the network;
-        - `published_score`, for comparison, where its heads are there: that of "published_sistcm".
+        - `published_score`, for comparison, where its heads are there: that of "published_sistcm";
+        - no log-probabilities: `attention` (B,) float32 in (0, 1) of a model with `scn`, and `landmarks`
+          (B, C, 68, 2) float32, in shares of the crop's side, of one with a landmark head.
 
         Where all clips are masked: finite, meaningless. seeds: see `TwoStreamLSTM`.
         """
         outputs: dict[str, Tensor] = self.streams(features, clip_mask, seeds)
+        if self.landmark_head is not None:
+            outputs["landmarks"] = self.landmark_head(features)
         # A log-probability is its logit less a constant a row, which the normalisation takes out.
         if "clip" in outputs and "emotion" in outputs:
             published = 0.2 * outputs["clip"].exp() + 0.8 * outputs["emotion"]
@@ -184,13 +198,3 @@ class FaceModel(nn.Module):
                 score = outputs["clip"].exp() + outputs["emotion"] + outputs["feature"]
                 outputs["log_probs"] = score.log_softmax(dim=-1)
         return outputs
-
-
-def _trunk(config: FaceConfig) -> SISTCMTrunk | ResNet18Trunk | TiledTrunk:
-    match config.trunk:
-        case "sistcm":
-            return SISTCMTrunk(config.width, config.view_merge, config.spatial_view)
-        case "resnet18":
-            return ResNet18Trunk(config.width)
-        case "tiled":
-            return TiledTrunk(config.width, config.end_kernel)

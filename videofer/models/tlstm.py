@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from videofer.models.noise import DROPOUT, uniform
+from videofer.models.scn import Attention
 
 Head = Literal["clip", "emotion", "feature"]
 HEADS: tuple[Head, ...] = ("clip", "emotion", "feature")
@@ -73,16 +74,21 @@ class TwoStreamLSTM(nn.Module):
         dropout: float,
         normalize_features: bool = False,
         heads: Sequence[Head] = HEADS,
+        attention: bool = False,
     ) -> None:
+        """attention: weigh each clip's logits (see `scn`); for heads that read the clip layer."""
         super().__init__()
         self.dropout = dropout
         self.normalize_features = normalize_features
         self.heads = tuple(heads)
         self.clip_head: nn.Linear | None = None
+        self.attention: Attention | None = None
         self.emotion_stream: LastStepLSTM | None = None
         self.feature_stream: LastStepLSTM | None = None
         if "clip" in heads or "emotion" in heads:
             self.clip_head = nn.Linear(num_features, num_classes)
+        if attention:
+            self.attention = Attention(num_features)
         if "feature" in heads:
             self.feature_stream = LastStepLSTM(num_features, feature_hidden, num_classes)
         if "emotion" in heads:
@@ -91,6 +97,8 @@ class TwoStreamLSTM(nn.Module):
     def forward(self, features: Tensor, clip_mask: Tensor, seeds: Tensor | None = None) -> dict[str, Tensor]:
         """features (B, C, F), clip_mask (B, C) bool -> log-probabilities (B, n) float32 of the heads.
 
+        With attention also `attention` (B,) float32 in (0, 1): the mean over the sample's clips.
+
         seeds (B,) int64: in training, whence each sample's dropout is drawn; None: torch's own generator.
         A sample whose clips are all masked gets finite numbers that mean nothing.
         """
@@ -98,10 +106,16 @@ class TwoStreamLSTM(nn.Module):
         features = compact(features, clip_mask)
         outputs: dict[str, Tensor] = {}
         if self.clip_head is not None:
-            logits: Tensor = self.clip_head(self._drop(features, seeds))
-            clip_log_probs = logits.float().log_softmax(dim=-1)  # (B, C, n)
+            dropped = self._drop(features, seeds)
+            logits: Tensor = self.clip_head(dropped).float()
             steps = torch.arange(clip_mask.shape[1], device=clip_mask.device)
             behind = (steps >= num_valid[:, None])[:, :, None]
+            if self.attention is not None:
+                weights = self.attention(dropped)  # (B, C, 1)
+                logits = weights * logits
+                total = weights.masked_fill(behind, 0.0).sum(dim=(1, 2))
+                outputs["attention"] = total / num_valid.clamp(min=1)
+            clip_log_probs = logits.log_softmax(dim=-1)  # (B, C, n)
             if "clip" in self.heads:
                 outputs["clip"] = _log_mean(clip_log_probs, behind, num_valid)
             if self.emotion_stream is not None:
@@ -111,7 +125,8 @@ class TwoStreamLSTM(nn.Module):
             if self.normalize_features:
                 features = F.layer_norm(features, features.shape[-1:])
             outputs["feature"] = self.feature_stream(features, num_valid)
-        return {head: outputs[head] for head in self.heads}
+        further = ("attention",) if self.attention is not None else ()
+        return {name: outputs[name] for name in (*self.heads, *further)}
 
     def _drop(self, features: Tensor, seeds: Tensor | None) -> Tensor:
         """(B, C, F) with the valid steps first -> the same with dropout, in training."""

@@ -18,7 +18,7 @@ History = Sequence[dict[str, float]]
 _INK, _FAINT, _GRID, _BEST = "#22262b", "#6b737c", "#e6e9ed", "#d1495b"
 _TRAIN, _VAL, _SECOND = "#2f6690", "#e08e0b", "#3a9d7a"
 _TERM_COLOURS = ("#8fb8de", "#5fa8a0", "#a78bbf", "#c9a66b", "#9aa5b1", "#d59bb0")
-_NOT_TERMS = ("total", "lr", "gradient_norm", "samples_per_second", "waiting_share")
+_NOT_TERMS = ("total", "relabelled", "lr", "gradient_norm", "samples_per_second", "waiting_share")
 _NAMED_ENDS = 0.055  # of the axis: names beside the lines keep at least this distance
 _DPI = 150
 

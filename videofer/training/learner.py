@@ -19,6 +19,7 @@ from videofer.checkpoint import INPUTS
 from videofer.data.examples import Example
 from videofer.models.model import EmotionModel
 from videofer.models.pretrained import resnet18_weights
+from videofer.models.trunks import LikeResNet18
 from videofer.recipe import Recipe
 from videofer.training.ema import Ema
 from videofer.training.initial import take_trunk
@@ -55,11 +56,11 @@ class Learner:
         """The model that is validated and kept: the average where there is one."""
         return self.model if self.ema is None else self.ema.model  # type: ignore[return-value]
 
-    def backward(self, batch: Batch) -> dict[str, Tensor]:
+    def backward(self, batch: Batch, epoch: int = 0) -> dict[str, Tensor]:
         """Gradients of this process's part of a batch on the device, then their sum over the processes.
 
-        Returns scalars of the whole batch, without a gradient: the loss's terms, their `total`, and the
-        `gradient_norm` before any clipping.
+        epoch: counts from 0. Returns scalars of the whole batch, without a gradient: those of the model's
+        loss, and the `gradient_norm` before any clipping.
         """
         inputs = {name: batch[name] for name in INPUTS if name in batch}
         weight = batch["weight"] * (batch["target"] * self.class_weights).sum(dim=1)  # (B,)
@@ -67,7 +68,15 @@ class Learner:
         target = (1 - smoothing) * batch["target"] + smoothing / batch["target"].shape[1]  # (B, n)
         with autocast(self.place.device, self.dtype):
             outputs = self.model(inputs)
-        terms = self.model.loss(outputs, target, weight, sum_over_processes=self.place.sum)
+        terms = self.model.loss(
+            outputs,
+            target,
+            weight,
+            landmarks=landmarks_of(batch),
+            epoch=epoch,
+            sum_over_processes=self.place.sum,
+            gather_from_processes=self.place.gather,
+        )
         self.optimizer.zero_grad(set_to_none=True)
         self.scaler.scale(terms["total"]).backward()  # type: ignore[no-untyped-call]
         values = torch.stack(list(terms.values())).detach()
@@ -109,6 +118,11 @@ class Learner:
         self.scaler.load_state_dict(state["scaler"])
 
 
+def landmarks_of(batch: Batch) -> tuple[Tensor, Tensor] | None:
+    """Landmarks and their mask, as the model's loss takes them, of a batch that has them."""
+    return (batch["landmarks"], batch["landmark_mask"]) if "landmarks" in batch else None
+
+
 def make_model(recipe: Recipe) -> EmotionModel:
     """With random weights, but for a trunk that the recipe wants pretrained or from another run.
 
@@ -117,6 +131,7 @@ def make_model(recipe: Recipe) -> EmotionModel:
     model = EmotionModel(recipe.emotion_model_config())
     if recipe.training.pretrained_trunk is not None:
         assert model.face is not None, "checked by videofer.training.checks"
+        assert isinstance(model.face.trunk, LikeResNet18), "checked as well"
         model.face.trunk.load_resnet18(resnet18_weights(recipe.training.pretrained_trunk))
     if recipe.training.init_from is not None:
         take_trunk(model, recipe.training.init_from)

@@ -14,7 +14,7 @@ from videofer.checkpoint import INPUTS
 from videofer.data.dataset import collate
 from videofer.training.feed import Feed
 from videofer.training.job import Job
-from videofer.training.learner import Learner, compile_networks
+from videofer.training.learner import Learner, compile_networks, landmarks_of
 from videofer.training.optimizer import autocast, learning_rate
 from videofer.training.place import Place
 from videofer.training.progress import Event, Progress
@@ -123,7 +123,7 @@ class Runner:
     def _step(self, batch: dict[str, Tensor], rate: float, sums: Sums) -> None:
         state = self.state
         seed_step(self.settings.seed, state.epoch, state.batch, self.place.rank)
-        values = self.learner.backward(self.samples.augment(batch))
+        values = self.learner.backward(self.samples.augment(batch), state.epoch)
         sums.add(values, state.batch, gradient_may_overflow=self.learner.scaler.is_enabled())
         if self.place.device.type == "cpu":
             self._refuse_non_finite(sums)  # before the weights are lost
@@ -184,6 +184,7 @@ class Runner:
             changed = self.samples.augment(batch)
             with autocast(self.place.device, self.learner.dtype):
                 outputs = model({name: changed[name] for name in INPUTS if name in changed})
-            model.loss(outputs, batch["target"])["total"].backward()  # type: ignore[no-untyped-call]
+            loss = model.loss(outputs, batch["target"], landmarks=landmarks_of(changed))
+            loss["total"].backward()  # type: ignore[no-untyped-call]
 
         return choose_threads(step, most)
