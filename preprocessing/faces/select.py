@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+from preprocessing.faces import mtcnn, yunet
 from preprocessing.faces.mtcnn import MTCNN, bundled_weights
 from preprocessing.faces.precropped import Precropped
 from preprocessing.faces.yunet import DYNAMIC_FILE, PUBLISHED_FILE, YuNetOnnx, YuNetOpenCV
@@ -13,14 +14,21 @@ from preprocessing.types import FaceDetector
 from preprocessing.weights import EngineChoice, WeightFile, WeightsError, find
 
 
-def _yunet(choice: EngineChoice, open_network: OpenNetwork) -> FaceDetector:
-    return YuNetOnnx(choice, open_network) if DYNAMIC_FILE in choice.weights else YuNetOpenCV(choice)
+def _yunet(choice: EngineChoice, open_network: OpenNetwork, min_score: float | None) -> FaceDetector:
+    least = yunet.MIN_SCORE if min_score is None else min_score
+    if DYNAMIC_FILE in choice.weights:
+        return YuNetOnnx(choice, open_network, least)
+    return YuNetOpenCV(choice, least)
 
 
-FACE_DETECTORS: dict[str, Callable[[EngineChoice, OpenNetwork], FaceDetector]] = {
+def _mtcnn(choice: EngineChoice, _open_network: OpenNetwork, min_score: float | None) -> FaceDetector:
+    return MTCNN(choice, mtcnn.MIN_SCORE if min_score is None else min_score)
+
+
+FACE_DETECTORS: dict[str, Callable[[EngineChoice, OpenNetwork, float | None], FaceDetector]] = {
     "yunet": _yunet,
-    "mtcnn": lambda choice, _open_network: MTCNN(choice),
-    "precropped": lambda choice, _open_network: Precropped(choice),
+    "mtcnn": _mtcnn,
+    "precropped": lambda choice, _open_network, _min_score: Precropped(choice),
 }
 
 
@@ -30,18 +38,18 @@ def resolve(name: str = "auto", weights_dir: Path | None = None) -> EngineChoice
     `auto`: YuNet where its weights are or can be fetched, else MTCNN; the reason says which and why.
     """
     if name == "auto":
-        yunet = _find_yunet(weights_dir)
-        if yunet is not None:
-            return yunet
+        found = _find_yunet(weights_dir)
+        if found is not None:
+            return found
         return _choose_mtcnn("YuNet's weights are neither on this machine nor downloadable")
     if name == "yunet":
-        yunet = _find_yunet(weights_dir)
-        if yunet is None:
+        found = _find_yunet(weights_dir)
+        if found is None:
             raise WeightsError(
                 f"no weights for face detector 'yunet': put {PUBLISHED_FILE} "
                 "into --weights-dir or $VIDEOFER_WEIGHTS"
             )
-        return yunet
+        return found
     if name == "mtcnn":
         return _choose_mtcnn("asked for")
     if name == "precropped":
@@ -49,14 +57,17 @@ def resolve(name: str = "auto", weights_dir: Path | None = None) -> EngineChoice
     raise WeightsError(f"unknown face detector {name!r}; known: auto, {', '.join(FACE_DETECTORS)}")
 
 
-def build(choice: EngineChoice, open_network: OpenNetwork = LocalNetwork) -> FaceDetector:
+def build(
+    choice: EngineChoice, open_network: OpenNetwork = LocalNetwork, min_score: float | None = None
+) -> FaceDetector:
     """Exactly the chosen detector with exactly the chosen files, or WeightsError.
 
-    open_network: where the networks of ONNX detectors run.
+    open_network: where the networks of ONNX detectors run. min_score: faces of less are left out; None: the
+    detector's own threshold, for footage.
     """
     if choice.name not in FACE_DETECTORS:
         raise WeightsError(f"unknown face detector {choice.name!r}; known: {', '.join(FACE_DETECTORS)}")
-    return FACE_DETECTORS[choice.name](choice, open_network)
+    return FACE_DETECTORS[choice.name](choice, open_network, min_score)
 
 
 def _find_yunet(weights_dir: Path | None) -> EngineChoice | None:

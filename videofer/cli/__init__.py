@@ -47,6 +47,7 @@ from videofer.cli import (
     app_command,
     compare,
     crossval,
+    datasets_command,
     demo,
     evaluate,
     export,
@@ -71,6 +72,7 @@ app = typer.Typer(
 app.command("preprocess")(preprocess.preprocess)
 app.command("plan")(plan.plan)
 app.add_typer(store.app, name="store")
+app.add_typer(datasets_command.app, name="datasets")
 app.command("train")(train.train)
 app.command("crossval")(crossval.crossval)
 app.command("evaluate")(evaluate.evaluate)
