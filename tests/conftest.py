@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from hypothesis import HealthCheck, settings
 
 from tests.browser import browse, chromium, screenshots  # noqa: F401  # fixtures
 
@@ -16,6 +17,10 @@ assert torch is not None  # loaded here: where decord comes first, torch's convo
 os.environ["VIDEOFER_OFFLINE"] = "1"
 os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as in videofer.cli: spinning threads stall each other
+
+# A machine that is busy with other things makes no test fail: examples have no time limit.
+settings.register_profile("videofer", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("videofer")
 
 DATA = Path(os.environ.get("VIDEOFER_TEST_DATA", Path(__file__).resolve().parents[2] / "shared" / "data"))
 

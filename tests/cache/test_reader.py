@@ -47,7 +47,7 @@ def same_crops(codec: Codec, read: np.ndarray, written: np.ndarray) -> bool:
     return read.shape == written.shape and int(np.abs(read.astype(int) - written).max(initial=0)) <= 12
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(
     codec=st.sampled_from(get_args(Codec)),
     states=states,

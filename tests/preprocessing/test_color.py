@@ -112,7 +112,7 @@ def test_unknown_matrix_is_left_to_swscale() -> None:
     assert color.planar_format("yuv444p", 8, 0) is None  # YCgCo
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     pix_fmt=st.sampled_from(["yuv420p", "yuv422p", "yuv444p", "yuv411p", "yuv420p10le", "gray"]),
     width=st.integers(5, 41),

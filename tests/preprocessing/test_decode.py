@@ -105,7 +105,7 @@ def test_order_with_b_frames(tmp_path: Path, codec_options: dict[str, str]) -> N
     assert distance(whole(frames[13]), numbered_picture(13)) < 3
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12)
 @given(
     steps=st.lists(st.integers(1, 20_000), min_size=1, max_size=12),
     start_seconds=st.integers(0, 100),  # the muxer rounds starts to milliseconds
@@ -227,7 +227,7 @@ def test_every_turn_end_to_end(tmp_path: Path, turn: Orientation, size_wh: tuple
     np.testing.assert_array_equal(shifted, picture[7:23, 5:30])
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(
     turn=st.sampled_from(STORED_TURNS),
     x0=st.integers(-70, 70),
@@ -251,7 +251,7 @@ def test_patch_anywhere_repeats_the_edge(
     np.testing.assert_array_equal(PixelFrame(picture, 0, 1).rgb_patch(x0, y0, x0 + width, y0 + height), patch)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     turn=st.sampled_from(STORED_TURNS),
     pix_fmt=st.sampled_from(["yuv420p", "yuv444p", "yuv422p", "yuv410p", "yuv420p10le", "gray", "rgb24"]),

@@ -141,7 +141,7 @@ def test_same_path_twice_counts_once(tmp_path: Path) -> None:
     }
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(data=st.data())
 def test_names_are_always_distinct(tmp_path_factory: pytest.TempPathFactory, data: st.DataObject) -> None:
     root = tmp_path_factory.mktemp("names")

@@ -191,7 +191,7 @@ def walk(engines: Engines, tmp_path_factory: pytest.TempPathFactory) -> tuple[Pa
 
 
 @given(segment_seconds=st.floats(1.0, 5.3))
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=8)
 def test_wherever_it_is_cut(
     walk: tuple[Path, Stored],
     engines: Engines,

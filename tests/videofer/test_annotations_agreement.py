@@ -46,7 +46,7 @@ def tiled(labels: list[str], step: float = 0.1) -> Side:
 WORDS = st.lists(st.sampled_from(["anger", "fear", "neutral", ""]), min_size=6, max_size=40)
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(st.tuples(WORDS, WORDS))
 def test_figures_by_time_are_those_of_scikit_learn(words: tuple[list[str], list[str]]) -> None:
     """On a common grid of 0.1 s, agreement over time is agreement over the cells."""

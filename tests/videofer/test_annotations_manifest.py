@@ -138,7 +138,7 @@ INTERVALS = st.lists(
 )
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=120)
 @given(INTERVALS)
 def test_votes_are_those_of_every_instant(intervals: list[tuple[str, int, int, str]]) -> None:
     """Against counting at every tenth of a second, with times on whole tenths."""

@@ -140,7 +140,7 @@ NAMES = st.text(st.characters(exclude_categories=["Cc", "Cs", "Cn", "Co"]), min_
 )
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(name=NAMES, labels=st.lists(NAMES, min_size=1, max_size=4), short=st.booleans())
 def test_files_that_praat_wrote(name: str, labels: list[str], short: bool) -> None:
     """What parselmouth saves, in its long or short form, comes back with its times and texts."""

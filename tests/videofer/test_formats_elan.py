@@ -168,7 +168,7 @@ def test_a_link_to_the_video_keeps_its_name(tmp_path: Path) -> None:
     assert descriptor.attrib["RELATIVE_MEDIA_URL"] == "../talk.mp4"
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     name=st.text(st.characters(exclude_categories=()), max_size=40),
     label=st.text(min_size=1, max_size=20).filter(lambda label: label not in CLASSES),

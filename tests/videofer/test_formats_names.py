@@ -14,7 +14,7 @@ def test_stems_are_short_unless_taken_twice() -> None:
     assert safe_stems(names) == ["a__x.mp4", "b__x.mp4", "b__y.mp4", "b__Y.avi", "z"]
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.lists(TEXT, min_size=1, max_size=6, unique=True))
 def test_stems_are_distinct_safe_names_that_stay_in_the_folder(names: list[str]) -> None:
     stems = safe_stems(names)

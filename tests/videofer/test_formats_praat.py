@@ -16,13 +16,14 @@ from videofer.formats.text import one_line, person_names
 from videofer.timeline.segments import find_segments
 from videofer.timeline.timeline import Timeline
 
+ANNOTATOR = 'videofer, model "a\n! 2" <b>'
 Intervals = list[tuple[float, float, str]]
 
 
 def write(timeline: Timeline, path: Path) -> pd.DataFrame:
     segments = find_segments(timeline)
     with path.open("wb") as file:
-        write_textgrid(segments, person_names(timeline), timeline.duration_seconds, file)
+        write_textgrid(segments, person_names(timeline), timeline.duration_seconds, file, annotator=ANNOTATOR)
     return segments
 
 
@@ -67,7 +68,7 @@ def test_praat_reads_a_video_without_persons(tmp_path: Path) -> None:
     assert read_by_praat(tmp_path / "a.TextGrid") == {"nobody": [(0.0, 12.0, "")]}
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(name=st.text(st.characters(exclude_categories=()), max_size=40))
 def test_praat_reads_any_name(name: str, tmp_path_factory: pytest.TempPathFactory) -> None:
     path = tmp_path_factory.getbasetemp() / "named.TextGrid"

@@ -29,7 +29,7 @@ def write(timeline: Timeline) -> tuple[list[Mark], bytes, bytes]:
     """Marks, WebVTT, SRT."""
     marks, names = marks_of(find_segments(timeline)), person_names(timeline)
     vtt, plain = io.BytesIO(), io.BytesIO()
-    write_vtt(marks, names, timeline.video.name, vtt)
+    write_vtt(marks, names, timeline.video.name, vtt, annotator="videofer, model a --> b")
     write_srt(marks, names, plain)
     return marks, vtt.getvalue(), plain.getvalue()
 
@@ -133,7 +133,7 @@ def test_ffmpeg_reads_both(tmp_path: Path) -> None:
 def test_hours_are_counted(tmp_path: Path) -> None:
     late = [Mark(0, "fear", 7_199_999, 360_000_001, 0.5)]
     vtt, plain = io.BytesIO(), io.BytesIO()
-    write_vtt(late, {0: "Anna"}, "a.mp4", vtt)
+    write_vtt(late, {0: "Anna"}, "a.mp4", vtt, annotator="videofer")
     write_srt(late, {0: "Anna"}, plain)
     assert b"01:59:59.999 --> 100:00:00.001" in vtt.getvalue()
     assert b"01:59:59,999 --> 100:00:00,001" in plain.getvalue()
@@ -154,7 +154,7 @@ def test_hostile_names_stay_text(name: str) -> None:
     assert not re.search("[<>{}]", "".join(cue.content for cue in cues))
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(name=st.text(st.characters(exclude_categories=()), max_size=40))
 def test_any_name_can_be_read_back(name: str) -> None:
     timeline = example_timeline(num_persons=1, names=(name,), duration_seconds=5.0)

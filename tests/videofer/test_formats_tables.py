@@ -33,9 +33,10 @@ def expected_names(timeline: Timeline) -> list[str | None]:
 def test_csv_and_json_lines_hold_the_rows(num_persons: int) -> None:
     timeline = example_timeline(num_persons=num_persons, names=('Zoë, "Z"', "李小龍 👩‍🔬"))
     table = read_csv(timeline)
-    assert list(table.columns) == ["person", "person_name", *timeline.rows.columns[1:]]
+    assert list(table.columns) == ["person", "person_name", *timeline.rows.columns[1:], "model"]
+    assert set(table["model"]) == {"example (perceived expression)"}
     assert [None if pd.isna(name) else name for name in table["person_name"]] == expected_names(timeline)
-    rows = table.drop(columns="person_name")
+    rows = table.drop(columns=["person_name", "model"])
     pd.testing.assert_frame_equal(rows, timeline.rows, rtol=0, atol=1e-6, check_dtype=False)
 
     file = io.BytesIO()
@@ -43,7 +44,7 @@ def test_csv_and_json_lines_hold_the_rows(num_persons: int) -> None:
     records = [json.loads(line) for line in file.getvalue().decode().splitlines()]
     assert all(list(record) == list(table.columns) for record in records)
     assert [record["person_name"] for record in records] == expected_names(timeline)
-    again = pd.DataFrame(records).drop(columns="person_name").astype(timeline.rows.dtypes)
+    again = pd.DataFrame(records).drop(columns=["person_name", "model"]).astype(timeline.rows.dtypes)
     pd.testing.assert_frame_equal(again, timeline.rows, rtol=0, atol=1e-6, check_dtype=False)
     assert records[-1]["person"] is None
     assert records[-1]["p_anger"] is None
@@ -66,7 +67,7 @@ def test_segments_have_names() -> None:
     table = pd.read_csv(io.BytesIO(file.getvalue()))
     assert list(table.columns[:3]) == ["person", "person_name", "label"]
     assert table["person_name"].tolist() == [timeline.name_of(person) for person in segments["person"]]
-    numbers = table.drop(columns="person_name")
+    numbers = table.drop(columns=["person_name", "model"])
     pd.testing.assert_frame_equal(numbers, segments, rtol=0, atol=1e-6, check_dtype=False)
 
 
@@ -97,7 +98,7 @@ def test_hostile_names_stay_in_their_cell(name: str) -> None:
     assert len([json.loads(line) for line in lines if line]) == len(timeline.rows)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.text(st.characters(exclude_categories=()), max_size=40) | st.text(";=\"',+-@ a\t|\n", max_size=12))
 def test_any_name_comes_back_and_no_spreadsheet_runs_it(name: str) -> None:
     timeline = example_timeline(num_persons=1, names=(name,), duration_seconds=4.0)

@@ -19,7 +19,7 @@ def test_what_no_format_can_hold_is_replaced_and_the_rest_stays() -> None:
     assert one_line("\n\t") == ""
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(TEXT)
 def test_any_text_becomes_one_line_that_xml_and_utf8_hold(text: str) -> None:
     line = one_line(text)
@@ -55,7 +55,7 @@ def test_other_text_is_left_alone(text: str) -> None:
     assert defused(text) == text
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.lists(TEXT, min_size=1, max_size=4))
 def test_persons_have_distinct_names_of_one_line(names: list[str]) -> None:
     timeline = example_timeline(num_persons=len(names), names=tuple(names), duration_seconds=8.0)

@@ -33,7 +33,7 @@ def test_line_breaks_and_invisible_letters_do_not_survive() -> None:
     assert shown("Anna\n\x00Maria\u202e\t B\ud800", "x") == "Anna Maria B"
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.text(max_size=40))
 def test_any_name_can_be_shown(name: str) -> None:
     text = shown(name, "person 1")
@@ -42,7 +42,7 @@ def test_any_name_can_be_shown(name: str) -> None:
     draw(image, (0, 20), fitted(text, 300, 20), 20, (255, 255, 255))
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(text=st.text(alphabet="abcWi é", max_size=60), width=st.integers(0, 300), bold=st.booleans())
 def test_text_never_takes_more_than_its_room(text: str, width: int, bold: bool) -> None:
     short = fitted(text, width, 14, bold=bold)

@@ -50,7 +50,7 @@ def test_an_unknown_matrix_is_taken_as_bt601() -> None:
     assert np.allclose(to_samples(rgb, Colours(14)), to_samples(rgb, BT601))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     x=st.integers(-20, 70), y=st.integers(-20, 60), width=st.integers(1, 17), height=st.integers(1, 13),
     seed=st.integers(0, 999),

@@ -44,7 +44,7 @@ def ellipse(shape: tuple[int, int], box: np.ndarray, radius: float) -> np.ndarra
     return inside
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     x=st.floats(-30, 120), y=st.floats(-30, 90), width=st.floats(8, 120), height=st.floats(8, 120),
     seed=st.integers(0, 99),

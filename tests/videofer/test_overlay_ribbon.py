@@ -128,7 +128,8 @@ def test_few_tiles_are_kept() -> None:
 def panel_for(num_persons: int = 2, duration: float = 12.0, width: int = 640, unit: float = 1.0) -> Panel:
     timeline = example_timeline(num_persons=num_persons, duration_seconds=duration)
     lanes = [Lane(person.name, course_of(timeline, person.id)) for person in timeline.persons]
-    return Panel(lanes or [Lane(None, course_of(timeline, None))], 0, width, unit, duration, BT601)
+    lanes = lanes or [Lane(None, course_of(timeline, None))]
+    return Panel(lanes, 0, width, unit, duration, BT601, note="perceived expression · a model")
 
 
 def drawn(panel: Panel, t: float) -> list[np.ndarray]:

@@ -53,7 +53,7 @@ def test_arrays_come_back_aligned() -> None:
         np.testing.assert_array_equal(array, arrays[name])
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.integers(1, 12), st.integers(0, 2**32 - 1))
 def test_probabilities_are_near_and_add_up(num_classes: int, seed: int) -> None:
     rng = np.random.default_rng(seed)

@@ -255,7 +255,7 @@ specs = st.builds(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(frame_edges, specs, st.integers(-50, 200), st.randoms(use_true_random=False))
 def test_windows_on_the_grid_share_their_clips(
     edges: np.ndarray, spec: SampleSpec, first: int, random: Any
@@ -272,7 +272,7 @@ def test_windows_on_the_grid_share_their_clips(
         np.testing.assert_array_equal(sample.clip_mask, mask[window - first :][:C])
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(frame_edges, specs, st.floats(-6.0, 30.0), st.randoms(use_true_random=False))
 def test_rows_are_seen_and_near(edges: np.ndarray, spec: SampleSpec, t0: float, random: Any) -> None:
     seen = np.array([random.random() < 0.6 for _ in edges[1:]])
@@ -295,7 +295,7 @@ def test_rows_are_seen_and_near(edges: np.ndarray, spec: SampleSpec, t0: float, 
                 assert row == shown[0]
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(specs, st.floats(-6.0, 30.0), st.floats(0.0, 1.0), st.integers(0, 99))
 def test_jitter_moves_clips_within_bounds_and_window(
     spec: SampleSpec, t0: float, time_jitter: float, seed: int

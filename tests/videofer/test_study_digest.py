@@ -15,7 +15,7 @@ from videofer.study.digest import BINS, bin_means, curve_from, digest_of, labels
 from videofer.timeline.faces import FaceSample
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.integers(0, 10**6), st.integers(0, 30), st.integers(1, 12))
 def test_bin_means_are_those_of_fine_sampling(seed: int, num_rows: int, num_bins: int) -> None:
     """Rows of any length with gaps, some without a value: against counting whole milliseconds."""

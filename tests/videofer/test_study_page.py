@@ -93,7 +93,7 @@ def test_it_counts_videos_with_warnings(study: tuple[list[Done], Described]) -> 
     warned = [replace(one, task=replace(one.task, num_warnings=n)) for n, one in enumerate(done[:3])]
     about = replace(about, rows=about.rows[:3])
     assert "<dt>with warnings</dt><dd>2</dd>" in index_page(warned, about, [], title="x")
-    table = videos_table(warned, about)
+    table = videos_table(warned, about, "example (perceived expression)")
     assert table.drop_duplicates("video")["warnings"].tolist() == [0, 1, 2]
 
 

@@ -57,7 +57,7 @@ def test_a_slice_knows_only_who_is_in_it() -> None:
     pd.testing.assert_frame_equal(whole.rows, timeline.rows)
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(st.floats(0, 11), st.floats(0.01, 12))
 def test_slices_tile_their_stretch(start: float, length: float) -> None:
     part = example_timeline().slice(start, start + length)
@@ -74,7 +74,7 @@ def test_slices_of_nothing_and_of_strangers_fail() -> None:
         timeline.slice(0, 5, persons=[0, 7])
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(STEPS, st.integers(1, 3), st.integers(0, 3))
 def test_resampled_timelines_tile_the_video_and_keep_the_means(step: float, people: int, seed: int) -> None:
     timeline = example_timeline(num_persons=people, seed=seed)

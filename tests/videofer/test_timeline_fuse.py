@@ -42,7 +42,7 @@ def test_kernel_falls_from_one_to_zero(kernel: Kernel) -> None:
     np.testing.assert_allclose(weights[3:], 0, atol=1e-12)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.integers(0, 10_000), st.sampled_from(["probabilities", "log_probabilities"]))
 def test_result_is_a_distribution_within_what_the_windows_say(seed: int, pool: Pool) -> None:
     rng = np.random.default_rng(seed)

@@ -63,7 +63,7 @@ def videos(draw: st.DrawFn) -> tuple[list[tuple[float, float]], float, float, fl
     return spans, decoded, duration, draw(st.sampled_from([0.04, 1 / 3, 0.4, 1.0, 7.0]))
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(videos())
 def test_rows_tile_the_whole_duration(video: tuple[list[tuple[float, float]], float, float, float]) -> None:
     spans, decoded, duration, hop = video
@@ -76,7 +76,7 @@ def test_rows_tile_the_whole_duration(video: tuple[list[tuple[float, float]], fl
     assert (early["face_state"] == "no_person").all()
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(videos(), st.lists(st.integers(0, 1000), max_size=6, unique=True))
 def test_rows_tile_a_video_with_holes(
     video: tuple[list[tuple[float, float]], float, float, float], places: list[int]
@@ -190,7 +190,7 @@ def test_the_box_of_a_row_is_of_its_frame_nearest_to_the_middle() -> None:
     assert np.isnan(nearest_boxes(rows, t_start, t_end, np.full_like(boxes, np.nan))).all()
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.integers(0, 100_000))
 def test_no_frame_with_a_box_is_nearer_to_the_middle(seed: int) -> None:
     rng = np.random.default_rng(seed)

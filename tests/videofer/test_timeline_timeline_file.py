@@ -66,7 +66,7 @@ def test_any_reader_of_parquet_sees_the_rows(path: Path) -> None:
     assert metadata["video"]["name"] == "study/interview.mp4"
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(name=st.text(max_size=40), video=st.text(st.characters(), min_size=1), other=st.text(max_size=9))
 def test_names_of_any_letters_survive(
     tmp_path_factory: pytest.TempPathFactory, name: str, video: str, other: str

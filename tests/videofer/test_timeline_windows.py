@@ -27,7 +27,7 @@ def reader(tmp_path_factory: pytest.TempPathFactory) -> StoreReader:
     return reader_of(store)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(
     start=st.floats(0, 100), length=st.floats(0.001, 20), window=st.floats(0.1, 5),
     clips=st.integers(1, 8), steps=st.integers(1, 5),
