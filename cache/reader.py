@@ -180,9 +180,18 @@ class StoreReader:
                         tracks = load_tracks(group, tables.extents, kind, local_ids)
                         landmarks = load_track_landmarks(group, tables, kind, local_ids)
                         for (start, rows), points in zip(tracks, landmarks, strict=True):
-                            first, offsets = first_frame + start, tables.chunk_offsets
-                            layouts = tables.layout, tables.landmark_layout
-                            pieces.append(Piece(kind, position, first, rows, points, *layouts, offsets))
+                            piece = Piece(
+                                kind=kind,
+                                segment=position,
+                                first_frame=first_frame + start,
+                                rows=rows,
+                                landmarks=points,
+                                layout=tables.layout,
+                                landmark_layout=tables.landmark_layout,
+                                chunk_offsets=tables.chunk_offsets,
+                                crop_size=tables.crop_size,
+                            )
+                            pieces.append(piece)
             first_frame += segment.num_frames
         return pieces
 

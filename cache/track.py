@@ -42,6 +42,7 @@ class PersonTrack:
     # beside the five: (n, P, 2) float32, NaN where unseen; P = 0 when the store has none of this person
     dense_landmarks: np.ndarray
     landmark_layout: str  # of these P points, "" when there are none
+    crop_size: int  # side of the crops in pixels, 0 when the person has no face
     has_crop: np.ndarray  # (n,) bool: rows that `StoreReader.read_crops` takes
     _segments: tuple[SegmentRecord, ...] = field(repr=False)  # of the video
     # (n, 5) int64: position in _segments (-1: no crop), chunk, offset in the file, length in bytes, CRC32C
@@ -69,6 +70,7 @@ class Piece:
     layout: str  # of the segment's bodies
     landmark_layout: str  # of the segment's faces
     chunk_offsets: np.ndarray  # of the segment's crops, bytes from the start of the file
+    crop_size: int  # of these crops, pixels
 
 
 def ends_of(pts: np.ndarray, end_pts: int, not_decoded: Iterable[tuple[int, int]] = ()) -> np.ndarray:
@@ -159,6 +161,7 @@ def join(
         layout=layout,
         dense_landmarks=landmarks,
         landmark_layout=landmark_layout,
+        crop_size=max((piece.crop_size for piece in pieces if piece.kind == "face"), default=0),
         has_crop=crops[:, 0] >= 0,
         _segments=tuple(video.segments),
         _crops=crops,

@@ -12,6 +12,7 @@ import torch
 from small_store import crop_of, joints_of
 from torch import Tensor
 
+from preprocessing.landmarks.layouts import MIRRORED_68
 from videofer.data.augmentation import GREY, DeviceAugment
 from videofer.models import noise
 from videofer.recipe import AugmentRecipe
@@ -263,6 +264,57 @@ def test_other_seeds_change_otherwise() -> None:
     other = change({**batch, "seed": batch["seed"] + 1}, STRONG)  # as another epoch has
     for name in ("frames", "keypoints"):
         assert ((changed[name] - other[name]).abs().flatten(1).amax(dim=1) > 0.01).all()
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"flip": 1},
+        {"shift": 0.12},
+        {"scale": 0.2},
+        {"rotate_degrees": 25},
+        {"flip": 0.5, "shift": 0.08, "scale": 0.15, "rotate_degrees": 20},
+    ],
+)
+def test_landmarks_move_with_the_pixels_on_which_they_lie(settings: dict[str, float]) -> None:
+    """Frame p shows a spot at landmark p; in the changed frame it lies at that landmark, in the mirror at the
+    one of the other side."""
+    num_samples = 8
+    landmarks = np.random.default_rng(0).uniform(0.3, 0.7, (num_samples, 68, 2))
+    x, y = landmarks[..., 0, None, None] * SIDE - 0.5, landmarks[..., 1, None, None] * SIDE - 0.5
+    at_y, at_x = np.mgrid[:SIDE, :SIDE]
+    spots = 250 * np.exp(-((at_x - x) ** 2 + (at_y - y) ** 2) / (2 * 1.5**2))  # (B, 68, S, S)
+    frames = np.repeat(spots.round().astype(np.uint8)[..., None], 3, axis=-1)
+    batch = {
+        "frames": torch.from_numpy(frames.reshape(num_samples, 4, 17, SIDE, SIDE, 3)),
+        "clip_mask": torch.ones(num_samples, 4, dtype=torch.bool),
+        "landmarks": torch.from_numpy(np.tile(landmarks[:, None, None], (1, 4, 17, 1, 1)).astype(np.float32)),
+        "landmark_mask": torch.ones(num_samples, 4, 17, dtype=torch.bool),
+        "seed": torch.arange(num_samples) * 7919,
+    }
+    recipe = only(**settings)
+    changed = change(batch, recipe)
+    bright = changed["frames"][..., 0].double().numpy().reshape(num_samples, 68, SIDE, SIDE)
+    total = bright.sum(axis=(2, 3))
+    spot = np.stack([(bright * at).sum(axis=(2, 3)) / total for at in (at_x, at_y)], axis=-1)
+    mirrored = face_draws(batch)[:, 0] < recipe.flip
+    assert mirrored.any() == ("flip" in settings)
+    moved = changed["landmarks"].double().numpy()
+    assert np.array_equal(moved, np.broadcast_to(moved[:, :1, :1], moved.shape))
+    for sample, is_mirrored in enumerate(mirrored):
+        expected = moved[sample, 0, 0][list(MIRRORED_68)] if is_mirrored else moved[sample, 0, 0]
+        np.testing.assert_allclose(expected * SIDE - 0.5, spot[sample], atol=0.06)
+    assert not np.allclose(moved[:, 0, 0], landmarks, atol=0.01)
+
+
+def test_frames_without_landmarks_get_none() -> None:
+    batch = make_batch(num_samples=4)
+    mask = torch.rand(4, 2, 2, generator=torch.Generator().manual_seed(0)) < 0.5
+    landmarks = torch.rand(4, 2, 2, 68, 2) * mask[..., None, None]
+    changed = change({**batch, "landmarks": landmarks, "landmark_mask": mask}, STRONG)
+    assert torch.equal(changed["landmark_mask"], mask)
+    assert torch.equal((changed["landmarks"] != 0).any(dim=-1).all(dim=-1), mask)
+    assert not changed["landmarks"][~mask].any()
 
 
 def test_masked_clips_unseen_joints_and_padding_stay_zero() -> None:

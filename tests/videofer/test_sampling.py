@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cache.schema import State
+from preprocessing.landmarks.layouts import IBUG68_FROM_MESH468
 from videofer.data.sampling import (
     NANOSECONDS,
     SampleSpec,
@@ -20,6 +21,7 @@ from videofer.data.sampling import (
     read,
     read_clips,
     read_keypoints,
+    read_landmarks,
     resize_crops,
 )
 
@@ -35,6 +37,10 @@ class FakeTrack:
     face_state: np.ndarray
     body_state: np.ndarray
     keypoints: np.ndarray
+    dense_landmarks: np.ndarray = field(default_factory=lambda: np.empty((0, 0, 2), np.float32))
+    landmark_layout: str = ""
+    warps: np.ndarray = field(default_factory=lambda: np.empty((0, 2, 3), np.float32))
+    crop_size: int = 8
     video_key: str = "v"
     person_id: int = 0
 
@@ -207,6 +213,53 @@ def test_resize_averages() -> None:
     np.testing.assert_array_equal(resize_crops(crops, 4), np.full((2, 4, 4, 3), 100))
 
 
+def with_landmarks(track: FakeTrack, num_points: int = 68, layout: str = "ibug68") -> FakeTrack:
+    """Crops of 8 px of a square of 32 px, whose corner is at (10, 20) of the picture."""
+    rng, n = np.random.default_rng(0), len(track.t_start)
+    warp = np.array([[0.25, 0, -2.5], [0, 0.25, -5]], np.float32)
+    points = (rng.random((n, num_points, 2)) * 32 + [10, 20]).astype(np.float32)
+    return replace(
+        track, dense_landmarks=points, landmark_layout=layout, warps=np.repeat(warp[None], n, axis=0)
+    )
+
+
+def test_landmarks_are_shares_of_the_crop_s_side(track: FakeTrack) -> None:
+    track = with_landmarks(track)
+    track.dense_landmarks[0, :3] = [[10, 20], [42, 52], [26, 20]]  # corners, and the middle of the upper edge
+    track.dense_landmarks[5, 7, 1] = np.nan
+    points, mask = read_landmarks(track, np.array([[0, 5], [9, -1]]))
+    assert points.shape == (2, 2, 68, 2) and points.dtype == np.float32
+    np.testing.assert_allclose(points[0, 0, :3], [[0, 0], [1, 1], [0.5, 0]], atol=1e-6)
+    np.testing.assert_allclose(points[1, 0], (track.dense_landmarks[9] - [10, 20]) / 32, atol=1e-6)
+    assert mask.tolist() == [[True, False], [True, False]]  # a face of which a point lacks has none
+    assert not points[~mask].any()
+
+
+def test_a_mesh_is_brought_to_68_points(track: FakeTrack) -> None:
+    mesh = with_landmarks(track, 468, "mesh468")
+    points, mask = read_landmarks(mesh, np.array([[3]]))
+    means = [mesh.dense_landmarks[3, list(vertices)].mean(axis=0) for vertices in IBUG68_FROM_MESH468]
+    np.testing.assert_allclose(points[0, 0], (np.array(means) - [10, 20]) / 32, atol=1e-6)
+    assert mask.all()
+    with pytest.raises(ValueError, match="unknown landmark layout 'mesh478'"):
+        read_landmarks(replace(mesh, landmark_layout="mesh478"), np.array([[3]]))
+
+
+def test_a_sample_has_landmarks_where_its_spec_wants_them(track: FakeTrack) -> None:
+    track.face_state[:15] = State.ABSENT
+    spec = replace(SPEC, use_landmarks=True)
+    for each in (with_landmarks(track), track):  # a store with and one without
+        sample = plan(each, 0.3, spec)
+        assert 0 < np.count_nonzero(sample.clip_mask) < 3
+        arrays = read(FakeReader(), each, sample, spec)
+        there = (sample.rows >= 0) & bool(each.landmark_layout)
+        assert np.array_equal(arrays["landmark_mask"], there)
+        assert np.array_equal(arrays["landmarks"].any(axis=(2, 3)), there)
+    assert not {"landmarks", "landmark_mask"} & set(read(FakeReader(), track, sample, SPEC))
+    with pytest.raises(ValueError, match="use_landmarks needs use_face"):
+        replace(spec, use_face=False)
+
+
 def test_interval_spreads_the_clips(track: FakeTrack) -> None:
     spec = replace(SPEC, sampling="interval")
     sample = plan(track, 0.0, spec, t1=3.6)
@@ -217,7 +270,8 @@ def test_interval_spreads_the_clips(track: FakeTrack) -> None:
 
 
 def test_nothing_is_what_a_masked_plan_reads(track: FakeTrack) -> None:
-    for spec in (SPEC, replace(SPEC, use_face=False), replace(SPEC, use_body=False)):
+    changes: list[dict[str, Any]] = [{}, {"use_face": False}, {"use_body": False}, {"use_landmarks": True}]
+    for spec in (replace(SPEC, **change) for change in changes):
         masked = read(FakeReader(), track, plan(track, 50.0, spec), spec)
         assert masked.keys() == nothing(spec).keys()
         for name, value in nothing(spec).items():

@@ -3,7 +3,7 @@
 All numbers are drawn from the samples' seeds (`models.noise`): a sample is changed in the same way whatever
 stands beside it in the batch, on every device and after a resume.
 
-Letters in shapes: B samples, C clips, K frames a clip, S side in pixels, L instants, J joints.
+Letters in shapes: B samples, C clips, K frames a clip, S side in pixels, L instants, J joints, P landmarks.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from einops import rearrange
 from torch import Tensor
 from torch.nn import functional as F
 
+from preprocessing.landmarks.layouts import MIRRORED_68
 from videofer.data.degradation import degraded
 from videofer.models import noise
 from videofer.recipe import AugmentRecipe
@@ -25,15 +26,16 @@ GREY = 127 / 255
 
 
 class DeviceAugment:
-    """Changes the pixels and joints of batches. What is masked or unseen stays zero."""
+    """Changes the pixels, landmarks and joints of batches. What is masked or unseen stays zero."""
 
     def __init__(self, recipe: AugmentRecipe, *, mirror: Sequence[int] | None) -> None:
         """mirror: the joint that takes each joint's place in a mirror; None: no body, or not known."""
         self.recipe = recipe
         self.mirror = None if mirror is None else torch.tensor(mirror)  # (J,)
+        self.landmark_mirror = torch.tensor(MIRRORED_68)  # (P,)
 
     def __call__(self, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """The batch with changed frames, now float32 in [0, 1], and changed keypoints.
+        """The batch with changed frames, now float32 in [0, 1], and changed landmarks and keypoints.
 
         The frames' axes stay (B, C, K, S, S, 3). In memory they lie as the convolutions of the device want
         them (see `models.layout`): on a GPU in the order of the axes, on a CPU colour by colour.
@@ -52,6 +54,10 @@ class DeviceAugment:
             if recipe.degrade is not None:
                 pixels = degraded(pixels, there, recipe.degrade, batch["seed"])
             changed["frames"] = _erased(pixels, there, recipe, erased)
+        if "landmarks" in batch:
+            changed["landmarks"] = _moved_landmarks(
+                batch["landmarks"], batch["landmark_mask"], recipe, mirrored, self.landmark_mirror, places
+            )
         if "keypoints" in batch:
             if recipe.flip and self.mirror is None:
                 raise ValueError("mirroring these skeletons is not known; set training.augment.flip to 0")
@@ -70,13 +76,11 @@ def _moved(frames: Tensor, recipe: AugmentRecipe, mirrored: Tensor, draws: Tenso
     if not (recipe.flip or recipe.shift or recipe.scale or recipe.rotate_degrees):
         return frames.float()
     num_clips, num_frames, side = frames.shape[1], frames.shape[2], frames.shape[3]
-    scale, angle, shift_x, shift_y = (2 * draws - 1).unbind(dim=1)  # (B,) in [-1, 1)
-    scale = 1 + recipe.scale * scale
-    angle = math.radians(recipe.rotate_degrees) * angle
+    scale, angle, shift_x, shift_y = _placement(recipe, draws)
     # From each place of the result back to where it was; in pixels from the middle.
     at = torch.arange(side, device=frames.device) - (side - 1) / 2  # (S,)
-    x = (at - (side * recipe.shift) * shift_x[:, None])[:, None, :]  # (B, 1, S)
-    y = (at - (side * recipe.shift) * shift_y[:, None])[:, :, None]  # (B, S, 1)
+    x = (at - side * shift_x[:, None])[:, None, :]  # (B, 1, S)
+    y = (at - side * shift_y[:, None])[:, :, None]  # (B, S, 1)
     cos, sin = (angle.cos() / scale)[:, None, None], (angle.sin() / scale)[:, None, None]
     source_x, source_y = cos * x + sin * y, cos * y - sin * x  # (B, S, S)
     source_x = torch.where(mirrored[:, None, None], -source_x, source_x)
@@ -86,6 +90,35 @@ def _moved(frames: Tensor, recipe: AugmentRecipe, mirrored: Tensor, draws: Tenso
     planes = F.grid_sample(planes, grid, padding_mode="border", align_corners=False)
     pixels = rearrange(planes, "b (c k rgb) h w -> b c k h w rgb", c=num_clips, k=num_frames)
     return pixels.contiguous() if pixels.is_cuda else pixels
+
+
+def _placement(recipe: AugmentRecipe, draws: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """draws (B, 4) in [0, 1) -> scale, angle in radians, shifts in x and y as shares of the side: (B,)."""
+    scale, angle, shift_x, shift_y = (2 * draws - 1).unbind(dim=1)  # in [-1, 1)
+    radians = math.radians(recipe.rotate_degrees) * angle
+    return 1 + recipe.scale * scale, radians, recipe.shift * shift_x, recipe.shift * shift_y
+
+
+def _moved_landmarks(
+    landmarks: Tensor,
+    found: Tensor,
+    recipe: AugmentRecipe,
+    mirrored: Tensor,
+    mirror: Tensor,
+    draws: Tensor,
+) -> Tensor:
+    """landmarks (B, C, K, P, 2) in shares of the side -> where `_moved` brings the pixels on which they lie.
+
+    found (B, C, K) bool, mirrored (B,) bool, draws (B, 4) in [0, 1). Mirroring exchanges left and right
+    points, so that each entry stays what the layout says it is. Points may leave the crop.
+    """
+    scale, angle, shift_x, shift_y = (x[:, None, None, None] for x in _placement(recipe, draws))
+    x, y = (landmarks - 0.5).unbind(dim=-1)  # (B, C, K, P), from the middle
+    order, flip = mirror.to(x.device, non_blocking=True), mirrored[:, None, None, None]
+    x, y = torch.where(flip, -x[..., order], x), torch.where(flip, y[..., order], y)
+    cos, sin = scale * angle.cos(), scale * angle.sin()
+    moved = torch.stack([cos * x - sin * y + shift_x, sin * x + cos * y + shift_y], dim=-1) + 0.5
+    return moved.masked_fill(~found[..., None, None], 0.0)
 
 
 def _recoloured(pixels: Tensor, there: Tensor, recipe: AugmentRecipe, draws: Tensor) -> Tensor:

@@ -51,7 +51,7 @@ class Mixer:
         of_label = share.mean(dim=(1, 2))
         changed = dict(batch)
         if "landmark_mask" in batch:  # of one face or of two, landmarks are not those of what is seen
-            changed["landmark_mask"] = batch["landmark_mask"] & ~is_mixed[:, None]
+            changed["landmark_mask"] = batch["landmark_mask"] & ~is_mixed[:, None, None]
         return {
             **changed,
             "frames": frames,

@@ -8,8 +8,8 @@ All arithmetic is in integer nanoseconds, offsets are rounded once per spec. So 
 the same instants whether it is reached as clip 0 of window i or as clip c of window i - c, and a timeline
 may run the trunk once per clip.
 
-Letters in shapes: C clips, K frames a clip, L body instants, J joints, S side in pixels, N clips at large,
-n frames of the track.
+Letters in shapes: C clips, K frames a clip, L body instants, J joints, P dense landmarks, S side in pixels,
+N clips at large, n frames of the track.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ import cv2
 import numpy as np
 
 from cache.schema import SEEN_STATES
+from preprocessing.landmarks.layouts import IBUG68, to_ibug68
 
 NANOSECONDS = 1_000_000_000
 _MARGIN_SECONDS = 1.0  # frames this far outside the instants are looked at; only speeds up long tracks
@@ -54,6 +55,22 @@ class Track(Protocol):
     def keypoints(self) -> np.ndarray: ...  # (n, J, 3) float32; J may be 0 where the track never has a body
 
 
+class LandmarkTrack(Track, Protocol):
+    """What `read` needs of it beside: landmarks, and where they lie in the crops."""
+
+    @property
+    def dense_landmarks(self) -> np.ndarray: ...  # (n, P, 2) float32 source pixels; P may be 0
+
+    @property
+    def landmark_layout(self) -> str: ...  # of the P points, "" for none
+
+    @property
+    def warps(self) -> np.ndarray: ...  # (n, 2, 3) float32: source pixels -> crop pixels
+
+    @property
+    def crop_size(self) -> int: ...  # side of a crop in pixels
+
+
 class CropReader(Protocol):
     """What the sampler needs of `cache.reader.StoreReader`."""
 
@@ -77,6 +94,7 @@ class SampleSpec:
     input_size: int = 112  # S: crops are brought to this side
     use_face: bool = True
     use_body: bool = True
+    use_landmarks: bool = False  # 68 points of each frame of the face, for training
 
     def __post_init__(self) -> None:
         for name in ("num_clips", "num_frames", "body_length", "num_joints", "input_size"):
@@ -91,6 +109,8 @@ class SampleSpec:
             )
         if self.hop_ns < 1 or not (self.use_face or self.use_body):
             raise ValueError("a sample needs a face or a body, and a window of more than a nanosecond")
+        if self.use_landmarks and not self.use_face:
+            raise ValueError("landmarks are of the face's frames: use_landmarks needs use_face")
 
     @cached_property
     def hop_ns(self) -> int:
@@ -190,17 +210,22 @@ def plan_clips(
     return _fill_clips(track, starts[:, None] + spec.clip_offsets_ns, still)
 
 
-def read(reader: CropReader, track: Track, sample: SamplePlan, spec: SampleSpec) -> dict[str, np.ndarray]:
+def read(
+    reader: CropReader, track: LandmarkTrack, sample: SamplePlan, spec: SampleSpec
+) -> dict[str, np.ndarray]:
     """Reads a planned sample.
 
     Returns `frames` (C, K, S, S, 3) uint8 RGB and `clip_mask` (C,) bool where the spec uses the face;
     `keypoints` (L, J, 3) float32 x, y in source pixels, score, and `body_mask` () bool where it uses the
-    body. What is masked is zero.
+    body; `landmarks` (C, K, 68, 2) float32 and `landmark_mask` (C, K) bool, see `read_landmarks`, where it
+    uses them. What is masked is zero.
     """
     arrays: dict[str, np.ndarray] = {}
     if spec.use_face:
         arrays["frames"] = read_clips(reader, track, sample.rows, spec)
         arrays["clip_mask"] = sample.clip_mask.copy()
+    if spec.use_landmarks:
+        arrays["landmarks"], arrays["landmark_mask"] = read_landmarks(track, sample.rows)
     if spec.use_body:
         arrays["keypoints"] = read_keypoints(track, sample.body_rows, spec)
         arrays["body_mask"] = np.array(sample.has_body)
@@ -214,6 +239,10 @@ def nothing(spec: SampleSpec) -> dict[str, np.ndarray]:
         clips, size = spec.num_clips, spec.input_size
         arrays["frames"] = np.zeros((clips, spec.num_frames, size, size, 3), dtype=np.uint8)
         arrays["clip_mask"] = np.zeros(clips, dtype=bool)
+    if spec.use_landmarks:
+        shape = spec.num_clips, spec.num_frames
+        arrays["landmarks"] = np.zeros((*shape, IBUG68.num_points, 2), dtype=np.float32)
+        arrays["landmark_mask"] = np.zeros(shape, dtype=bool)
     if spec.use_body:
         arrays["keypoints"] = np.zeros((spec.body_length, spec.num_joints, 3), dtype=np.float32)
         arrays["body_mask"] = np.array(False)
@@ -252,6 +281,27 @@ def read_keypoints(track: Track, rows: np.ndarray, spec: SampleSpec) -> np.ndarr
             )
         out[present] = np.nan_to_num(track.keypoints[rows[present]], nan=0.0)
     return out
+
+
+def read_landmarks(track: LandmarkTrack, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """rows (C, K) int64, -1 for nothing -> landmarks (C, K, 68, 2) float32 and which are there (C, K) bool.
+
+    In the frame's crop, (0, 0) its upper left corner and (1, 1) its lower right one; zero where there are
+    none. The track's points are brought to the layout `IBUG68`. ValueError where it is not known how.
+    """
+    points = np.zeros((*rows.shape, IBUG68.num_points, 2), dtype=np.float32)
+    mask = np.zeros(rows.shape, dtype=bool)
+    present = rows >= 0
+    if not track.landmark_layout or not present.any():
+        return points, mask
+    wanted = rows[present]
+    source = to_ibug68(track.dense_landmarks[wanted], track.landmark_layout)  # (m, 68, 2)
+    warps = track.warps[wanted] / track.crop_size  # (m, 2, 3): to shares of the crop's side
+    moved = source @ warps[:, :, :2].transpose(0, 2, 1) + warps[:, None, :, 2]
+    found = np.isfinite(moved).all(axis=(1, 2))
+    points[present] = np.where(found[:, None, None], moved, 0)
+    mask[present] = found
+    return points, mask
 
 
 def resize_crops(crops: np.ndarray, size: int) -> np.ndarray:
