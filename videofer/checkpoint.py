@@ -7,7 +7,9 @@
         calibration.json    temperatures and fusion weights, with the errors before and after
         metrics.json        figures on the validation subjects, and which subjects and videos were used
         README.md           model card
+        release.json        name and version, of a model that is handed on; else it is called like its folder
 
+Weights may be in half precision; they are computed with in float32.
 Weights are read from safetensors only. A pickle can run any code when it is opened, so none is ever opened.
 """
 
@@ -37,12 +39,27 @@ from videofer.models.model import EmotionModel
 from videofer.recipe import Recipe, load_recipe
 
 WEIGHTS = "model.safetensors"
+RELEASE = "release.json"
 _PICKLE_SUFFIXES = (".pt", ".pt2", ".pth", ".pkl", ".pickle", ".bin", ".ckpt", ".joblib", ".npy")
 _MAX_JSON_BYTES = 64 << 20  # metrics.json lists the videos of the training set
 
 
 class CheckpointError(UserError, ValueError):
     """A model cannot be loaded or does not fit its input. The message is one line for the user."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Release:
+    """What a model that is handed on is called, wherever its folder lies."""
+
+    name: str
+    version: str
+
+    def __post_init__(self) -> None:
+        for field in ("name", "version"):
+            value = getattr(self, field)
+            if not (isinstance(value, str) and value and value.isprintable() and value == value.strip()):
+                raise CheckpointError(f"{RELEASE} has no usable {field}: {value!r}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,6 +83,23 @@ class TrainedModel(ABC):
     """The model card, Markdown."""
     weights_sha256: str = ""
     """Of the files of weights, in the order of their names, end to end; "" for a model that is no folder."""
+    release: Release | None = None
+    """None: a run of one's own."""
+
+    @property
+    def name(self) -> str:
+        """What outputs call it: as it was released, else like its folder."""
+        return self.path.resolve().name if self.release is None else self.release.name
+
+    @property
+    def version(self) -> str:
+        """Of the release; "" for a run of one's own."""
+        return "" if self.release is None else self.release.version
+
+    @property
+    def title(self) -> str:
+        """Name and version."""
+        return f"{self.name} {self.version}".strip()
 
     @property
     def spec(self) -> SampleSpec:
@@ -245,6 +279,7 @@ def read_facts(path: Path) -> dict[str, Any]:
         "calibration": Calibration.from_json(read_json(path / "calibration.json")),
         "used": read_json(path / "metrics.json")["used"],
         "card": (path / "README.md").read_text(encoding="utf-8"),
+        "release": Release(**read_json(path / RELEASE)) if (path / RELEASE).is_file() else None,
     }
 
 
@@ -272,7 +307,8 @@ def _refuse_what_is_no_run(path: Path) -> None:
             raise CheckpointError(
                 f"{path} has no {WEIGHTS}, and {pickles[0]} is a pickle, which is not opened; {advice}"
             )
-        unfinished = " (its training has not finished)" if (path / "state").is_dir() else ""
+        is_begun = (path / "state").is_dir() or (path / "members").is_dir()
+        unfinished = " (its training has not finished)" if is_begun else ""
         raise CheckpointError(f"{path} has no {WEIGHTS}{unfinished}: {advice}")
 
 

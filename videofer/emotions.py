@@ -5,6 +5,9 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Sequence
 
+PERCEIVED = "perceived expression"
+"""What every label is: what people who see a face or a body call it. Not what anybody feels."""
+
 BASIC = ("neutral", "anger", "disgust", "fear", "happiness", "sadness", "surprise")
 """The six basic emotions and neutral, in the order of tables and plots."""
 

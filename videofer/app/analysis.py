@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cache.errors import UserError
+from videofer.emotions import PERCEIVED
 
 if TYPE_CHECKING:
     from preprocessing.spec import PreprocessSpec
@@ -94,7 +95,8 @@ class _Watcher:
 def about(plan: Plan, library: Path, max_bytes: int) -> dict[str, Any]:
     """What the page tells of the model and of where things lie."""
     return {
-        "model": plan.model.path.name,
+        "model": plan.model.title,
+        "reports": PERCEIVED,
         "classes": list(plan.model.labels),
         "folder": str(library),
         "max_bytes": max_bytes,

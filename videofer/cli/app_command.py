@@ -10,14 +10,16 @@ from typing import Annotated
 
 import typer
 
+from videofer.builtin import BUILTIN
 from videofer.cli.errors import DONE
-from videofer.cli.options import Faces, MinConfidence, Smooth, TimelineKeys, WeightsDir
+from videofer.cli.model_line import tell_model
+from videofer.cli.options import Faces, MinConfidence, Model, Smooth, TimelineKeys, WeightsDir
 
 DEFAULT_FOLDER = Path("~/videofer-app")
 
 
 def app(
-    model: Annotated[Path, typer.Option(help="Folder of a run or of an export.")],
+    model: Model = BUILTIN,
     folder: Annotated[Path, typer.Option(help="Where uploads and results are kept.")] = DEFAULT_FOLDER,
     host: Annotated[
         str, typer.Option(help="Address to listen on; by default only this computer reaches the app.")
@@ -53,6 +55,7 @@ def app(
         formats, video="auto", blur=blur, focus=None, skeleton=False, weights_dir=weights_dir
     )
     loaded = load_model(model)
+    tell_model(loaded)
     plan = Plan(
         model=loaded,
         spec=spec_for(loaded, faces, pose),

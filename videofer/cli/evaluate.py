@@ -8,11 +8,11 @@ from typing import Annotated
 import typer
 
 from videofer.cli.errors import DONE
-from videofer.cli.options import By, Labels
+from videofer.cli.options import By, Labels, Model
 
 
 def evaluate(
-    model: Annotated[Path, typer.Option(help="Folder of a run or of an exported model.")],
+    model: Model,
     store: Annotated[Path, typer.Option(help="The store to evaluate on.")],
     out: Annotated[Path, typer.Option(help="Folder for the page, tables and pictures.")],
     split: Annotated[

@@ -11,7 +11,7 @@ from videofer.cli.errors import DONE
 
 
 def export(
-    model: Annotated[Path, typer.Option(help="Folder of a run.")],
+    model: Annotated[str, typer.Option(help="Folder of a run, or builtin: the model that is included.")],
     format: Annotated[str, typer.Option(help="onnx or torch-export")] = "onnx",
     out: Annotated[Path | None, typer.Option(help="Folder to write; RUN/<format> if not given.")] = None,
     store: Annotated[

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from cache.errors import UserError
 from videofer.cli.errors import DONE, INTERRUPTED, SOME_FAILED
+from videofer.cli.model_line import tell_model
 
 if TYPE_CHECKING:
     from videofer.timeline.settings import TimelineSettings
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 def follow(
     source: str,
     *,
-    model: Path,
+    model: str | Path,
     settings: TimelineSettings,
     faces: str = "auto",
     pose: str | None = None,
@@ -41,6 +42,7 @@ def follow(
     from videofer.timeline.prepare import spec_for
 
     loaded = load_model(model)
+    tell_model(loaded)
     if settings.modality is not None and settings.modality not in loaded.heads:
         raise UserError(
             f"modality is {settings.modality!r}, but the model {model} has {', '.join(loaded.heads)}"

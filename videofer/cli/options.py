@@ -21,6 +21,9 @@ By = Annotated[
     typer.Option(metavar="COLUMN", help="Figures per value of this manifest column; repeatable."),
 ]
 RayAddress = Annotated[str | None, typer.Option(help="Address of a running Ray cluster; else this machine.")]
+Model = Annotated[
+    str, typer.Option(help="Folder of a run or of an export, or builtin: the model that is included.")
+]
 WeightsDir = Annotated[Path | None, typer.Option(help="Folder of weights; else $VIDEOFER_WEIGHTS.")]
 Faces = Annotated[str, typer.Option(help="How faces are found: auto, yunet, mtcnn or precropped.")]
 Smooth = Annotated[str | None, typer.Option(help="Against flicker: hmm (default), viterbi, kernel or none.")]

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cache.errors import UserError
+from videofer.builtin import BUILTIN, model_path
 from videofer.cli.errors import DONE, SOME_FAILED
-from videofer.cli.options import Faces, MinConfidence, RayAddress, Smooth, TimelineKeys, WeightsDir
+from videofer.cli.model_line import tell_model
+from videofer.cli.options import Faces, MinConfidence, Model, RayAddress, Smooth, TimelineKeys, WeightsDir
 from videofer.cli.progress import StageProgress
 from videofer.cli.timeline_options import names_of, products_of, settings_of
 from videofer.cli.timeline_progress import TimelineProgress
@@ -37,7 +39,7 @@ def timeline(
             metavar="INPUT...", help="Videos or folders; with --follow one file, URL, device or -."
         ),
     ],
-    model: Annotated[Path, typer.Option(help="Folder of a run or of an export.")],
+    model: Model = BUILTIN,
     out: Annotated[Path | None, typer.Option(help="Folder for what is made; not for --follow.")] = None,
     formats: Annotated[
         str,
@@ -160,12 +162,13 @@ def timeline(
         )
     if own.num_skipped:
         typer.echo(f"skipped {as_count(own.num_skipped, 'file')} that a run has written", err=True)
+    tell_model(loading.result())
     is_single = len(stage.sources) == 1 and stage.sources[0].path == Path(inputs[0])
     if is_single and metadata is None and group_by is None:
         return _single(loading.result(), stage, out, settings, wanted, options, names)
     if names:
         raise UserError("--name is for one video: a number is another person in each of several")
-    study = StudySpec(model=model, out=out, settings=settings, formats=wanted, options=options)
+    study = StudySpec(model=model_path(model), out=out, settings=settings, formats=wanted, options=options)
     return _study(loading.result(), stage, study, about, workers, ray_address)
 
 

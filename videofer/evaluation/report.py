@@ -48,7 +48,7 @@ class EvalReport:
 
 
 def evaluate(
-    model: Path | TrainedModel,
+    model: str | Path | TrainedModel,
     store: Path,
     out: Path,
     *,
@@ -57,7 +57,7 @@ def evaluate(
     by: Sequence[str] | None = None,
     device: str | None = None,
 ) -> EvalReport:
-    """Evaluates a run folder or an exported model on labelled intervals of a store.
+    """Evaluates a run folder, an exported model or "builtin" on labelled intervals of a store.
 
     `split`: "test": the manifest's test rows; "train", "val": the videos that the run trained on and was
     validated with; "all": every row; None: "test" where the manifest has such rows, else "all". With "test"
@@ -90,7 +90,7 @@ def evaluate(
         Path(out),
         title=f"{loaded.recipe.name}: {_SPLIT_NAMES[chosen]}",
         source={
-            "model": str(loaded.path),
+            "model": loaded.title if loaded.release else str(loaded.path),
             "recipe": loaded.recipe.name,
             "store": str(store),
             "manifest": "the store's own" if manifest is None else str(manifest),

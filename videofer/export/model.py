@@ -4,6 +4,7 @@ EXPORT/clip, window, body, answer    .onnx or .pt2, see `videofer.export.graphs`
        export.json                   format, version, inputs and outputs of each graph, checks and figures
        recipe.yaml, contract.json, labels.json, calibration.json, metrics.json    as in the run
        README.md                     model card, and how to use the graphs
+       release.json                  as in the folder of the model, where it has one
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import torch
 from einops import rearrange
 from torch import Tensor
 
+from videofer.builtin import model_path
 from videofer.checkpoint import (
     CheckpointError,
     TrainedModel,
@@ -100,13 +102,15 @@ class ExportedModel(TrainedModel):
         return rearrange(features, "(b c) f -> b c f", b=len(clip_mask))
 
 
-def load_model(path: Path, device: str | None = None) -> TrainedModel:
+def load_model(model: str | Path, device: str | None = None) -> TrainedModel:
     """Opens a run folder or an exported folder. CheckpointError in one line where it is neither.
+
+    model: the folder, or the word "builtin" for the model that comes with videofer.
 
     device: "cpu" or "cuda"; None: for a run a GPU where torch has one. An export runs on the CPU only.
     No code of a folder's is run: torch.export's pickles are not opened, see `videofer.export.archive`.
     """
-    path = Path(path)
+    path = model_path(model)
     if not (path / DESCRIPTION).is_file():
         return load_checkpoint(path, device=device or ("cuda" if torch.cuda.is_available() else "cpu"))
     with errors_in_one_line(path):

@@ -12,7 +12,8 @@ from uuid import uuid4
 
 from cache.atomic import TEMP_SUFFIX, fsync_dir, fsync_file
 from cache.reader import StoreReader
-from videofer.checkpoint import LoadedModel, json_text, load_checkpoint
+from videofer.builtin import BUILTIN, model_path
+from videofer.checkpoint import RELEASE, LoadedModel, json_text, load_checkpoint
 from videofer.export.check import (
     TOLERANCE,
     ExportError,
@@ -58,16 +59,21 @@ class ExportReport:
 
 
 def export_model(
-    run: Path, out: Path | None = None, *, format: Format, store: Path | None = None
+    run: str | Path, out: Path | None = None, *, format: Format, store: Path | None = None
 ) -> ExportReport:
     """Exports a run folder to `out` (RUN/<format> by default); an earlier export there is replaced.
+
+    run: the folder, or the word "builtin", which then needs an `out` (nothing is written into videofer).
 
     Compared with the run on windows of the store, or on random ones without, and on ones of odd sizes.
     ExportError, CheckpointError or StoreError in one line; then nothing has changed at `out`.
     """
     if format not in SUFFIXES:
         raise ExportError(f"format must be {' or '.join(SUFFIXES)}, not {format!r}")
-    loaded = load_checkpoint(run)
+    if run == BUILTIN and out is None:
+        raise ExportError("the built-in model is exported to a folder of your own: say --out")
+    folder = model_path(run)
+    loaded = load_checkpoint(folder)
     out = Path(out) if out is not None else loaded.path / format
     if out.exists() and not (out / DESCRIPTION).is_file():
         raise ExportError(f"{out} is there already, and is no earlier export: choose another folder")
@@ -119,7 +125,7 @@ def _write_graphs(loaded: LoadedModel, folder: Path, format: Format) -> dict[str
             "outputs": list(graph.outputs),
             "note": graph.note,
         }
-    for name in _TEXTS:
+    for name in (*_TEXTS, *((RELEASE,) if loaded.release else ())):
         shutil.copyfile(loaded.path / name, folder / name)
     description: dict[str, Any] = {
         "format": format,
@@ -154,7 +160,7 @@ def _usage(description: Mapping[str, Any], loaded: LoadedModel) -> str:
         rows.append(f"| `{graph['file']}` | {inputs} | {', '.join(graph['outputs'])} |")
     opset = description["opset"]
     return _USAGE.format(
-        run=loaded.path.resolve().name,
+        run=loaded.title,
         kind="programs of torch.export" if opset is None else f"ONNX models of opset {opset}",
         rows="\n".join(rows),
         labels=", ".join(loaded.labels),

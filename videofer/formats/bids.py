@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, BinaryIO
 import pandas as pd
 
 from videofer.formats.tables import write_csv
-from videofer.formats.text import defused, person_names
+from videofer.formats.text import defused, one_line, person_names
 
 if TYPE_CHECKING:
     from videofer.timeline.timeline import Timeline
@@ -43,8 +43,8 @@ def write_sidecar(timeline: Timeline, file: BinaryIO) -> None:
         "duration": {"LongName": "Duration", "Description": "Length of the segment", "Units": "s"},
         "trial_type": {
             "LongName": "Perceived expression",
-            "Description": "What the face or the body is seen to express, as estimated by videofer; "
-            "not what the person feels",
+            "Description": "What the face or the body is seen to express, as estimated by videofer's model "
+            f"{one_line(timeline.model.title)}; not what the person feels",
             "Levels": {defused(name): f"Perceived expression: {name}" for name in timeline.classes},
         },
         "person": {

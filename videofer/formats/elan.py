@@ -42,7 +42,8 @@ def write_eaf(
     media: Path | None,
     folder: Path,
 ) -> None:
-    """marks: in order of time. names: of the persons, tiers in their order. annotator: who watched.
+    """marks: in order of time. names: of the persons, tiers in their order. annotator: who watched; also a
+    property of the file, which ELAN keeps.
 
     media: the video, linked by its absolute path and relative to `folder`, where the file lies; None: ELAN
     asks for it.
@@ -61,6 +62,7 @@ def write_eaf(
     header = ET.SubElement(root, "HEADER", MEDIA_FILE="", TIME_UNITS="milliseconds")
     if media is not None:
         ET.SubElement(header, "MEDIA_DESCRIPTOR", _media(media, folder))
+    ET.SubElement(header, "PROPERTY", NAME="annotator").text = one_line(annotator)
     ET.SubElement(header, "PROPERTY", NAME="lastUsedAnnotationId").text = str(len(marks))
     slots = _time_slots(marks, ET.SubElement(root, "TIME_ORDER"))
     entry_ids = {one_line(label): f"cveid{number}" for number, label in enumerate(classes, 1)}

@@ -9,7 +9,7 @@ OpenFace writes a row for each frame and face: `frame` (from 1), `face_id`, `tim
     confidence  of the tracking (`Person.certainty`) where the face is seen, else 0; not that of the emotion
     success     1 where the face is seen well (`face_state` ok or interpolated), else 0
     face_...    state and box of the face
-    emotion_... state, label, confidence, p_<class>, valence and arousal of the row
+    emotion_... state, label, confidence, p_<class>, valence and arousal of the row, and the model
 """
 
 from __future__ import annotations
@@ -51,4 +51,5 @@ def openface_table(timeline: Timeline) -> pd.DataFrame:
     )
     emotions = ("state", "label", "confidence", *probability_columns(timeline.classes), *AFFECT_COLUMNS)
     ours = rows[[*BOX_COLUMNS, *emotions]].rename(columns={name: f"emotion_{name}" for name in emotions})
+    ours["emotion_model"] = pd.Series(timeline.model.credit, rows.index, object)
     return pd.concat([table, ours], axis=1).sort_values(["frame", "face_id"], kind="stable")

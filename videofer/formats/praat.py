@@ -13,12 +13,18 @@ Intervals = list[tuple[float, float, str]]
 
 
 def write_textgrid(
-    segments: pd.DataFrame, names: Mapping[int, str], duration_seconds: float, file: BinaryIO
+    segments: pd.DataFrame,
+    names: Mapping[int, str],
+    duration_seconds: float,
+    file: BinaryIO,
+    *,
+    annotator: str,
 ) -> None:
     """Praat's long text format in UTF-8. Intervals without a segment have an empty label.
 
     names: of the persons, tiers in their order. Praat makes no TextGrid without a tier: where there are no
-    persons, one is there that is empty.
+    persons, one is there that is empty. annotator: who watched, a comment at the end (Praat skips what
+    follows an exclamation mark).
     """
     tiers = {
         name: tiled(segments[segments["person"] == person], duration_seconds)
@@ -50,6 +56,7 @@ def write_textgrid(
                 f"            xmax = {_number(end)}",
                 f"            text = {_quoted(label)}",
             ]
+    lines.append(f"! {one_line(annotator)}")
     file.write(("\n".join(lines) + "\n").encode("utf-8"))
 
 

@@ -13,13 +13,16 @@ _HTML = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;"})
 _PLAIN = str.maketrans("<>{}", "\u2039\u203a()")  # what players take for markup, which SRT cannot escape
 
 
-def write_vtt(marks: Sequence[Mark], names: Mapping[int, str], title: str, file: BinaryIO) -> None:
+def write_vtt(
+    marks: Sequence[Mark], names: Mapping[int, str], title: str, file: BinaryIO, *, annotator: str
+) -> None:
     """One cue for each mark, in the voice of the person: `<v Anna>Anna: happiness 87 %`.
 
-    Cues of several persons overlap, which WebVTT provides for. names: of the persons; title: of the video.
+    Cues of several persons overlap, which WebVTT provides for. names: of the persons; title: of the video;
+    annotator: who watched, for the note at the top. SRT has no place for notes.
     """
-    about = one_line(title).replace("-->", "→")
-    parts = ["WEBVTT", f"NOTE\nPerceived expressions in {about}, by videofer"]
+    about, by = (one_line(text).replace("-->", "→") for text in (title, annotator))
+    parts = ["WEBVTT", f"NOTE\nPerceived expressions in {about}, by {by}"]
     for number, mark in enumerate(marks, 1):
         name = names[mark.person].translate(_HTML)
         text = _sentence(mark, names).translate(_HTML)

@@ -16,17 +16,19 @@ DECIMALS = 6  # microseconds, and probabilities far below their own uncertainty
 
 
 def write_rows_csv(timeline: Timeline, file: BinaryIO) -> None:
-    """The rows of the timeline with `person_name` after `person`; see `write_csv`."""
+    """The rows of the timeline, as `with_names` completes them; see `write_csv`."""
     write_csv(with_names(timeline, timeline.rows), file)
 
 
 def write_segments_csv(timeline: Timeline, segments: pd.DataFrame, file: BinaryIO) -> None:
-    """The segments of the timeline with `person_name` after `person`; see `write_csv`."""
+    """The segments of the timeline, as `with_names` completes them; see `write_csv`."""
     write_csv(with_names(timeline, segments), file)
 
 
 def write_jsonl(timeline: Timeline, file: BinaryIO) -> None:
-    """The rows of the timeline with `person_name`, one JSON object each; null where there is no value."""
+    """The rows of the timeline, as `with_names` completes them, one JSON object each; null where there is no
+    value.
+    """
     table = with_names(timeline, timeline.rows)
     columns = [_json_values(table[name]) for name in table.columns]
     for values in zip(*columns, strict=True):
@@ -53,13 +55,16 @@ def write_csv(table: pd.DataFrame, file: BinaryIO, *, separator: str = ",", miss
 
 
 def with_names(timeline: Timeline, table: pd.DataFrame) -> pd.DataFrame:
-    """The table with a column `person_name` after `person`, as these files have no other place for names."""
+    """The table with columns `person_name` after `person` and, last, `model`: which model says so, and that
+    it is perceived expression. These files have no other place for either.
+    """
     names = person_names(timeline)
     column = [None if pd.isna(person) else names[person] for person in table["person"].tolist()]
     named = table.copy()
     named.insert(
         list(table.columns).index("person") + 1, "person_name", pd.Series(column, table.index, object)
     )
+    named["model"] = pd.Series(timeline.model.credit, table.index, object)
     return named
 
 

@@ -143,6 +143,11 @@ class _Source:
         return person_names(self.timeline)
 
     @property
+    def annotator(self) -> str:
+        """Who watched."""
+        return f"videofer, model {self.timeline.model.credit}"
+
+    @property
     def video(self) -> Path | None:
         """What can be played."""
         return self.media if self.timeline.video.kind == "video" else None
@@ -165,14 +170,16 @@ class _Source:
                     self.names,
                     timeline.classes,
                     file,
-                    annotator=f"videofer, model {timeline.model.name}",
+                    annotator=self.annotator,
                     media=self.video,
                     folder=self.folder,
                 )
             case ".TextGrid":
-                write_textgrid(self.segments, self.names, timeline.duration_seconds, file)
+                write_textgrid(
+                    self.segments, self.names, timeline.duration_seconds, file, annotator=self.annotator
+                )
             case ".vtt":
-                write_vtt(self.marks, self.names, timeline.video.name, file)
+                write_vtt(self.marks, self.names, timeline.video.name, file, annotator=self.annotator)
             case ".srt":
                 write_srt(self.marks, self.names, file)
             case "_events.tsv":

@@ -24,6 +24,7 @@ from preprocessing.pipeline import WHOLE
 from preprocessing.tracking.evidence import SegmentEvidence
 from preprocessing.tracking.persons import join_persons
 from preprocessing.types import Span
+from videofer.emotions import PERCEIVED
 from videofer.live.clock import FrameClock
 from videofer.live.documents import Document, RowWriter, nobody_between
 from videofer.live.fragments import Fragment, Key
@@ -95,7 +96,9 @@ class LiveEngine:
             "video": self._source.name,
             "width": facts.width,
             "height": facts.height,
-            "model": self._model.path.resolve().name,
+            "model": self._model.name,
+            "model_version": self._model.version,
+            "reports": PERCEIVED,
             "weights_sha256": self._model.weights_sha256,
             "classes": list(self._model.labels),
             "modalities": list(self._writer.modalities),

@@ -26,7 +26,6 @@ WINDOW_SECONDS = 20.0  # of a longer one
 MAX_LANES = 6
 AHEAD = 0.5  # brightness of what is still to come
 TICK_STEPS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 30, 60)  # seconds between times written
-NOTE = "perceived expression"
 MAX_TEXTS = 256  # pictures of text kept
 
 
@@ -42,15 +41,26 @@ class Panel:
     """Draws itself into the planes of its part of the picture, for any media time."""
 
     def __init__(
-        self, lanes: Sequence[Lane], more: int, width: int, unit: float, duration: float, colours: Colours
+        self,
+        lanes: Sequence[Lane],
+        more: int,
+        width: int,
+        unit: float,
+        duration: float,
+        colours: Colours,
+        *,
+        note: str,
     ) -> None:
-        """more: persons without a lane. width: even. unit: 1 for a picture 640 wide. duration: seconds."""
+        """more: persons without a lane. width: even. unit: 1 for a picture 640 wide. duration: seconds. note:
+        what is said in the corner, shortened where it does not fit.
+        """
         self._lanes, self._colours, self._unit, self.width = lanes, colours, unit, width
         self._duration = max(duration, 1e-3)
         self._size = max(10, round(11.5 * unit))  # of letters
         self._small = max(9, round(10 * unit))
         pad, gap = _even(10 * unit), _even(5 * unit)
         self._left = pad
+        self._note = fitted(note, width - 2 * pad, self._small)
         self._strip_x = min(_even(138 * unit), _even(width * 0.4))
         self._strip_width = _even(width - self._strip_x - pad)
         window = self._duration if self._duration <= WHOLE_SECONDS else WINDOW_SECONDS
@@ -176,7 +186,7 @@ class Panel:
         items: list[tuple[str, RGB | None]] = [(name, course.class_colour(name)) for name in course.classes]
         if more:
             items.append((f"{more} more without a lane", None))
-        items.append((NOTE, None))
+        items.append((self._note, None))
         lines: list[list[tuple[str, RGB | None]]] = [[]]
         used = 0
         for text, rgb in items:
@@ -207,7 +217,8 @@ class Panel:
             middle = top_of_line + line_height / 2
             for text, rgb in line:
                 if rgb is None:  # notes stand at the right
-                    x = max(x, self.width - self._left - width_of(text, self._small)) if text == NOTE else x
+                    if text == self._note:
+                        x = max(x, self.width - self._left - width_of(text, self._small))
                     draw(image, (x, middle), text, self._small, FAINT)
                 else:
                     top = round(middle - mark / 2)

@@ -123,7 +123,8 @@ class _Scene:
             figures = _figures(timeline, reader)
             lanes = _lanes(timeline, figures)
             more = max(0, len(figures) - len(lanes))
-            self._panel = Panel(lanes, more, self.width, unit, timeline.duration_seconds, colours)
+            note = f"{timeline.model.reports} · {shown(timeline.model.title, 'a model')}"
+            self._panel = Panel(lanes, more, self.width, unit, timeline.duration_seconds, colours, note=note)
             self._marks = Marks(figures, float(scale), unit, colours, skeleton=skeleton)
             self.height += self._panel.height
         self._lost = _lost_stamp(self.width, self._picture_height, unit, footage)

@@ -94,6 +94,7 @@ def report_html(
         holds_footage=_holds(shown, sprites),
         facts=provenance.facts(timeline, shown.note),
         card=card_html(timeline.model.card),
+        model=words.shown(timeline.model.title),
         version=version("videofer"),
         data=page_data(timeline, shown, layouts, sprites, truth),
         blobs=blobs,

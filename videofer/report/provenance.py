@@ -44,7 +44,8 @@ def facts(timeline: Timeline, media_note: str) -> list[tuple[str, list[tuple[str
         ),
     ]
     watcher = [
-        ("Model", shown(model.name)),
+        ("Model", shown(model.title)),
+        ("Reports", f"{model.reports}: {', '.join(map(shown, timeline.classes))}"),
         ("Looks at", ", ".join(model.modalities)),
         ("Weights", f"sha256 {model.weights_sha256[:16]}"),
     ]

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from cache.atomic import atomic_write_text, sweep_temps
 from cache.errors import UserError
 from preprocessing.stage.cluster import usable_cores
+from videofer.emotions import PERCEIVED
 from videofer.study.metadata import Described, Metadata, describe
 from videofer.study.plan import StudyPlan, make_plan
 from videofer.study.pool import run_videos
@@ -121,8 +122,9 @@ def run_study(
         failures = tuple(run.failures)
         paths = []
         if done:
-            paths.append(write_rows(spec.out / ROWS, done, spec, about))
-            paths.append(write_videos(spec.out / VIDEOS, done, about))
+            credit = f"{model.title} ({PERCEIVED})"
+            paths.append(write_rows(spec.out / ROWS, done, spec, about, credit))
+            paths.append(write_videos(spec.out / VIDEOS, done, about, credit))
             facts = _facts(model, spec)
             title = spec.out.resolve().name
             page = index_page(done, about, failures, title=title, group_by=metadata.group_by, facts=facts)
@@ -211,7 +213,8 @@ def _facts(model: TrainedModel, spec: StudySpec) -> list[tuple[str, str]]:
     smoothing = settings.smoothing.model_dump(exclude_defaults=True, mode="json")
     smoothing["method"] = settings.smoothing.method
     facts = [
-        ("model", f"{model.path.resolve().name}, weights {model.weights_sha256[:12]}"),
+        ("model", f"{model.title}, weights {model.weights_sha256[:12]}"),
+        ("reports", f"{PERCEIVED}: {', '.join(model.labels)}"),
         ("answer of", settings.modality or model.heads[-1]),
         ("smoothing", ", ".join(f"{name} {value}" for name, value in smoothing.items())),
         (

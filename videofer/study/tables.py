@@ -25,8 +25,9 @@ OF_METADATA = "meta_"
 """Before the name of a column of metadata that a timeline has as well."""
 
 
-def write_rows(path: Path, done: Sequence[Done], spec: StudySpec, about: Described) -> Path:
-    """All rows of all videos: `video`, the metadata, `person`, `person_name`, and the columns of a timeline.
+def write_rows(path: Path, done: Sequence[Done], spec: StudySpec, about: Described, credit: str) -> Path:
+    """All rows of all videos: `video`, the metadata, `person`, `person_name`, the columns of a timeline, and
+    `model`, which is `credit`.
 
     One video after another is read and written, whatever their number.
     """
@@ -37,7 +38,7 @@ def write_rows(path: Path, done: Sequence[Done], spec: StudySpec, about: Describ
         writer: pq.ParquetWriter | None = None
         waiting: list[pa.Table] = []
         try:
-            for table in _row_tables(done, spec, about):
+            for table in _row_tables(done, spec, about, credit):
                 waiting.append(table if not waiting else table.cast(waiting[0].schema))
                 if writer is None:
                     writer = pq.ParquetWriter(file, table.schema, compression="zstd")
@@ -52,14 +53,14 @@ def write_rows(path: Path, done: Sequence[Done], spec: StudySpec, about: Describ
     return path
 
 
-def write_videos(path: Path, done: Sequence[Done], about: Described) -> Path:
+def write_videos(path: Path, done: Sequence[Done], about: Described, credit: str) -> Path:
     """One line for each video and person; a video in which nobody is seen has one without a person."""
     with atomic_write(path) as file:
-        write_csv(videos_table(done, about), file)
+        write_csv(videos_table(done, about, credit), file)
     return path
 
 
-def videos_table(done: Sequence[Done], about: Described) -> pd.DataFrame:
+def videos_table(done: Sequence[Done], about: Described, credit: str) -> pd.DataFrame:
     """The same as a table. Shares are of the time that the person is there, times in media seconds."""
     digests = [one.account.digest for one in done]
     labels = [*(digests[0]["classes"] if digests else []), *labels_of(digests)]
@@ -77,7 +78,7 @@ def videos_table(done: Sequence[Done], about: Described) -> pd.DataFrame:
         }
         persons = [_person_line(person, labels, classes) for person in digest["persons"]]
         lines += [{**video, **person} for person in persons or [{}]]
-    table = pd.DataFrame(lines)
+    table = pd.DataFrame(lines).assign(model=credit)
     counts = {"person", "segments", *(f"segments_{name}" for name in classes)}
     for column in table.columns:
         if column in counts:
@@ -87,7 +88,9 @@ def videos_table(done: Sequence[Done], about: Described) -> pd.DataFrame:
     return table
 
 
-_OWN = ("video", "key", "person", "person_name", "duration_seconds", "seconds", "warnings", "segments")
+_OWN = (
+    "video", "key", "person", "person_name", "duration_seconds", "seconds", "warnings", "segments", "model",
+)  # fmt: skip
 
 
 def _person_line(person: dict[str, Any], labels: Sequence[str], classes: Sequence[str]) -> dict[str, Any]:
@@ -111,7 +114,7 @@ def _person_line(person: dict[str, Any], labels: Sequence[str], classes: Sequenc
     }
 
 
-def _row_tables(done: Sequence[Done], spec: StudySpec, about: Described) -> Iterator[pa.Table]:
+def _row_tables(done: Sequence[Done], spec: StudySpec, about: Described, credit: str) -> Iterator[pa.Table]:
     """The rows of each video with the columns that tell where they are from."""
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -130,6 +133,7 @@ def _row_tables(done: Sequence[Done], spec: StudySpec, about: Described) -> Iter
             if kind == pa.int64() and isinstance(value, float):
                 value = int(value)
             columns.append(pa.repeat(pa.scalar(value, kind), len(rows)))
+        rows = rows.append_column("model", pa.repeat(pa.scalar(credit, pa.string()), len(rows)))
         titles = ["video", *_names(about.columns, rows.column_names)]
         at = rows.column_names.index("person") + 1
         rows = rows.add_column(at, "person_name", pa.array(named, pa.string()))

@@ -39,7 +39,8 @@ def video_facts(video: VideoRecord) -> VideoFacts:
 def model_facts(model: TrainedModel) -> ModelFacts:
     """What watched it."""
     return ModelFacts(
-        name=model.path.resolve().name,
+        name=model.name,
+        version=model.version,
         weights_sha256=model.weights_sha256,
         modalities=modalities_of(model),
         hop_seconds=model.spec.hop_seconds,

@@ -294,7 +294,8 @@ def _head(
     num_drawn: int,
     height: float,
 ) -> None:
-    facts = ["perceived expression; the paler a label, the less sure"]
+    model = timeline.model
+    facts = [f"{model.reports} by the model {_printable(model.title)}; the paler a label, the less sure"]
     if len(persons) == 1 and timeline.name_of(persons[0]) != f"person {persons[0]}":
         facts.insert(0, _printable(timeline.name_of(persons[0])))
     if len(persons) != 1:

@@ -8,6 +8,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from videofer.builtin import model_path
+
 if TYPE_CHECKING:
     from preprocessing.spec import PreprocessSpec
     from videofer.checkpoint import TrainedModel
@@ -29,8 +31,9 @@ class LoadingModel:
     Importing torch takes as long as preprocessing a short video, and that is done by other processes.
     """
 
-    def __init__(self, path: Path) -> None:
-        self.path = Path(path)
+    def __init__(self, model: str | Path) -> None:
+        """model: as for `load_model`."""
+        self.path = model_path(model)
         pool = ThreadPoolExecutor(1, thread_name_prefix="model")
         self._model: Future[TrainedModel] = pool.submit(_load, self.path)
         pool.shutdown(wait=False)  # the thread ends with its only task

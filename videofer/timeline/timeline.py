@@ -33,6 +33,7 @@ import pandas as pd
 
 from cache.errors import UserError
 from cache.schema import Kind
+from videofer.emotions import PERCEIVED
 from videofer.timeline.settings import MODALITIES, Modality, TimelineSettings
 
 if TYPE_CHECKING:
@@ -69,7 +70,7 @@ class VideoFacts:
 class ModelFacts:
     """What watched it."""
 
-    name: str  # of the model's folder
+    name: str  # of the model's folder, or of its release
     weights_sha256: str
     modalities: tuple[Modality, ...]  # the model's heads
     hop_seconds: float  # of the model; rows last this divided by `steps_per_hop`
@@ -77,6 +78,18 @@ class ModelFacts:
     contract: Mapping[str, Any] = field(default_factory=dict)
     calibration: Mapping[str, Any] = field(default_factory=dict)
     card: str = ""  # the model card, Markdown
+    version: str = ""  # of a model that was released, such as the built-in one
+    reports: str = PERCEIVED
+
+    @property
+    def title(self) -> str:
+        """Name and version."""
+        return f"{self.name} {self.version}".strip()
+
+    @property
+    def credit(self) -> str:
+        """What every output says: which model, and what its labels are."""
+        return f"{self.title} ({self.reports})"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -117,7 +117,7 @@ async function refresh() {
 
 function tellAbout(facts) {
   about = facts;
-  document.getElementById("model").textContent = `Model ${facts.model}: ${facts.classes.join(", ")}`;
+  document.getElementById("model").textContent = `Model ${facts.model}, ${facts.reports}: ${facts.classes.join(", ")}`;
   document.getElementById("limit").textContent =
     `Up to ${size(facts.max_bytes)} each. Nothing leaves this computer.`;
   document.getElementById("folder").textContent =
