@@ -7,6 +7,7 @@ this module imports torch (a second): the command line does it inside the comman
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -228,6 +229,11 @@ class Recipe(_Section):
             use_face=face is not None,
             use_body=body is not None,
         )
+
+    def training_spec(self) -> SampleSpec:
+        """The same with what is needed to train it only: the landmarks that its face model learns."""
+        face = self.model.face
+        return replace(self.sample_spec(), use_landmarks=face is not None and face.landmark_weight > 0)
 
     def emotion_model_config(self) -> ModelConfig:
         """The configuration of `videofer.models.model.EmotionModel`."""

@@ -17,7 +17,7 @@ import torch
 from einops import rearrange
 from torch import Tensor, nn
 
-NUM_LANDMARKS = 68
+from preprocessing.landmarks.layouts import IBUG68
 
 
 class LandmarkHead(nn.Module):
@@ -25,7 +25,7 @@ class LandmarkHead(nn.Module):
 
     def __init__(self, num_features: int) -> None:
         super().__init__()
-        self.linear = nn.Linear(num_features, 2 * NUM_LANDMARKS)
+        self.linear = nn.Linear(num_features, 2 * IBUG68.num_points)
         nn.init.constant_(self.linear.bias, 0.5)  # begins in the middle of the crop
 
     def forward(self, features: Tensor) -> Tensor:

@@ -42,7 +42,7 @@ def make_samples(job: Job, place: Place, *, keep_crops: bool = True) -> Samples:
     train = SampleDataset(
         reader,
         split.train,
-        spec,
+        recipe.training_spec(),
         training=True,
         time_jitter=settings.augment.time_jitter,
         seed=settings.seed,
