@@ -163,13 +163,20 @@ def test_clip_features_can_be_exported_for_any_number_of_clips_and_frames() -> N
     ("changes", "message"),
     [
         ({"width": 0}, "width must be at least 1, not 0"),
-        ({"trunk": "vgg"}, "trunk must be sistcm, resnet18 or tiled, not 'vgg'"),
+        ({"trunk": "mlp"}, "trunk must be sistcm, resnet18, tiled, cnn, vgg, vgg19 or arm, not 'mlp'"),
         ({"view_merge": "faithful"}, "sum, constants or attention, not 'faithful'"),
         ({"trunk": "resnet18", "view_merge": "attention"}, "for trunk sistcm only, not resnet18"),
         ({"trunk": "tiled", "spatial_view": True}, "for trunk sistcm only, not tiled"),
         ({"end_kernel": 7}, "end_kernel is for trunk tiled only, not sistcm"),
         ({"trunk": "tiled", "end_kernel": 4}, "end_kernel must be odd, or 0 for none, not 4"),
         ({"trunk": "tiled", "end_kernel": -1}, "end_kernel must be odd, or 0 for none, not -1"),
+        ({"stem": "small"}, "stem must be imagenet or cifar, not 'small'"),
+        ({"stem": "cifar"}, "stem cifar is for the trunks resnet18 and arm only, not sistcm"),
+        ({"trunk": "cnn", "input_size": 33}, "input_size 33 is too small for trunk cnn"),
+        (
+            {"trunk": "arm", "input_size": 40},
+            "input_size 40 is too small for trunk arm.*takes 65 pixels with the stem imagenet",
+        ),
         ({"input_size": 32}, "input_size must be at least 33, not 32"),
         ({"dropout": 1.0}, "dropout must be in"),
         ({"heads": ()}, r"some of clip, emotion, feature, in this order, not \(\)"),
@@ -191,3 +198,17 @@ def test_clip_features_can_be_exported_for_any_number_of_clips_and_frames() -> N
 def test_wrong_configuration_fails(changes: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         FaceConfig(**changes)
+
+
+def test_a_model_of_brightness_is_blind_to_colour() -> None:
+    torch.manual_seed(1)
+    coloured = torch.rand(3, 2, 40, 40, 3)
+    luma = coloured @ torch.tensor([0.299, 0.587, 0.114])
+    grey = luma[..., None].expand(-1, -1, -1, -1, 3)
+    config = replace(SMALL, mean=(0.5, 0.4, 0.3))
+    plain, blind = make(config).eval(), make(replace(config, grey=True)).eval()
+    torch.testing.assert_close(blind.clip_features(coloured), plain.clip_features(grey))
+    assert not torch.allclose(plain.clip_features(coloured), plain.clip_features(grey), atol=1e-3)
+    pixels = (255 * coloured).byte()
+    torch.testing.assert_close(blind.clip_features(pixels), blind.clip_features(pixels.float() / 255))
+    assert blind.state_dict().keys() == plain.state_dict().keys()

@@ -5,8 +5,20 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from scipy import stats
 
-from videofer.models.noise import BODY_CHANGE, DROPOUT, FACE_CHANGE, MODALITY_DROP, uniform
+from videofer.models.noise import (
+    BODY_CHANGE,
+    CLIPS,
+    DROPOUT,
+    FACE_CHANGE,
+    MODALITY_DROP,
+    SENSOR,
+    dropout,
+    normal,
+    seeds_of_parts,
+    uniform,
+)
 
 STREAMS = (DROPOUT, MODALITY_DROP, FACE_CHANGE, BODY_CHANGE)
 
@@ -87,3 +99,37 @@ def test_streams_seeds_and_positions_are_independent() -> None:
         correlation = torch.corrcoef(torch.stack([one.flatten(), other.flatten()]).double())[0, 1]
         assert abs(correlation) < 5 / one.numel() ** 0.5
         assert (one == other).double().mean() < 1e-5  # 2^-24 expected
+
+
+def test_parts_of_a_sample_have_numbers_of_their_own() -> None:
+    seeds = torch.arange(500)
+    parts = seeds_of_parts(seeds, 4, CLIPS)
+    assert parts.shape == (500, 4) and parts.unique().numel() == 2000
+    assert torch.equal(seeds_of_parts(seeds[3:4], 2, CLIPS)[0], parts[3, :2])
+    values = uniform(parts.flatten(), 50, 0).unflatten(0, (500, 4))
+    for one, other in [(values[:, 0], values[:, 1]), (values[1:, 0], values[:-1, 3])]:
+        correlation = torch.corrcoef(torch.stack([one.flatten(), other.flatten()]).double())[0, 1]
+        assert abs(correlation) < 5 / one.numel() ** 0.5
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_dropout_keeps_the_mean_and_the_rows_apart(dtype: torch.dtype) -> None:
+    x = torch.ones(40, 8, 5, 5, dtype=dtype)
+    dropped = dropout(x, 0.2, torch.arange(40), 3)
+    assert dropped.dtype == dtype and set(dropped.unique().tolist()) == {0.0, 1.25}
+    assert abs(float((dropped == 0).double().mean()) - 0.2) < 5 * (0.16 / x.numel()) ** 0.5
+    assert torch.equal(dropout(x[7:9], 0.2, torch.arange(7, 9), 3), dropped[7:9])
+    assert not torch.equal(dropout(x, 0.2, torch.arange(40), 4), dropped)  # another stream
+    assert torch.equal(dropout(x, 0.0, torch.arange(40), 3), x)
+    assert dropout(x[:0], 0.2, torch.arange(0), 3).shape == (0, 8, 5, 5)
+
+
+def test_normal_numbers_are_normal_and_belong_to_the_sample() -> None:
+    seeds = torch.arange(400)
+    values = normal(seeds, 101, SENSOR)
+    assert values.shape == (400, 101) and values.isfinite().all()
+    assert stats.kstest(values.flatten().double().numpy(), "norm").pvalue > 0.001
+    halves = torch.corrcoef(torch.stack([values[:, :50].flatten(), values[:, 51:].flatten()]).double())
+    assert abs(float(halves[0, 1])) < 5 / (400 * 50) ** 0.5
+    assert torch.equal(normal(seeds[7:9], 101, SENSOR), values[7:9])
+    assert not torch.equal(normal(seeds, 101, DROPOUT), values)

@@ -29,6 +29,25 @@ def test_parameter_count() -> None:
     assert count(ResNet18Trunk(64)) == count(reference()) == 11_176_512
 
 
+def test_size_with_the_stem_for_small_pictures() -> None:
+    """11,242,704 in the published system, with 7 classes, an attention weight and 68 landmarks."""
+    trunk = ResNet18Trunk(64, "cifar")
+    heads = 7 * 513 + 513 + 136 * 513
+    assert sum(parameter.numel() for parameter in trunk.parameters()) + heads == 11_242_704
+
+
+@pytest.mark.parametrize("training", [False, True])
+def test_the_stem_for_small_pictures_keeps_every_pixel(training: bool) -> None:
+    torch.manual_seed(0)
+    source = reference().double().train(training)
+    source.conv1, source.maxpool = nn.Conv2d(3, 64, 3, padding=1, bias=False).double(), nn.Identity()
+    trunk = ResNet18Trunk(64, "cifar").double().train(training)
+    trunk.load_resnet18(source.state_dict())
+    frames = torch.randn(3, 3, 24, 20, dtype=torch.float64)
+    torch.testing.assert_close(trunk(frames, 1), source(frames))
+    assert trunk.maps(frames).shape == (3, 512, 3, 3)
+
+
 @pytest.mark.parametrize("training", [False, True])
 @pytest.mark.parametrize("size", [(64, 64), (64, 96), (75, 50)])
 def test_features_are_those_of_torchvision(training: bool, size: tuple[int, int]) -> None:
@@ -74,3 +93,5 @@ def test_weights_of_another_network_fail() -> None:
         trunk.load_resnet18({"fc.weight": torch.zeros(1)})
     with pytest.raises(ValueError, match=r"this trunk needs \(16, 3, 7, 7\)"):
         ResNet18Trunk(16).load_resnet18(resnet18(weights=None).state_dict())
+    with pytest.raises(ValueError, match=r"conv1\.weight has shape \(64, 3, 7, 7\), this trunk needs"):
+        ResNet18Trunk(64, "cifar").load_resnet18(resnet18(weights=None).state_dict())

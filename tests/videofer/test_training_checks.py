@@ -13,6 +13,7 @@ from cache.errors import UserError
 from cache.store import Store
 from videofer.cli import app
 from videofer.cli.errors import DONE, USAGE, one_line_errors
+from videofer.models import FaceConfig
 from videofer.recipe import Recipe
 from videofer.training.progress import silent
 from videofer.training.run import train
@@ -39,6 +40,12 @@ def with_classes(*classes: str) -> Recipe:
     return recipe.model_copy(update={"data": recipe.data.model_copy(update={"classes": list(classes)})})
 
 
+def with_trunk(trunk: Any, **training: Any) -> Recipe:
+    recipe = small_recipe(**training)
+    face = FaceConfig(trunk=trunk, width=4, input_size=40)
+    return recipe.model_copy(update={"model": recipe.model.model_copy(update={"face": face})})
+
+
 def with_joints(num_joints: int) -> Recipe:
     from dataclasses import replace
 
@@ -54,6 +61,7 @@ def with_joints(num_joints: int) -> Recipe:
         (small_recipe(batch_size=3), 4, r"batch_size is 3, of all .*: 4 workers need at least 4"),
         (small_recipe(), -1, "workers must be at least 0, not -1"),
         (only("body", pretrained_trunk="imagenet"), 1, r"pretrained_trunk .* no model\.face"),
+        (with_trunk("vgg19", pretrained_trunk="imagenet"), 1, r"is for ResNet-18, not for .* trunk vgg19"),
         (small_recipe(nesterov=True), 1, "nesterov needs the optimizer sgd"),
         (
             with_classes("neutral", "anger", "happiness", "fear"), 1,

@@ -14,6 +14,10 @@ from processes import run_together
 from torch import Tensor, nn
 from training_store import make_training_store, small_recipe
 
+from videofer.data.dataset import PADDING
+from videofer.data.mixing import Mixer
+from videofer.models.arm import RunningMean
+from videofer.recipe import AugmentRecipe
 from videofer.training.job import Job
 from videofer.training.learner import Learner
 from videofer.training.place import Place
@@ -45,6 +49,7 @@ class Together:
     norms: dict[str, tuple[np.ndarray, Arrays]]  # by cut: its outputs; gradients and running statistics
     free: list[Course]
     forced: Course
+    mixed: Arrays
 
 
 def joint_batch() -> tuple[Tensor, Tensor]:
@@ -55,11 +60,20 @@ def joint_batch() -> tuple[Tensor, Tensor]:
     )
 
 
+class AddRunningMean(nn.Module):
+    def __init__(self, shape: tuple[int, ...]) -> None:
+        super().__init__()
+        self.common = RunningMean(shape)
+
+    def forward(self, rows: Tensor) -> Tensor:
+        return rows + self.common(rows)
+
+
 def normalise(place: Place, start: int, stop: int) -> tuple[np.ndarray, Arrays]:
     """A small network's outputs for some of the rows; gradients of weights and rows, running statistics."""
     torch.manual_seed(0)
     layers = [nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), nn.ReLU(), nn.Conv2d(8, 4, 3), nn.BatchNorm2d(4)]
-    network = nn.Sequential(*layers)
+    network = nn.Sequential(*layers, AddRunningMean((4, 5, 5)))
     if place.num_processes > 1:
         synchronize_norms(network)
     rows, weights = (part[start:stop] for part in joint_batch())
@@ -97,10 +111,30 @@ def train(place: Place, job: Job, *, keep: bool = False, follow: list[Any] | Non
     return Course(np.array(losses), np.array(norms), before, after)
 
 
+def mix(place: Place) -> Arrays:
+    """This process's part of a batch of 5, mixed; without padding."""
+    generator = torch.Generator().manual_seed(2)
+    batch = {
+        "frames": torch.rand(6, 1, 1, 9, 9, 3, generator=generator),
+        "clip_mask": torch.ones(6, 1, dtype=torch.bool),
+        "target": torch.eye(6),
+        "weight": torch.rand(6, generator=generator),
+        "example": torch.tensor([0, 1, 2, 3, 4, PADDING]),
+        "seed": torch.arange(6),
+    }
+    start, stop = ((0, 3), (3, 6))[place.rank] if place.num_processes == 2 else (0, 5)
+    batch = {name: values[start:stop] for name, values in batch.items()}
+    recipe = AugmentRecipe(mix=0.8, mixup=0.5, cutmix=1.0)
+    mixed = Mixer(recipe, rank=place.rank, gather=place.gather)(batch)
+    there = mixed["example"] != PADDING
+    return {name: mixed[name][there].numpy() for name in ("frames", "target", "weight")}
+
+
 def all_of_it(place: Place, free: list[Job], forced: Job, states: list[Path]) -> Together:
     """What runs in the two processes: one start of them for all tests."""
     norms = {name: normalise(place, *cuts[place.rank : place.rank + 2]) for name, cuts in CUTS.items()}
-    return Together(norms, [train(place, job) for job in free], train(place, forced, follow=states))
+    courses = [train(place, job) for job in free]
+    return Together(norms, courses, train(place, forced, follow=states), mix(place))
 
 
 @pytest.fixture(scope="module")
@@ -170,7 +204,7 @@ def test_and_its_losses_on_the_way_of_a_faster_training(courses: Courses) -> Non
 
 
 def test_names_and_evaluation_stay_those_of_the_plain_norm() -> None:
-    network = nn.Sequential(nn.Conv2d(3, 4, 1), nn.Sequential(nn.BatchNorm2d(4)))
+    network = nn.Sequential(nn.Conv2d(3, 4, 1), nn.Sequential(nn.BatchNorm2d(4)), AddRunningMean((4, 2, 2)))
     network(torch.randn(5, 3, 2, 2))
     rows, names = torch.randn(2, 3, 2, 2), list(network.state_dict())
     expected = network.eval()(rows)
@@ -180,3 +214,10 @@ def test_names_and_evaluation_stay_those_of_the_plain_norm() -> None:
     assert isinstance(norm, SyncBatchNorm2d) and list(network.state_dict()) == names
     assert all(a is b for a, b in zip(network.parameters(), weights, strict=True))
     torch.testing.assert_close(network(rows), expected)
+
+
+def test_samples_are_mixed_alike(courses: Courses) -> None:
+    alone, (first, second) = mix(HERE), courses[2]
+    assert np.count_nonzero(alone["target"], axis=1).max() == 2
+    for name, values in alone.items():
+        np.testing.assert_array_equal(np.concatenate([first.mixed[name], second.mixed[name]]), values)

@@ -24,7 +24,6 @@ from collections.abc import Mapping
 import torch
 from einops import rearrange, reduce
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from videofer.models.resnet import ResNet18Trunk, Stem
 
@@ -75,7 +74,9 @@ class Amend(nn.Module):
 
     def forward(self, maps: Tensor) -> Tensor:
         """(M, channels, side, side) -> (M, a*a)."""
-        spread = F.pixel_shuffle(maps, self.factor)  # (M, 2, side*factor, side*factor)
+        # The pixel shuffle; torch's own has no gradient where there is no row.
+        f = self.factor
+        spread = rearrange(maps, "m (two fy fx) h w -> m two (h fy) (w fx)", fy=f, fx=f)
         reduced = self.convolution(rearrange(spread, "m two h w -> (m two) 1 h w"))
         reduced = self.normalization(rearrange(reduced, "(m two) 1 h w -> m two h w", two=2))
         own: Tensor = reduce(reduced, "m two h w -> m h w", "mean")

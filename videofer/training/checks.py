@@ -8,6 +8,7 @@ import numpy as np
 
 from preprocessing.skeletons.layouts import LAYOUTS
 from videofer.data.examples import Example
+from videofer.models.trunks import takes_resnet18
 from videofer.recipe import Recipe
 from videofer.training.initial import check_init_from
 from videofer.training.inner import check_inner_folds
@@ -26,6 +27,12 @@ def check_recipe(recipe: Recipe, workers: int) -> None:
         )
     if settings.pretrained_trunk is not None and recipe.model.face is None:
         raise TrainingError("training.pretrained_trunk is given, but the recipe has no model.face")
+    face = recipe.model.face
+    if settings.pretrained_trunk is not None and face is not None and not takes_resnet18(face):
+        raise TrainingError(
+            f"training.pretrained_trunk is for ResNet-18, not for model.face.trunk {face.trunk} with stem "
+            f"{face.stem}: set it to null"
+        )
     if settings.init_from is not None and recipe.model.face is None:
         raise TrainingError("training.init_from takes a face trunk, but the recipe has no model.face")
     if settings.init_from is not None and settings.pretrained_trunk is not None:
