@@ -61,7 +61,7 @@ def with_joints(num_joints: int) -> Recipe:
         (small_recipe(batch_size=3), 4, r"batch_size is 3, of all .*: 4 workers need at least 4"),
         (small_recipe(), -1, "workers must be at least 0, not -1"),
         (only("body", pretrained_trunk="imagenet"), 1, r"pretrained_trunk .* no model\.face"),
-        (with_trunk("vgg19", pretrained_trunk="imagenet"), 1, r"is for ResNet-18, not for .* trunk vgg19"),
+        (with_trunk("vgg19", pretrained_trunk="imagenet"), 1, r"is for ResNet-18, not for .*trunk vgg19"),
         (small_recipe(nesterov=True), 1, "nesterov needs the optimizer sgd"),
         (
             with_classes("neutral", "anger", "happiness", "fear"), 1,
