@@ -52,9 +52,11 @@ def test_rows_are_json_lines(run: Path, video: Path, capsys: pytest.CaptureFixtu
     out, err = capsys.readouterr()
     events = printed(out)
     assert counts(events) == {"start": 1, "row": 15, "end": 1}
-    assert "faces mtcnn" in err and len(err.splitlines()) == 1
+    first, second = err.splitlines()
+    assert first == "model: run (perceived expression: neutral, anger, happiness)" and "faces mtcnn" in second
     start, end = events[0], events[-1]
     assert start["event"] == "start" and start["live"] is False
+    assert (start["model"], start["model_version"], start["reports"]) == ("run", "", "perceived expression")
     assert start["lag_seconds"] >= 0.8 / 2 + 0.4 + 1.0
     assert start["settings"]["smoothing"]["lag_seconds"] == 0.5
     assert (end["damage"], end["interrupted"], end["frames_dropped"]) == (None, False, 0)
@@ -132,7 +134,7 @@ def test_a_full_disk_behind_standard_output_is_one_line(run: Path, video: Path) 
     with Path("/dev/full").open("w") as full:
         result = subprocess.run(command(run, str(video)), stdout=full, stderr=subprocess.PIPE, text=True)
     assert result.returncode == 2
-    assert result.stderr.splitlines()[1:] == ["videofer: error: standard output: No space left on device"]
+    assert result.stderr.splitlines()[2:] == ["videofer: error: standard output: No space left on device"]
 
 
 def remux(path: Path, to: Path) -> None:
