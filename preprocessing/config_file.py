@@ -25,6 +25,11 @@ class ConfigError(UserError, ValueError):
 
 def load_yaml(path: Path, model: type[Model], overrides: Sequence[str] = ()) -> Model:
     """Reads and checks a whole file. overrides: "a.b=3", values in YAML, applied before the check."""
+    return validate(read_yaml(path), model, source=str(path), overrides=overrides)
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """The table of a file, unchecked; an empty file is an empty table."""
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
@@ -35,7 +40,7 @@ def load_yaml(path: Path, model: type[Model], overrides: Sequence[str] = ()) -> 
         values = {}
     if not isinstance(values, dict):
         raise ConfigError(f"{path}: must be a table of keys and values, not a {type(values).__name__}")
-    return validate(values, model, source=str(path), overrides=overrides)
+    return values
 
 
 def validate(

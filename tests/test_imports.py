@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = ("cache", "preprocessing", "videofer")
 TIERS = [
     {"builtin", "emotions", "models", "resources", "synthetic"},
-    {"datasets", "data", "evaluation", "recipe", "checkpoint", "export", "quality", "upkeep"},
+    {"datasets", "data", "ensembles", "evaluation", "recipe", "checkpoint", "export", "quality", "upkeep"},
     {"training"},
     {"experiments"},
     {"timeline"},

@@ -13,7 +13,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from preprocessing.config_file import load_yaml, nearest
+from preprocessing.config_file import ConfigError, nearest, read_yaml, validate
 from videofer import emotions
 from videofer.data.sampling import SampleSpec
 from videofer.models.accm import BodyConfig
@@ -245,4 +245,9 @@ class Recipe(_Section):
 
 def load_recipe(path: Path, overrides: Sequence[str] = ()) -> Recipe:
     """Reads a recipe. overrides: "training.epochs=3". ConfigError is one line for the user."""
-    return load_yaml(path, Recipe, overrides)
+    values = read_yaml(path)
+    if "members" in values:
+        raise ConfigError(
+            f"{path} is the recipe of an ensemble: `videofer train` takes it, nothing else does"
+        )
+    return validate(values, Recipe, source=str(path), overrides=overrides)

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import torch
 
+from videofer.ensembles.recipe import is_ensemble
 from videofer.models import EmotionModel, ModelConfig
 from videofer.recipe import Recipe, load_recipe
 
@@ -24,7 +25,7 @@ def recipe_of(name: str) -> Recipe:
     return load_recipe(FOLDER / f"{name}.yaml")
 
 
-NAMES = sorted(path.stem for path in FOLDER.glob("*.yaml"))
+NAMES = sorted(path.stem for path in FOLDER.glob("*.yaml") if not is_ensemble(path))
 WITH_FACE = [name for name in NAMES if recipe_of(name).model.face is not None]
 WITH_BODY = [name for name in NAMES if recipe_of(name).model.body is not None]
 WITH_CLIPS = [name for name in WITH_FACE if recipe_of(name).data.num_clips > 1]

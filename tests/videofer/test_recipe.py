@@ -12,13 +12,14 @@ from pydantic import BaseModel
 
 from preprocessing.config_file import ConfigError, dump_yaml
 from videofer import emotions
+from videofer.ensembles.recipe import is_ensemble
 from videofer.models import BodyConfig, EmotionModel, FaceConfig
 from videofer.recipe import AugmentRecipe, DataRecipe, DegradeRecipe, Recipe, TrainingRecipe, load_recipe
 
 FOLDER = Path(__file__).resolve().parents[2] / "configs" / "train"
-SHIPPED = sorted(FOLDER.glob("*.yaml"))
+SHIPPED = sorted(path for path in FOLDER.glob("*.yaml") if not is_ensemble(path))
 
-OWN = {"fused", "face", "body", "start", "demo", "single_frame"}
+OWN = {"fused", "face", "body", "start", "demo", "single_frame", "fer2013_best"}
 CK_PLUS = ("happiness", "anger", "disgust", "fear", "sadness", "contempt", "surprise")
 """The published order of its classes, as of Emilya's (there joy and panic fear)."""
 EMILYA = ("anger", "anxiety", "happiness", "neutral", "fear", "pride", "sadness", "shame")
@@ -26,6 +27,7 @@ PUBLISHED_FACES = {
     "sistcm_published", "resnet18_published", "feature_stream", "emotion_stream", "clip_mean",
     "views_constants", "views_attention", "views_spatial", "tiled",
 }  # fmt: skip
+PUBLISHED_STILLS = {"fer2013_cnn", "fer2013_vgg", "fer2013_resnet18", "fer2013_vgg19", "fer2013_arm"}
 PUBLISHED_BODIES = {"accm_published", "accm_one_map", "accm_accumulated", "potion", "body_cnn"}
 
 
@@ -51,11 +53,17 @@ def test_shipped_recipes_are_valid_and_complete(path: Path, tmp_path: Path) -> N
 
 
 def test_there_is_one_for_each_purpose() -> None:
-    assert {path.stem for path in SHIPPED} >= OWN | PUBLISHED_FACES | PUBLISHED_BODIES
+    assert {path.stem for path in SHIPPED} >= OWN | PUBLISHED_FACES | PUBLISHED_STILLS | PUBLISHED_BODIES
 
 
 @pytest.mark.parametrize(
-    ("names", "classes"), [(OWN, emotions.BASIC), (PUBLISHED_FACES, CK_PLUS), (PUBLISHED_BODIES, EMILYA)]
+    ("names", "classes"),
+    [
+        (OWN, emotions.BASIC),
+        (PUBLISHED_STILLS, emotions.BASIC),
+        (PUBLISHED_FACES, CK_PLUS),
+        (PUBLISHED_BODIES, EMILYA),
+    ],
 )
 def test_classes_are_those_of_the_recipe_s_data(names: set[str], classes: tuple[str, ...]) -> None:
     for name in names:
@@ -122,6 +130,17 @@ def test_the_published_face_recipe_is_as_published() -> None:
     assert set(training.augment.model_dump().values()) == {0.0, None}
 
 
+def test_recipes_of_stills_take_the_same_samples_so_that_they_can_be_joined() -> None:
+    recipes = [load_recipe(FOLDER / f"{name}.yaml") for name in sorted(PUBLISHED_STILLS)]
+    first = recipes[0]
+    assert (first.data.num_clips, first.data.num_frames, first.data.eval_windows) == (1, 1, 1)
+    for recipe in recipes:
+        assert recipe.data == first.data and recipe.sample_spec() == first.sample_spec()
+        assert recipe.model.face is not None and recipe.model.face.heads == ("clip",)
+        assert recipe.model.face.grey and recipe.training.augment.colour == 0
+        assert recipe.training.keep == "last", "nothing is chosen by a figure"
+
+
 def test_the_published_body_recipe_is_as_published() -> None:
     recipe = load_recipe(FOLDER / "accm_published.yaml")
     training = recipe.training
@@ -130,6 +149,13 @@ def test_the_published_body_recipe_is_as_published() -> None:
     assert (training.optimizer, training.lr, training.weight_decay) == ("adam", 1e-3, 0)
     assert (training.schedule, training.step_epochs, training.step_gamma) == ("step", 50, 0.1)
     assert training.epochs == 200 and set(training.augment.model_dump().values()) == {0.0, None}
+
+
+def test_our_best_net_for_stills_is_a_published_one_trained_otherwise() -> None:
+    best, plain = (load_recipe(FOLDER / f"fer2013_{name}.yaml") for name in ("best", "resnet18"))
+    assert difference(best.model, plain.model) == {"face.dropout"} and best.data == plain.data
+    assert best.training.augment.mix > 0 == plain.training.augment.mix
+    assert best.training.ema_decay and best.training.label_smoothing
 
 
 def test_search_ranges_are_of_keys_that_there_are() -> None:

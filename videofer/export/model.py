@@ -28,6 +28,8 @@ from videofer.checkpoint import (
     read_json,
     sha256_of,
 )
+from videofer.ensembles.model import DESCRIPTION as ENSEMBLE
+from videofer.ensembles.model import load_ensemble
 from videofer.evaluation.calibration import complete
 
 Format = Literal["onnx", "torch-export"]
@@ -103,7 +105,7 @@ class ExportedModel(TrainedModel):
 
 
 def load_model(model: str | Path, device: str | None = None) -> TrainedModel:
-    """Opens a run folder or an exported folder. CheckpointError in one line where it is neither.
+    """Opens a run folder, an ensemble's or an exported folder. CheckpointError in one line where it is none.
 
     model: the folder, or the word "builtin" for the model that comes with videofer.
 
@@ -112,7 +114,8 @@ def load_model(model: str | Path, device: str | None = None) -> TrainedModel:
     """
     path = model_path(model)
     if not (path / DESCRIPTION).is_file():
-        return load_checkpoint(path, device=device or ("cuda" if torch.cuda.is_available() else "cpu"))
+        load = load_ensemble if (path / ENSEMBLE).is_file() else load_checkpoint
+        return load(path, device=device or ("cuda" if torch.cuda.is_available() else "cpu"))
     with errors_in_one_line(path):
         return _load_export(path, device)
 

@@ -14,6 +14,8 @@ from cache.atomic import TEMP_SUFFIX, fsync_dir, fsync_file
 from cache.reader import StoreReader
 from videofer.builtin import BUILTIN, model_path
 from videofer.checkpoint import RELEASE, LoadedModel, json_text, load_checkpoint
+from videofer.ensembles.model import DESCRIPTION as ENSEMBLE
+from videofer.ensembles.model import MEMBERS
 from videofer.export.check import (
     TOLERANCE,
     ExportError,
@@ -73,6 +75,11 @@ def export_model(
     if run == BUILTIN and out is None:
         raise ExportError("the built-in model is exported to a folder of your own: say --out")
     folder = model_path(run)
+    if (folder / ENSEMBLE).is_file():
+        raise ExportError(
+            f"{folder} is an ensemble, which has no networks of its own: export its members, "
+            f"{folder / MEMBERS}/*"
+        )
     loaded = load_checkpoint(folder)
     out = Path(out) if out is not None else loaded.path / format
     if out.exists() and not (out / DESCRIPTION).is_file():

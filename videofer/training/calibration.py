@@ -141,7 +141,7 @@ def _fit(
     temperatures = {}
     for head in HEADS:
         logp, truth = outputs[head][has[head]].double(), target[has[head]]
-        (temperatures[head],) = _fit_positive(1, partial(_nll_scaled, logp, truth))
+        (temperatures[head],) = fit_positive(1, partial(_nll_scaled, logp, truth))
     if fusion is None or not bool((has["face"] & has["body"]).any()):
         return Calibration(temperatures=temperatures)
     weights = _fit_weights(outputs, target)
@@ -154,7 +154,7 @@ def _fit_weights(outputs: dict[str, Tensor], target: Tensor) -> LogProbWeights:
     """On the windows with both modalities."""
     both = outputs["has_face"] & outputs["has_body"]
     face, body = outputs["face"][both].double(), outputs["body"][both].double()
-    w_face, w_body = _fit_positive(2, partial(_nll_mixed, face, body, target[both]))
+    w_face, w_body = fit_positive(2, partial(_nll_mixed, face, body, target[both]))
     return LogProbWeights(face=w_face, body=w_body)
 
 
@@ -192,7 +192,7 @@ def _fit_layer(outputs: dict[str, Tensor], target: Tensor, strength: float) -> L
         # Without a window that lacks a modality its column of `absent` is zero, and so its shift stays.
         return F.cross_entropy(scores, target, reduction="sum") + 0.5 * strength * shift.square().sum()
 
-    _minimise(shift, nll)
+    minimise(shift, nll)
     fitted = shift.detach()
     return LinearLayer(
         weight=_tuples(center + fitted[:, : 2 * n]),
@@ -201,15 +201,16 @@ def _fit_layer(outputs: dict[str, Tensor], target: Tensor, strength: float) -> L
     )
 
 
-def _fit_positive(num_parameters: int, nll: Callable[[Tensor], Tensor]) -> list[float]:
+def fit_positive(num_parameters: int, nll: Callable[[Tensor], Tensor]) -> list[float]:
     """Positive parameters that minimise a summed NLL plus a standard normal prior on their logarithms."""
     log_x = torch.zeros(num_parameters, dtype=torch.float64, requires_grad=True)
-    _minimise(log_x, lambda: nll(log_x.exp()) + 0.5 * log_x.square().sum())
+    minimise(log_x, lambda: nll(log_x.exp()) + 0.5 * log_x.square().sum())
     fitted: list[float] = log_x.detach().exp().tolist()
     return fitted
 
 
-def _minimise(parameters: Tensor, objective: Callable[[], Tensor]) -> None:
+def minimise(parameters: Tensor, objective: Callable[[], Tensor]) -> None:
+    """Changes parameters, which need a gradient, in place. objective: a smooth function of them."""
     optimizer = torch.optim.LBFGS([parameters], max_iter=200, line_search_fn="strong_wolfe")
 
     def closure() -> Tensor:

@@ -7,6 +7,12 @@ from typing import Any
 
 from videofer.recipe import Recipe
 
+INTENDED_USE = """\
+## Intended use
+Research on expression in video whose subjects have agreed to it, on recordings like those it was trained on.
+Not for decisions about people. Inferring emotions at work or in education is forbidden in the European Union
+(AI Act, article 5) and restricted elsewhere."""
+
 _CARD = """\
 # {name}
 
@@ -17,10 +23,7 @@ From the face and body of one person over {window:g} s of video, calibrated prob
 {classes}: the *perceived expression*, that is, what people who watch the video would call it.
 It does not say what anybody feels.
 
-## Intended use
-Research on expression in video whose subjects have agreed to it, on recordings like those it was trained on.
-Not for decisions about people. Inferring emotions at work or in education is forbidden in the European Union
-(AI Act, article 5) and restricted elsewhere.
+{intended_use}
 
 ## Training
 Labelled intervals: {num_train}, subjects: {num_train_subjects}. Epochs: {num_epochs}, kept:
@@ -39,8 +42,6 @@ Guessing evenly would have a UAR of {chance:.3f}.
 ## Calibration
 Temperatures{fusion} were fitted on {fitted_on}.
 
-| | windows | ECE before | ECE after | NLL before | NLL after |
-|---|---|---|---|---|---|
 {fits}
 
 `reliability.png` shows how often the model is right where it says that it is sure.
@@ -68,6 +69,7 @@ def model_card(
     return _CARD.format(
         name=recipe.name,
         description=recipe.description.strip() or "A model trained by videofer.",
+        intended_use=INTENDED_USE,
         window=recipe.data.window_seconds,
         classes=", ".join(recipe.data.classes),
         num_train=metrics["num_train"],
@@ -78,12 +80,12 @@ def model_card(
         num_val=metrics["num_val"],
         num_val_subjects=len(subjects["val"]),
         validation_note=_sentence(metrics["validation_note"]),
-        validation=_table(validation),
+        validation=figures_table(validation),
         out_of_fold=_out_of_fold(metrics),
         chance=_answer(validation)["chance"],
         fusion="" if calibration["fusion"] is None else " and the fusion of face and body",
         fitted_on=calibration["fitted_on"]["note"],
-        fits="\n".join(_fit_row(head, fit) for head, fit in calibration["figures"].items()),
+        fits=calibration_table(calibration),
     )
 
 
@@ -96,19 +98,25 @@ def _out_of_fold(metrics: Mapping[str, Any]) -> str:
         note=metrics["out_of_fold_note"],
         num_samples=answer["num_samples"],
         num_groups=answer["num_groups"],
-        table=_table(figures),
+        table=figures_table(figures),
     )
 
 
-def _table(figures: Mapping[str, Any]) -> str:
-    """A row per head, with its intervals where there are any."""
+def figures_table(figures: Mapping[str, Any]) -> str:
+    """A row per head, with its intervals where there are any, and why there are none."""
     rows = [
         f"| {head} | {' | '.join(_with_interval(values, name) for name in ('war', 'uar', 'macro_f1'))} "
-        f"| {_figure(values['ece'])} |"
+        f"| {shown(values['ece'])} |"
         for head, values in figures.items()
     ]
     head = "| | WAR | UAR | macro-F1 | ECE |\n|---|---|---|---|---|\n"
     return head + "\n".join(rows) + f"\n\n{_sentence(_answer(figures)['intervals_note'])}."
+
+
+def calibration_table(calibration: Mapping[str, Any]) -> str:
+    """A row per head: errors before and after."""
+    head = "| | windows | ECE before | ECE after | NLL before | NLL after |\n|---|---|---|---|---|---|\n"
+    return head + "\n".join(_fit_row(head, fit) for head, fit in calibration["figures"].items())
 
 
 def _answer(figures: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -119,19 +127,20 @@ def _answer(figures: Mapping[str, Any]) -> Mapping[str, Any]:
 
 def _fit_row(head: str, fit: Mapping[str, Any]) -> str:
     names = ("ece_before", "ece_after", "nll_before", "nll_after")
-    return f"| {head} | {fit['num_windows']} | {' | '.join(_figure(fit[name]) for name in names)} |"
+    return f"| {head} | {fit['num_windows']} | {' | '.join(shown(fit[name]) for name in names)} |"
 
 
 def _with_interval(values: Mapping[str, Any], name: str) -> str:
     if not values["intervals"]:
-        return _figure(values[name])
+        return shown(values[name])
     low, high = values["intervals"][name]
-    return f"{_figure(values[name])} [{low:.3f}, {high:.3f}]"
+    return f"{shown(values[name])} [{low:.3f}, {high:.3f}]"
 
 
 def _sentence(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 
-def _figure(value: float | None) -> str:
+def shown(value: float | None) -> str:
+    """A figure for people, a dash where there is none."""
     return "-" if value is None else f"{value:.3f}"

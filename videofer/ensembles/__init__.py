@@ -1,0 +1,1 @@
+"""Several models that answer as one: their recipe, how answers are combined, the folder that holds them."""
