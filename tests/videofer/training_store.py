@@ -14,6 +14,7 @@ from cache.schema import BodyBlock, FaceBlock, PersonRecord, State, VideoRecord
 from cache.shard import ShardWriter
 from cache.store import Store
 from preprocessing.config_file import validate
+from preprocessing.landmarks.layouts import IBUG68
 from videofer.recipe import Recipe
 
 CLASSES = ["neutral", "anger", "happiness"]
@@ -54,11 +55,14 @@ def make_training_store(
     shuffled: bool = False,
     faceless: Collection[int] = (),
     bodyless: bool = False,
+    landmarks: bool = False,
 ) -> Store:
     """Subjects s0, s1, ...: the last `num_test` are the split "test", the others "train".
 
     The colour of the face and the height of the arms tell the class. shuffled: the labels tell nothing.
     faceless: numbers of the takes, of each subject and class, that show no face. bodyless: none shows a body.
+    landmarks: 68 of each face, in a ring that is as large as the class's number tells; every seventh frame
+    has none.
     """
     contract = {**CONTRACT, "skeleton": "none"} if bodyless else CONTRACT
     store = Store.create(path, spec={}, contract=contract, codec="plain")
@@ -70,7 +74,7 @@ def make_training_store(
             for take in range(takes):
                 name = f"s{subject}/{label}_{take}.mp4"
                 key, shows = f"{len(rows):032x}", (take not in faceless, not bodyless)
-                records.append(_add_video(writer, name, key, place, rng, *shows))
+                records.append(_add_video(writer, name, key, place, rng, *shows, landmarks))
                 split = "test" if subject >= num_subjects - num_test else "train"
                 rows.append({"name": name, "label": label, "subject": f"s{subject}", "split": split})
     writer.seal()
@@ -91,6 +95,7 @@ def _add_video(
     rng: np.random.Generator,
     shows_face: bool,
     shows_body: bool,
+    has_landmarks: bool,
 ) -> VideoRecord:
     segment = writer.begin_segment(key, 0, Fraction(1, FPS))
     segment.append_frames(np.arange(NUM_FRAMES))
@@ -102,17 +107,19 @@ def _add_video(
         colours = np.full(3, 90.0)
         colours[place] = 170.0
         crops = colours + rng.normal(0, 25, size=(NUM_FRAMES, SIZE, SIZE, 3))
-        face = segment.open_track("face", 0)
+        face = segment.open_track("face", 0, IBUG68.name if has_landmarks else "")
+        dense = _rings(place) if has_landmarks else None
         segment.append_faces(
             face,
             FaceBlock(
                 boxes_xyxy=boxes,
                 landmarks_xy=np.zeros((NUM_FRAMES, 5, 2), np.float32),
-                warps=np.zeros((NUM_FRAMES, 2, 3), np.float32),
+                warps=np.tile(np.eye(2, 3, dtype=np.float32), (NUM_FRAMES, 1, 1)),
                 scores=ones,
                 states=states,
                 quality=np.zeros((NUM_FRAMES, 3), np.float32),
                 crops=np.clip(crops, 0, 255).astype(np.uint8),
+                dense_landmarks=dense,
             ),
         )
         faces.append((0, face))
@@ -137,4 +144,14 @@ def _add_video(
         key=key, names=[name], kind="video", num_frames=NUM_FRAMES, width=320, height=384,
         time_base=(1, FPS), presentation_start=(0, 1), t_start=0.0, t_end=seconds, duration=seconds,
         segments=[record], persons=[person],
+        provenance={"landmarks": {"name": "mesh" if has_landmarks else "none"}},
     )  # fmt: skip
+
+
+def _rings(place: int) -> np.ndarray:
+    """(T, 68, 2) float32 places in the crop; not a number in every seventh frame."""
+    angle = 2 * np.pi * np.arange(IBUG68.num_points) / IBUG68.num_points
+    ring = SIZE / 2 + SIZE * (0.15 + 0.1 * place) * np.stack([np.cos(angle), np.sin(angle)], axis=1)
+    rings = np.tile(ring.astype(np.float32), (NUM_FRAMES, 1, 1))
+    rings[::7] = np.nan
+    return rings

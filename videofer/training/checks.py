@@ -44,6 +44,11 @@ def check_recipe(recipe: Recipe, workers: int) -> None:
             "training.augment.mix blends faces and cannot blend bodies: set it, mixup and cutmix to 0, or "
             "model.body to null"
         )
+    if settings.augment.mix and face is not None and face.scn is not None:
+        raise TrainingError(
+            "training.augment.mix gives a picture two labels, of which model.face.scn could exchange one: "
+            "set mix, mixup and cutmix to 0, or scn to null"
+        )
     if settings.compile and workers > 1:
         raise TrainingError(
             f"training.compile is for one process, not {workers} workers: their normalisations wait for each "
@@ -67,6 +72,12 @@ def _check_modalities(prepared: Prepared, recipe: Recipe, where: str) -> None:
         raise TrainingError(
             f"the recipe has model.face, but {where} has no face of anybody who is trained on: preprocess "
             "with a face detector, or set model.face and model.fusion to null"
+        )
+    face = recipe.model.face
+    if face is not None and face.landmark_weight > 0 and "landmarks" not in prepared.modalities:
+        raise TrainingError(
+            f"model.face.landmark_weight is {face.landmark_weight:g}, but {where} has no dense landmarks of "
+            "anybody who is trained on: preprocess with --landmarks, or set it to 0"
         )
     body = recipe.model.body
     if body is None:

@@ -58,7 +58,7 @@ def try_once(job: Job, place: Place, workers: int) -> Iterator[str]:
         shown = ", ".join(f"{s:.2f}" for s in seconds)
         yield f"{device_name(place.device)}, {threads} threads: steps of {shown} s"
         chance = math.log(len(job.recipe.data.classes))
-        yield f"loss {loss:.3f}; each of its terms is {chance:.3f} where every class is as probable"
+        yield f"loss {loss:.3f}; a term of classes is {chance:.3f} where every class is as probable"
         yield _validate(learner.answer, samples.val, place)
     yield _memory(place.device)
     steps = sampler.num_batches
@@ -115,7 +115,11 @@ def _say_model(model: EmotionModel) -> Iterator[str]:
     if model.body is not None:
         parts.insert(0, ("body", model.body))
     if model.face is not None:
-        parts[:0] = [("face trunk", model.face.trunk), ("face streams", model.face.streams)]
+        parts[:0] = [
+            ("face trunk", model.face.trunk),
+            ("face streams", model.face.streams),
+            ("landmarks", model.face.landmark_head),
+        ]
     counts = {name: sum(p.numel() for p in part.parameters()) for name, part in parts if part is not None}
     total = sum(parameter.numel() for parameter in model.parameters())
     yield f"{total:,} parameters: " + ", ".join(f"{name} {count:,}" for name, count in counts.items())

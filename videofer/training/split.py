@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from cache.errors import UserError
+from cache.schema import VideoRecord
 from cache.store import Store
 from preprocessing.config_file import nearest
 from videofer.data.examples import Example, make_examples
@@ -58,7 +59,7 @@ class Prepared:
     split: Split
     contract: Mapping[str, Any]  # of the store
     unused: list[str]  # a line for each row of the manifest that gives no example: its name and why
-    modalities: frozenset[str]  # of "face" and "body": the store has them of somebody who is trained on
+    modalities: frozenset[str]  # of "face", "body", "landmarks": the store has them of somebody trained on
 
 
 def prepare(recipe: Recipe, store: Path, manifest: Path | None) -> Prepared:
@@ -87,13 +88,24 @@ def prepare(recipe: Recipe, store: Path, manifest: Path | None) -> Prepared:
     split = Split(train=sides["train"], val=sides["val"])
     persons = {(video.key, person.id): person for video in videos for person in video.persons}
     trained = [persons[example.key, example.person_id] for example in split.train]
-    modalities = {"face": any(p.faces for p in trained), "body": any(p.bodies for p in trained)}
+    keys = {example.key for example in split.train}
+    modalities = {
+        "face": any(p.faces for p in trained),
+        "body": any(p.bodies for p in trained),
+        "landmarks": any(_has_landmarks(video) for video in videos if video.key in keys),
+    }
     return Prepared(
         split=split,
         contract=opened.contract,
         unused=[*unused, *skipped],
         modalities=frozenset(name for name, is_there in modalities.items() if is_there),
     )
+
+
+def _has_landmarks(video: VideoRecord) -> bool:
+    """Whether dense landmarks were looked for; a face without any is masked."""
+    name: str = video.provenance.get("landmarks", {}).get("name", "none")
+    return name != "none"
 
 
 def _why_nothing(table: pd.DataFrame, unused: Sequence[str], num_test: int, classes: Sequence[str]) -> str:
