@@ -17,7 +17,8 @@ from videofer.evaluation.calibration import Calibration
 from videofer.models.model import EmotionModel
 from videofer.recipe import Recipe
 
-USED = {"keys": {"train": ["k1"], "val": ["k2"]}, "subjects": {"train": ["s1"], "val": ["s2"]}}
+USED = {"keys": {"train": ["k1"], "val": ["k2"]}, "subjects": {"train": ["ann"], "val": ["ben"]}}
+"""Nobody of `training_store`."""
 IDENTITY = Calibration(temperatures={"face": 1.0, "body": 1.0, "fused": 1.0})
 
 

@@ -6,7 +6,7 @@ Imported when the program runs, not for type checkers only: typer reads the anno
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -19,6 +19,10 @@ Labels = Annotated[Path | None, typer.Option(help="Labels, if not those kept in 
 By = Annotated[
     list[str] | None,
     typer.Option(metavar="COLUMN", help="Figures per value of this manifest column; repeatable."),
+]
+TestTimeAugmentation = Annotated[
+    Literal["mirror", "shifts"] | None,
+    typer.Option(help="Also measure answers averaged over views: mirrored, and moved a little as well."),
 ]
 RayAddress = Annotated[str | None, typer.Option(help="Address of a running Ray cluster; else this machine.")]
 Model = Annotated[

@@ -114,9 +114,11 @@ def run_trained(
 ) -> WindowOutputs:
     """The same for a loaded or exported model. change: what is done to a batch before it is read."""
 
-    def outputs(batch: Batch) -> dict[str, Tensor]:
-        return loaded.outputs(batch if change is None else change(batch))
+    return run_outputs(lambda batch: loaded.outputs(batch if change is None else change(batch)), dataset)
 
+
+def run_outputs(outputs: Callable[[Batch], dict[str, Tensor]], dataset: SampleDataset) -> WindowOutputs:
+    """What a function of a batch gives for all windows of the data set."""
     parts = _run(outputs, dataset, range(len(dataset)), 0, pin_memory=False)
     return _join(parts, np.arange(len(dataset)))
 

@@ -30,8 +30,9 @@ from videofer.evaluation.labels import load_labels
 from videofer.evaluation.metrics import Metrics
 from videofer.evaluation.predict import predict_examples
 from videofer.evaluation.reliability import save_reliability
-from videofer.evaluation.results import Results, make_results
+from videofer.evaluation.results import Results, make_results, with_tta
 from videofer.evaluation.table import EvaluationError as EvaluationError
+from videofer.evaluation.tta import WORDS, Views, predict_views
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,6 +46,8 @@ class EvalReport:
     predictions: pd.DataFrame  # see `table`
     unused: list[str]
     """A line for each row of the manifest that could not be used: its name and why."""
+    tta: dict[str, Metrics] | None = None
+    """Per head, with test-time augmentation, where it was asked for."""
 
 
 def evaluate(
@@ -56,6 +59,7 @@ def evaluate(
     manifest: Path | None = None,
     by: Sequence[str] | None = None,
     device: str | None = None,
+    tta: Views | None = None,
 ) -> EvalReport:
     """Evaluates a run folder, an exported model or "builtin" on labelled intervals of a store.
 
@@ -63,7 +67,8 @@ def evaluate(
     validated with; "all": every row; None: "test" where the manifest has such rows, else "all". With "test"
     and "all" it is refused to evaluate on subjects or videos that the model was trained on.
     `manifest`: a file of labels; None: the store's own. `by`: columns of it to take groups from, besides
-    those known as demographic.
+    those known as demographic. `tta`: also measure with test-time augmentation, see `tta`; the report's other
+    figures are without.
     EvaluationError, CheckpointError, ManifestError or StoreError in one line.
     """
     from videofer.export import load_model
@@ -79,10 +84,12 @@ def evaluate(
         reason = f"; {skipped[0]}" if skipped else ""
         raise EvaluationError(f"{store}: no labelled interval in the split '{chosen}'{reason}")
     if chosen in ("test", "all"):
-        _refuse_what_was_trained_on(examples, loaded, chosen)
+        refuse_what_was_trained_on(examples, loaded, chosen)
 
     unused = [*unused, *skipped]
     predictions = predict_examples(loaded, reader, examples, manifest=table)
+    if tta is not None:
+        predictions = predictions.assign(**predict_views(loaded, reader, examples, tta))
     metrics = write_report(
         predictions,
         loaded.labels,
@@ -96,13 +103,21 @@ def evaluate(
             "manifest": "the store's own" if manifest is None else str(manifest),
             "split": chosen,
             "windows per interval": loaded.recipe.data.eval_windows,
+            **({} if tta is None else {"test-time augmentation": WORDS[tta]}),
             "date": date.today().isoformat(),
             "unused": unused,
         },
         notes=_VAL_NOTES[loaded.recipe.training.keep] if chosen == "val" else _NOTES.get(chosen, ()),
         by=by,
     )
-    return EvalReport(path=Path(out), split=chosen, metrics=metrics, predictions=predictions, unused=unused)
+    return EvalReport(
+        path=Path(out),
+        split=chosen,
+        metrics=metrics,
+        predictions=predictions,
+        unused=unused,
+        tta=with_tta(predictions, loaded.labels, loaded.heads),
+    )
 
 
 def write_report(
@@ -190,7 +205,7 @@ def _select(table: pd.DataFrame, split: str, loaded: TrainedModel) -> pd.DataFra
     raise EvaluationError(f"split must be train, val, test or all, not '{split}'")
 
 
-def _refuse_what_was_trained_on(examples: Sequence[Example], loaded: TrainedModel, split: str) -> None:
+def refuse_what_was_trained_on(examples: Sequence[Example], loaded: TrainedModel, split: str) -> None:
     keys, subjects = (
         {*loaded.used[kind]["train"], *loaded.used[kind]["val"]} for kind in ("keys", "subjects")
     )

@@ -27,6 +27,7 @@ from videofer.evaluation.table import (
     rows_of,
     seen_by,
     target_of,
+    tta_columns,
 )
 
 
@@ -58,6 +59,7 @@ class Results:
     num_folds: int
     num_seeds: int
     published: Metrics | None  # of the published mixture: only its decisions are known
+    tta: dict[str, Metrics] | None  # per head, with test-time augmentation; None where it was not done
     side: SideBySide | None
 
     @property
@@ -115,6 +117,7 @@ class Results:
             "num_seeds": self.num_seeds,
             "heads": {head: _head_json(results) for head, results in self.heads.items()},
             "face_published": None if self.published is None else _published_json(self.published),
+            "test_time_augmentation": self.tta and {head: one.to_json() for head, one in self.tta.items()},
             "side_by_side": None if self.side is None else self.side.to_json(),
         }
 
@@ -146,6 +149,7 @@ def make_results(
         num_folds=table["fold"].nunique() if "fold" in table else 1,
         num_seeds=num_seeds(table),
         published=_published(table, labels),
+        tta=with_tta(table, labels, heads),
         side=side_by_side(table, labels, heads),
     )
 
@@ -182,6 +186,19 @@ def _published(table: pd.DataFrame, labels: Sequence[str]) -> Metrics | None:
         groups=seen["subject"].astype(str).tolist(),
         seeds=seen["seed"].to_numpy() if "seed" in seen else None,
     )
+
+
+def with_tta(table: pd.DataFrame, labels: Sequence[str], heads: Sequence[str]) -> dict[str, Metrics] | None:
+    """Figures per head with test-time augmentation; None where the table does not have it."""
+    if not set(tta_columns(heads[-1], labels)) <= set(table.columns):
+        return None
+    found = {}
+    for head in heads:
+        seen = seen_by(table, head)
+        rows = rows_of(seen, labels, head)
+        probs = seen[tta_columns(head, labels)].to_numpy(dtype=np.float64)
+        found[head] = measure(probs, rows.target, labels, groups=rows.subjects, seeds=rows.seeds)
+    return found
 
 
 def _published_json(metrics: Metrics) -> dict[str, Any]:

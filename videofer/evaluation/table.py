@@ -7,6 +7,7 @@
     <head>_label            the class of the largest probability
     <head>_p_<class>        calibrated probabilities
     <head>_raw_p_<class>    before calibration
+    <head>_tta_p_<class>    calibrated, averaged over the views of test-time augmentation, where it was done
     face_published_label    by the published mixture of the face's heads
 
 Letters in shapes: N rows, n classes.
@@ -77,6 +78,11 @@ def prob_columns(head: str, labels: Sequence[str], *, raw: bool = False) -> list
     return [f"{head}_raw_p_{name}" if raw else f"{head}_p_{name}" for name in labels]
 
 
+def tta_columns(head: str, labels: Sequence[str]) -> list[str]:
+    """Names of a head's columns of probabilities with test-time augmentation."""
+    return [f"{head}_tta_p_{name}" for name in labels]
+
+
 def has_raw(table: pd.DataFrame, labels: Sequence[str], head: str) -> bool:
     """Whether the table has the probabilities before calibration."""
     return set(prob_columns(head, labels, raw=True)) <= set(table.columns)
@@ -85,7 +91,7 @@ def has_raw(table: pd.DataFrame, labels: Sequence[str], head: str) -> bool:
 def further_columns(table: pd.DataFrame, heads: Sequence[str]) -> list[str]:
     """The manifest's further columns."""
     own = tuple(f"{head}_{kind}" for head in heads for kind in ("seen", "label"))
-    probs = tuple(f"{head}_{kind}" for head in heads for kind in ("p_", "raw_p_"))
+    probs = tuple(f"{head}_{kind}" for head in heads for kind in ("p_", "raw_p_", "tta_p_"))
     return [
         name
         for name in map(str, table.columns)
