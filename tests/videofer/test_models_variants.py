@@ -75,6 +75,9 @@ def make_batch(name: str) -> Batch:
     batch["clip_mask"][1, 1:2] = False
     batch["clip_mask"][2] = False
     batch["body_mask"][3] = False
+    if recipe.training_spec().use_landmarks:
+        batch["landmarks"] = torch.rand(*shape[:3], 68, 2, generator=generator)
+        batch["landmark_mask"] = batch["clip_mask"][:, :, None].expand(shape[:3])
     return batch
 
 
@@ -83,11 +86,11 @@ def take(batch: Batch, rows: Any) -> Batch:
 
 
 def numbers(outputs: dict[str, Any]) -> Batch:
-    """All log-probabilities, also those of the single heads."""
+    """All log-probabilities, also those of the single heads; and what else is of the face."""
     heads = {name: outputs[name] for name in ("face", "body", "fused") if name in outputs}
     terms = outputs.get("face_terms", {})
     seen = outputs.get("has_face")
-    return heads | {name: torch.where(seen[:, None], value, 0.0) for name, value in terms.items()}
+    return heads | {name: value * seen.view(-1, *[1] * (value.ndim - 1)) for name, value in terms.items()}
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -166,7 +169,8 @@ def test_order_of_instants(name: str) -> None:
 def test_everything_that_is_built_is_trained(name: str) -> None:
     model, batch = make_model(name).train(), make_batch(name)
     batch["seed"] = torch.arange(4)
-    loss = model.loss(model(batch), torch.tensor([0, 1, 2, 3]))
+    landmarks = (batch["landmarks"], batch["landmark_mask"]) if "landmarks" in batch else None
+    loss = model.loss(model(batch), torch.tensor([0, 1, 2, 3]), landmarks=landmarks)
     loss["total"].backward()
     for parameter_name, parameter in model.named_parameters():
         assert parameter.grad is not None, parameter_name

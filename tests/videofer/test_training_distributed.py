@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,8 @@ from training_store import make_training_store, small_recipe
 from videofer.data.dataset import PADDING
 from videofer.data.mixing import Mixer
 from videofer.models.arm import RunningMean
-from videofer.recipe import AugmentRecipe
+from videofer.models.scn import ScnConfig
+from videofer.recipe import AugmentRecipe, Recipe
 from videofer.training.job import Job
 from videofer.training.learner import Learner
 from videofer.training.place import Place
@@ -37,6 +38,7 @@ class Course:
     """What 50 steps of training gave."""
 
     losses: np.ndarray  # (50,)
+    relabelled: np.ndarray  # (50,) share of each batch; 0 without self-cure
     norms: np.ndarray  # (50,) of the gradients
     before: list[Any]  # the learner's state before each step, where it was wanted
     after: Arrays  # weights and running statistics
@@ -90,7 +92,7 @@ def train(place: Place, job: Job, *, keep: bool = False, follow: list[Any] | Non
     """50 steps. keep: the state before each. follow: states to begin each step from."""
     samples, before = make_samples(job, place), []
     learner, loader = Learner(job.recipe, job.split.train, place), make_loader(job, samples, place)
-    losses, norms = [], []
+    losses, relabelled, norms = [], [], []
     for step in range(NUM_STEPS):
         epoch, number = divmod(step, samples.sampler.num_batches)
         if number == 0:
@@ -103,12 +105,21 @@ def train(place: Place, job: Job, *, keep: bool = False, follow: list[Any] | Non
             torch.save(learner.state_dict(), before[-1])
         seed_step(job.recipe.training.seed, epoch, number, place.rank)
         learner.model.train()
-        values = learner.backward(samples.augment(next(batches)))
+        values = learner.backward(samples.augment(next(batches)), epoch)
         learner.update(job.recipe.training.lr, values["gradient_norm"])
         losses.append(float(values["total"]))
+        relabelled.append(float(values.get("relabelled", 0)))
         norms.append(float(values["gradient_norm"]))
     after = {name: tensor.numpy() for name, tensor in learner.answer.state_dict().items()}
-    return Course(np.array(losses), np.array(norms), before, after)
+    return Course(np.array(losses), np.array(relabelled), np.array(norms), before, after)
+
+
+def with_self_cure(recipe: Recipe) -> Recipe:
+    """Ranks, labels that are exchanged from the second epoch on, and landmarks."""
+    assert recipe.model.face is not None
+    scn = ScnConfig(rank_margin=0.4, relabel_epoch=1, relabel_margin=0.02)
+    face = replace(recipe.model.face, heads=("clip",), scn=scn, landmark_weight=1.0)
+    return recipe.model_copy(update={"model": recipe.model.model_copy(update={"face": face})})
 
 
 def mix(place: Place) -> Arrays:
@@ -143,12 +154,15 @@ def courses(
 ) -> Iterator[tuple[list[Course], Course, list[Together]]]:
     """Of one process: free and forced courses; and what each of two processes found."""
     path = tmp_path_factory.mktemp("distributed")
-    make_training_store(path / "store", faceless=(0,))  # so that now and then a process has no face at all
+    # Faceless, so that now and then a process has no face at all.
+    make_training_store(path / "store", faceless=(0,), landmarks=True)
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
 
-    def job(**training: Any) -> Job:
+    def job(*, self_cure: bool = False, **training: Any) -> Job:
         recipe = small_recipe(augment={"erase": 0.3, "time_jitter": 0.5}, label_smoothing=0.1, **training)
+        if self_cure:
+            recipe = with_self_cure(recipe)
         prepared = prepare(recipe, path / "store", None)
         return Job(recipe=recipe, store=path / "store", out=path, prepared=prepared, resume=False)
 
@@ -156,7 +170,7 @@ def courses(
     # two runs of one process apart, as a ReLU on the other side of zero changes a gradient.
     free = [
         job(optimizer="sgd", lr=2e-5, batch_size=5, class_weights="balanced", ema_decay=0.9),
-        job(optimizer="adamw", lr=1e-6, batch_size=7),
+        job(optimizer="adamw", lr=1e-6, batch_size=7, self_cure=True),
     ]
     forced = job(optimizer="adamw", lr=0.005, batch_size=5, balanced_sampling=True)
     alone = train(HERE, forced, keep=True)
@@ -189,10 +203,15 @@ def test_two_processes_have_the_loss_curve_of_one(courses: Courses) -> None:
         first, second = (process.free[number] for process in courses[2])
         np.testing.assert_allclose(first.losses, alone.losses, rtol=0, atol=1e-4)
         np.testing.assert_array_equal(first.losses, second.losses)
+        np.testing.assert_allclose(first.relabelled, alone.relabelled, atol=1e-6)
         np.testing.assert_allclose(first.norms, alone.norms, rtol=1e-2)
         for name, value in first.after.items():
             np.testing.assert_array_equal(value, second.after[name], err_msg=name)
             np.testing.assert_allclose(value, alone.after[name], atol=1e-3, err_msg=name)
+
+
+def test_labels_were_exchanged_in_the_self_cured_course_alone(courses: Courses) -> None:
+    assert [bool(course.relabelled.any()) for course in courses[0]] == [False, True]
 
 
 def test_and_its_losses_on_the_way_of_a_faster_training(courses: Courses) -> None:
