@@ -1,9 +1,10 @@
 """Where the face is in a small picture that shows one: FER2013's, and others cut to the face.
 
-A picture as small as the face has no surroundings, and detectors miss it; so it is searched enlarged to
-SEARCH_SIDE pixels, within a border of BORDER pixels that repeats its edge, and with a low threshold: of
-FER2013's pictures YuNet finds the face in 99.5 %. Where none is found, it is taken to lie where it lies in
-the others.
+A picture as small as the face has no surroundings, and detectors miss it; so it is searched enlarged, within
+a border that repeats its edge, and with a low threshold. Where that finds nothing it is searched larger still
+and turned, for many of these faces lie on a hand or a pillow. YuNet finds 98.0 % of FER2013's faces at the
+first try and 99.6 % with the others; most of the rest show no face. Where none is found, it is taken to lie
+where it lies in the others.
 
 Letters in shapes: N pictures.
 """
@@ -18,12 +19,25 @@ import numpy as np
 
 from cache.errors import UserError
 from preprocessing import faces
+from preprocessing.align import apply_warp, invert_warp, warp_patch
 from preprocessing.types import FaceDetector
 from preprocessing.weights import EngineChoice
 
-SEARCH_SIDE = 240  # pixels of the picture's longer side where a face is looked for
-BORDER = 40
 MIN_SCORE = 0.3  # the picture shows a face, so little evidence is enough to say where
+
+
+@dataclass(frozen=True)
+class Try:
+    """How a picture is searched."""
+
+    side: int  # pixels of its longer side
+    border: int
+    degrees: int = 0  # it is turned by so much, against the clock
+
+
+FIRST = Try(240, 40)
+FURTHER = (Try(320, 64), Try(240, 40, -30), Try(240, 40, 30), Try(240, 40, -60), Try(240, 40, 60))
+"""Where the first try finds nothing, the surest of these."""
 
 
 class StillsError(UserError, ValueError):
@@ -104,17 +118,29 @@ def with_typical(placements: Placements, pictures: Sequence[np.ndarray], typical
 
 def _find_one(rgb: np.ndarray, detector: FaceDetector) -> tuple[np.ndarray, np.ndarray, float]:
     """Box (4,), landmarks (5, 2) and score of the face in one picture."""
+    found = _search(rgb, detector, FIRST)
+    if found[2] == 0:
+        found = max((_search(rgb, detector, each) for each in FURTHER), key=lambda one: one[2])
+    return found
+
+
+def _search(rgb: np.ndarray, detector: FaceDetector, how: Try) -> tuple[np.ndarray, np.ndarray, float]:
+    """The same of one try; score 0 where it finds nothing. A turned box becomes the one around it."""
     height, width = rgb.shape[:2]
-    scale = SEARCH_SIDE / max(height, width)
-    size_wh = max(1, round(width * scale)), max(1, round(height * scale))
-    large = cv2.resize(rgb, size_wh, interpolation=cv2.INTER_CUBIC if scale > 1 else cv2.INTER_AREA)
-    large = cv2.copyMakeBorder(large, BORDER, BORDER, BORDER, BORDER, cv2.BORDER_REPLICATE)
-    found = detector.detect([large])[0]
+    scale = how.side / max(height, width)
+    large_wh = round(width * scale) + 2 * how.border, round(height * scale) + 2 * how.border
+    turn = cv2.getRotationMatrix2D((large_wh[0] / 2, large_wh[1] / 2), how.degrees, 1)
+    warp = turn @ np.array(
+        [[scale, 0, how.border], [0, scale, how.border], [0, 0, 1]]
+    )  # (2, 3) to the search
+    found = detector.detect([warp_patch(rgb, warp, large_wh)])[0]
     if not len(found):
         return np.full(4, np.nan, np.float32), np.full((5, 2), np.nan, np.float32), 0.0
     sides = found.boxes_xyxy[:, 2:] - found.boxes_xyxy[:, :2]
     best = int((found.scores * np.sqrt(sides.clip(min=0).prod(axis=1))).argmax())
-    factor = np.array([width / size_wh[0], height / size_wh[1]])
-    box = (found.boxes_xyxy[best] - BORDER) * np.tile(factor, 2)
-    landmarks = (found.landmarks_xy[best] - BORDER) * factor
+    back = invert_warp(warp)
+    landmarks = apply_warp(back, found.landmarks_xy[best])
+    x0, y0, x1, y1 = found.boxes_xyxy[best]
+    corners = apply_warp(back, np.array([[x0, y0], [x1, y0], [x1, y1], [x0, y1]]))
+    box = np.concatenate([corners.min(axis=0), corners.max(axis=0)])
     return box.astype(np.float32), landmarks.astype(np.float32), float(found.scores[best])

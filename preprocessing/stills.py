@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -34,9 +34,8 @@ from preprocessing.stage.cluster import usable_cores
 from preprocessing.stage.run import open_or_create
 from preprocessing.stage.threads import one_thread_environment, pin_threads
 from preprocessing.still_faces import (
-    BORDER,
-    MIN_SCORE,
-    SEARCH_SIDE,
+    FIRST,
+    FURTHER,
     Placements,
     StillsError,
     TypicalPlace,
@@ -235,7 +234,7 @@ def _provenance(choices: EngineChoices) -> dict[str, Any]:
         "appearance": EngineChoice("none", reason="stills").provenance(),
         "versions": package_versions(),
         "warnings": [],
-        "search": f"{SEARCH_SIDE} px and a border of {BORDER}, score {MIN_SCORE}",
+        "search": [asdict(each) for each in (FIRST, *FURTHER)],
     }
 
 

@@ -3,32 +3,100 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from videofer.cli.errors import DONE
-from videofer.cli.options import By, Labels, Model
+from videofer.cli.options import By, Labels, Model, TestTimeAugmentation, WeightsDir
+from videofer.cli.store_shared import counting
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from videofer.evaluation.metrics import Metrics
+    from videofer.evaluation.tta import Views
 
 
 def evaluate(
     model: Model,
-    store: Annotated[Path, typer.Option(help="The store to evaluate on.")],
     out: Annotated[Path, typer.Option(help="Folder for the page, tables and pictures.")],
+    store: Annotated[Path | None, typer.Option(help="The store to evaluate on.")] = None,
+    fer2013: Annotated[
+        Path | None,
+        typer.Option(metavar="PATH", help="Or FER2013: its CSV file, a packed file, or a folder of either."),
+    ] = None,
     split: Annotated[
-        str | None, typer.Option(help="train, val, test or all; by default test if the manifest has it.")
+        str | None,
+        typer.Option(
+            help="train, val, test or all; by default test if the manifest has it. Of FER2013: publictest "
+            "(default), privatetest, val or training."
+        ),
     ] = None,
     manifest: Labels = None,
     by: By = None,
     device: Annotated[str | None, typer.Option(help="cpu or cuda; by default a GPU if there is one.")] = None,
+    tta: TestTimeAugmentation = None,
+    weights_dir: WeightsDir = None,
 ) -> int:
     """Measure a model: WAR, UAR, F1, calibration, with intervals over subjects; OUT/report.html shows it."""
     from videofer.evaluation.charts import print_metrics
     from videofer.evaluation.report import evaluate as run_evaluation
 
-    report = run_evaluation(model, store, out, split=split, manifest=manifest, by=by, device=device)
+    if (store is None) == (fer2013 is None):
+        raise typer.BadParameter("say either --store or --fer2013")
+    if fer2013 is not None:
+        if manifest is not None or by:
+            raise typer.BadParameter("--manifest and --by are for --store; FER2013 has its own labels")
+        return on_fer2013(model, fer2013, out, split or "publictest", device, tta, weights_dir)
+    assert store is not None
+    report = run_evaluation(model, store, out, split=split, manifest=manifest, by=by, device=device, tta=tta)
     for line in report.unused:
         typer.echo(f"not used: {line}", err=True)
     print_metrics(report.metrics, f"{model}, split '{report.split}'")
+    print_tta(report.metrics, report.tta)
     typer.echo(f"report: {out / 'report.html'}")
     return DONE
+
+
+def on_fer2013(
+    model: str,
+    data: Path,
+    out: Path,
+    split: str,
+    device: str | None,
+    tta: Views | None,
+    weights_dir: Path | None,
+) -> int:
+    """The same on a list of FER2013, by one or two sets of labels."""
+    from videofer.evaluation.charts import print_metrics
+    from videofer.evaluation.fer2013 import LISTS, evaluate_fer2013
+
+    chosen = next((name for name in LISTS if name == split), None)
+    if chosen is None:
+        raise typer.BadParameter(f"--split of FER2013 is one of {', '.join(LISTS)}, not {split!r}")
+    with counting("pictures") as progress:
+        report = evaluate_fer2013(
+            model, data, out, split=chosen, device=device, tta=tta, weights_dir=weights_dir, progress=progress
+        )
+    for labels in dict.fromkeys(one.labels for one in report.evaluations.values()):
+        mine = {name: one for name, one in report.evaluations.items() if one.labels == labels}
+        answers = {name: one.metrics[one.answer] for name, one in mine.items()}
+        print_metrics(answers, f"{model}, {report.title}, {next(iter(mine.values())).words}")
+        for one in mine.values():
+            print_tta(one.metrics, one.tta)
+    for note in report.notes:
+        typer.echo(note)
+    typer.echo(f"report: {out / next(iter(report.evaluations)) / 'report.html'}")
+    return DONE
+
+
+def print_tta(metrics: Mapping[str, Metrics], tta: Mapping[str, Metrics] | None) -> None:
+    """What test-time augmentation changes per head, where it was asked for."""
+    for head, one in (tta or {}).items():
+        figures = (
+            f"{name.upper()} {getattr(one, name):.3f} "
+            f"({getattr(one, name) - getattr(metrics[head], name):+.3f})"
+            for name in ("war", "uar", "ece")
+        )
+        typer.echo(f"{head} with test-time augmentation: {', '.join(figures)}")

@@ -44,8 +44,8 @@ def counting(what: str) -> Iterator[Callable[[int, int], None]]:
             bar.update(task, completed=done, total=total, rate=f"{rate:.0f}/s")
             if not console.is_terminal and now - spoke > LINE_EVERY_SECONDS:
                 spoke = now
-                left = (total - done) / max(rate, 1e-9)
-                print(f"{what}: {done}/{total}, {rate:.0f}/s, {left:.0f} s left", file=sys.stderr)
+                left = f", {rate:.0f}/s, {(total - done) / rate:.0f} s left" if done else ""
+                print(f"{what}: {done}/{total}{left}", file=sys.stderr)
 
         yield progress
 

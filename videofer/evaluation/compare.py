@@ -95,10 +95,16 @@ def load_evaluation(path: Path) -> Evaluation:
 
 
 def _mark(table: pd.DataFrame) -> pd.DataFrame:
-    """With a column `interval` by which rows of two tables are matched; times count to the millisecond."""
+    """With a column `interval` by which rows of two tables are matched; times count to the millisecond.
+
+    Names do not count: the same content may be called otherwise. Of several rows of one content and time the
+    first name's match, and so on.
+    """
     times = [(table[name] * 1000).round().astype(int).astype(str) for name in ("t_start", "t_end")]
     marks = table["key"].astype(str) + " " + table["person"].astype(str) + " " + times[0] + " " + times[1]
-    return table.assign(interval=marks)
+    seed = table["seed"] if "seed" in table else pd.Series(0, index=table.index)
+    place = table["name"].sort_values(kind="stable").groupby([marks, seed]).cumcount()
+    return table.assign(interval=marks + " " + place.reindex(table.index).astype(str))
 
 
 def _as_in(
@@ -118,7 +124,7 @@ def _as_in(
     subjects = facts["subject"].reindex(table_b["interval"]).to_numpy()
     if (table_b["subject"] != subjects).any():
         warnings.append(f"the subjects differ; those of {a.path} are taken")
-    columns = [*INTERVAL, "subject", "name"]
+    columns = [*INTERVAL, "subject"]
     return table_b.assign(**{name: facts[name].reindex(table_b["interval"]).to_numpy() for name in columns})
 
 

@@ -84,7 +84,7 @@ def evaluate(
         reason = f"; {skipped[0]}" if skipped else ""
         raise EvaluationError(f"{store}: no labelled interval in the split '{chosen}'{reason}")
     if chosen in ("test", "all"):
-        refuse_what_was_trained_on(examples, loaded, chosen)
+        _refuse_what_was_trained_on(examples, loaded, chosen)
 
     unused = [*unused, *skipped]
     predictions = predict_examples(loaded, reader, examples, manifest=table)
@@ -205,7 +205,7 @@ def _select(table: pd.DataFrame, split: str, loaded: TrainedModel) -> pd.DataFra
     raise EvaluationError(f"split must be train, val, test or all, not '{split}'")
 
 
-def refuse_what_was_trained_on(examples: Sequence[Example], loaded: TrainedModel, split: str) -> None:
+def _refuse_what_was_trained_on(examples: Sequence[Example], loaded: TrainedModel, split: str) -> None:
     keys, subjects = (
         {*loaded.used[kind]["train"], *loaded.used[kind]["val"]} for kind in ("keys", "subjects")
     )

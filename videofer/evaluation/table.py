@@ -24,8 +24,9 @@ import pandas as pd
 from cache.errors import UserError
 from videofer.evaluation.metrics import Metrics, measure
 
-INTERVAL = ("key", "person", "t_start", "t_end")
-"""The columns that say which labelled interval a row is of."""
+INTERVAL = ("key", "name", "person", "t_start", "t_end")
+"""The columns that say which labelled interval a row is of. One content may have several names, each with a
+row of the manifest: a list of pictures in which one occurs twice counts it twice."""
 
 BASE = ("key", "name", "person", "subject", "t_start", "t_end", "label")
 POOLED = ("fold", "seed")
