@@ -1,0 +1,1 @@
+"""The parts of `tools/release_builtin.py`: what makes a run the model that comes with videofer."""
