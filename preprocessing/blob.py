@@ -14,14 +14,22 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Normaliser:
-    """Makes network inputs from RGB pictures. mean and std are in the network's order of channels."""
+    """Makes network inputs from RGB pictures. mean and std are in the network's order of channels.
+
+    channels_last: for networks that came from TensorFlow.
+    """
 
     mean: tuple[float, float, float] = (0.0, 0.0, 0.0)
     std: tuple[float, float, float] = (1.0, 1.0, 1.0)
     bgr: bool = False
+    channels_last: bool = False
 
     def __call__(self, image_rgb: np.ndarray) -> np.ndarray:
-        """(H, W, 3) uint8 RGB -> (1, 3, H, W) float32."""
+        """(H, W, 3) uint8 RGB -> (1, 3, H, W) float32, or (1, H, W, 3) with the channels last."""
+        if self.channels_last:
+            channels = image_rgb[..., ::-1] if self.bgr else image_rgb
+            table = self._tables.reshape(3, 256).T.reshape(1, 256, 3)
+            return np.asarray(cv2.LUT(np.ascontiguousarray(channels), np.ascontiguousarray(table)))[None]
         blob = np.empty((1, 3, *image_rgb.shape[:2]), np.float32)
         planes = cv2.split(image_rgb)
         for plane, table, out in zip(

@@ -9,10 +9,10 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from preprocessing import faces, skeletons
+from preprocessing import faces, landmarks, skeletons
 from preprocessing.network import LocalNetwork, OpenNetwork
 from preprocessing.tracking.describe import FaceEmbedder
-from preprocessing.types import FaceDetector, SkeletonEngine, Source
+from preprocessing.types import FaceDetector, LandmarkEngine, SkeletonEngine, Source
 from preprocessing.weights import EngineChoice, WeightFile, WeightsError
 
 if TYPE_CHECKING:
@@ -35,16 +35,18 @@ PACKAGES = (
 
 PLAIN = EngineChoice("plain")
 """People are told apart by what needs no weights."""
+NO_LANDMARKS = EngineChoice("none", reason="not asked for")
 
 
 @dataclass(frozen=True)
 class EngineChoices:
-    """What decodes, finds faces and finds skeletons. Plain data: it passes between processes."""
+    """What decodes, finds faces, skeletons and landmarks. Plain data: it passes between processes."""
 
     decoder: str
     faces: EngineChoice
     skeletons: EngineChoice
     appearance: EngineChoice = PLAIN  # how people are told apart
+    landmarks: EngineChoice = NO_LANDMARKS  # dense ones of faces
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -52,6 +54,7 @@ class EngineChoices:
             "faces": self.faces.to_json(),
             "skeletons": self.skeletons.to_json(),
             "appearance": self.appearance.to_json(),
+            "landmarks": self.landmarks.to_json(),
         }
 
     @classmethod
@@ -61,6 +64,7 @@ class EngineChoices:
             EngineChoice.from_json(data["faces"]),
             EngineChoice.from_json(data["skeletons"]),
             EngineChoice.from_json(data["appearance"]),
+            EngineChoice.from_json(data["landmarks"]),
         )
 
 
@@ -72,6 +76,7 @@ class Engines:
     faces: FaceDetector
     skeletons: SkeletonEngine | None  # the one that serves every video; sidecars are each video's own
     embedder: FaceEmbedder | None = None  # of faces, where people are told apart by a network
+    landmarks: LandmarkEngine | None = None  # dense ones of faces, where they are asked for
 
     def decoder_for(self, source: Source, limits: Limits | None = None) -> AnyDecoder:
         """The decoder of an input: the chosen one for video files, that of its kind for others."""
@@ -102,14 +107,15 @@ class Engines:
             skeletons_of_source = EngineChoice("sidecar", reason="the input is a keypoint file")
         elif skeletons_of_source.name == "sidecar" and source.sidecar is None:
             skeletons_of_source = EngineChoice("none", reason="no keypoint file beside it")
-        detector = self.choices.faces
+        detector, dense = self.choices.faces, self.landmarks
         if source.kind == "keypoints":
-            detector = EngineChoice("none", reason="the input has no pictures")
+            detector, dense = EngineChoice("none", reason="the input has no pictures"), None
         return {
             "decoder": self.choices.decoder,
             "detector": detector.provenance(),
             "skeletons": skeletons_of_source.provenance(),
             "appearance": self.choices.appearance.provenance(),
+            "landmarks": dense.provenance if dense else NO_LANDMARKS.provenance(),
             "versions": package_versions(),
         }
 
@@ -121,6 +127,7 @@ def engines_of(spec: PreprocessSpec, weights_dir: Path | None = None) -> EngineC
         faces_name=spec.faces,
         pose=spec.pose,
         appearance=spec.appearance,
+        landmarks_name=spec.landmarks,
         weights_dir=weights_dir,
     )
 
@@ -131,6 +138,7 @@ def resolve_engines(
     faces_name: str = "auto",
     pose: str = "sidecar",
     appearance: str = "plain",
+    landmarks_name: str = "none",
     weights_dir: Path | None = None,
 ) -> EngineChoices:
     """Chooses all engines on the driver. WeightsError (one line) if one cannot be had as asked."""
@@ -145,6 +153,7 @@ def resolve_engines(
         faces=faces.resolve(faces_name, weights_dir),
         skeletons=skeletons.resolve_skeletons(pose, weights_dir),
         appearance=_resolve_appearance(appearance, weights_dir),
+        landmarks=landmarks.resolve(landmarks_name, weights_dir),
     )
 
 
@@ -172,6 +181,7 @@ def build_engines(choices: EngineChoices, open_network: OpenNetwork = LocalNetwo
         embedder=FaceEmbedder(choices.appearance.weights["embedding"].checked(), open_network)
         if choices.appearance.name == "onnx"
         else None,
+        landmarks=landmarks.build(choices.landmarks, open_network),
     )
 
 

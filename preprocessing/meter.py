@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from types import TracebackType
 
-STAGES = ("decode", "convert", "detect", "align", "pose", "track", "encode", "write", "wait")
+STAGES = ("decode", "convert", "detect", "align", "landmarks", "pose", "track", "encode", "write", "wait")
 """The parts that preprocessing consists of; any other name would be a mistake."""
 
 

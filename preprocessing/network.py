@@ -26,7 +26,7 @@ class Port:
 
 
 class Network(Protocol):
-    """An opened model with one input (N, 3, H, W)."""
+    """An opened model with one input of pictures, (N, 3, H, W) or (N, H, W, 3)."""
 
     inputs: list[Port]
     outputs: list[Port]

@@ -54,11 +54,13 @@ class SegmentPass:
                 "skeletons", f"its joints are {skeletons.layout}, those of this store are {spec.skeleton}"
             )
         self.seen = EvidenceCollector(detector.sure_score if detector else 0.0, LAYOUTS[spec.skeleton].head)
+        landmarks = tools.engines.landmarks
         self.faces = (
-            FaceFollower(spec, detector, facts.width, facts.height, meter, tools.engines.embedder)
+            FaceFollower(spec, detector, facts.width, facts.height, meter, tools.engines.embedder, landmarks)
             if detector
             else None
         )
+        self.landmark_layout = landmarks.layout if landmarks else ""
         self.bodies = BodyFollower(spec, skeletons, meter) if skeletons else None
         self.layout = skeletons.layout if skeletons else ""
         self.scenes = CutDetector()
@@ -165,7 +167,7 @@ class SegmentPass:
             if block is not None:
                 with self.meter.stage("write"):
                     if r.track.local_id is None:
-                        r.track.local_id = self.segment.open_track("face", first)
+                        r.track.local_id = self.segment.open_track("face", first, self.landmark_layout)
                     self.segment.append_faces(r.track.local_id, block)
                 self.seen.see_faces(r.track.local_id, first, block)
                 self.seen.describe("face", r.track.local_id, r.track.looks)

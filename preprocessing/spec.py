@@ -20,6 +20,7 @@ class PreprocessSpec(BaseModel):
     faces: Literal["auto", "yunet", "mtcnn", "precropped"] = "auto"
     pose: str = "none"  # none | sidecar | onnx:POSE[,PERSON]
     skeleton: str = COCO17.name  # joint layout of all skeletons in the store
+    landmarks: Literal["none", "mesh", "mesh468"] = "none"  # dense ones, beside the five of each face
 
     max_fps: float = Field(30.0, gt=0)  # a faster video is thinned out to at most this rate
     crop_size: int = Field(112, ge=32, le=512)  # pixels

@@ -142,6 +142,22 @@ class FaceDetector(Protocol):
         ...
 
 
+class LandmarkEngine(Protocol):
+    """Finds the dense landmarks of faces whose place is known."""
+
+    name: str
+    layout: str  # name of the landmark layout, see preprocessing.landmarks.layouts
+    num_points: int  # P, of the layout
+    provenance: dict[str, Any]
+
+    def locate(self, frame: Frame, boxes_xyxy: np.ndarray, landmarks_xy: np.ndarray) -> np.ndarray:
+        """boxes (N, 4) and landmarks (N, 5, 2), as a face detector finds them -> (N, P, 2) float32.
+
+        All in upright source pixels. NaN for a face that is not there, or where its place is NaN.
+        """
+        ...
+
+
 class SkeletonEngine(Protocol):
     """Finds skeletons in one frame, or reads them from beside it."""
 

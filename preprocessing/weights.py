@@ -52,6 +52,11 @@ KNOWN_FILES = {
         sha256="104ee26c71d5c270ce79a6b3dced91c91013260d29a6bf18f9296c5b8c4c2b12",
         num_bytes=322_906,
     ),
+    # MediaPipe's face mesh, converted by tf2onnx. Published nowhere we could fetch it from.
+    "facemesh_468.onnx": KnownFile(
+        sha256="7063f3d06b0ac42dd6cd64d15c1a60da15e9d43b3e0d9ddec726c16584d25df2",
+        num_bytes=2_429_069,
+    ),
 }
 
 

@@ -1,1 +1,5 @@
-"""Dense landmarks of faces behind one seam: `select.resolve` in the driver, `select.build` in each worker."""
+"""Dense landmarks of faces behind one seam: `resolve` a choice in the driver, `build` it in each worker."""
+
+from preprocessing.landmarks.select import LANDMARK_ENGINES, build, resolve
+
+__all__ = ["LANDMARK_ENGINES", "build", "resolve"]

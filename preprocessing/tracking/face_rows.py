@@ -14,7 +14,7 @@ from preprocessing.spec import PreprocessSpec
 from preprocessing.tracking.appearance import Looks
 from preprocessing.tracking.motion import Motion
 from preprocessing.tracking.smoothing import smooth_at
-from preprocessing.types import Faces, Frame
+from preprocessing.types import Faces, Frame, LandmarkEngine
 
 LOW_SCORE = 0.5  # a face found with less is `low_quality`
 LOW_SIDE_PIXELS = 24.0  # and so is one whose box is smaller: its crop is mostly interpolation
@@ -92,8 +92,12 @@ def face_block(
     frames: Mapping[int, tuple[float, Frame]],
     spec: PreprocessSpec,
     meter: Meter,
+    landmarks: LandmarkEngine | None = None,
 ) -> FaceBlock:
-    """The wanted rows of the track's run with crops, each warped from its own frame."""
+    """The wanted rows of the track's run with crops, each warped from its own frame.
+
+    landmarks: what finds dense landmarks, in the same frames; None: they have none.
+    """
     size = spec.crop_size
     values = np.stack(track.values)  # (T, 15)
     seconds = np.array(track.seconds)
@@ -106,6 +110,13 @@ def face_block(
             crops[n] = frames[track.indices[r]][1].aligned_rgb(warps[n], (size, size))
             qualities[n] = quality(crops[n], warps[n])
     raw = values[rows]
+    dense = None
+    if landmarks is not None:
+        dense = np.empty((len(rows), landmarks.num_points, 2), np.float32)
+        with meter.stage("landmarks"):
+            for n, r in enumerate(rows):
+                five = raw[n, 4:14].reshape(1, 5, 2)
+                dense[n] = landmarks.locate(frames[track.indices[r]][1], raw[n : n + 1, :4], five)[0]
     return FaceBlock(
         boxes_xyxy=raw[:, :4],
         landmarks_xy=raw[:, 4:14].reshape(-1, 5, 2),
@@ -114,11 +125,12 @@ def face_block(
         states=np.array([track.states[r] for r in rows], np.uint8),
         quality=qualities,
         crops=crops,
+        dense_landmarks=dense,
     )
 
 
-def absent_block(num_frames: int, crop_size: int) -> FaceBlock:
-    """Rows of frames in which the face was not found."""
+def absent_block(num_frames: int, crop_size: int, landmarks: LandmarkEngine | None = None) -> FaceBlock:
+    """Rows of frames in which the face was not found. landmarks: as of `face_block`."""
 
     def nan(*shape: int) -> np.ndarray:
         return np.full((num_frames, *shape), np.nan, np.float32)
@@ -131,4 +143,5 @@ def absent_block(num_frames: int, crop_size: int) -> FaceBlock:
         states=np.full(num_frames, State.ABSENT, np.uint8),
         quality=nan(3),
         crops=np.empty((0, crop_size, crop_size, 3), np.uint8),
+        dense_landmarks=None if landmarks is None else nan(landmarks.num_points, 2),
     )

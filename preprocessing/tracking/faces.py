@@ -19,7 +19,7 @@ from preprocessing.tracking.face_rows import FaceRows, FaceTrack, absent_block, 
 from preprocessing.tracking.identity import HIDDEN_IOU, IMPOSTOR, STRANGER, unlikeness, with_looks
 from preprocessing.tracking.motion import Motion
 from preprocessing.tracking.schedule import LookSchedule
-from preprocessing.types import FaceDetector, Faces, Frame
+from preprocessing.types import FaceDetector, Faces, Frame, LandmarkEngine
 
 MUCH_CHANGE = 3.0  # levels of luma in half the picture, between two looks: a cut may have been missed ...
 MIN_CONTRAST = 3.0  # ... if that is so many times what is usual here
@@ -46,11 +46,13 @@ class FaceFollower:
         height: int,
         meter: Meter,
         embedder: FaceEmbedder | None = None,
+        landmarks: LandmarkEngine | None = None,
     ) -> None:
-        """embedder: of the faces, where `spec.appearance` names one."""
+        """embedder: of the faces, where `spec.appearance` names one. landmarks: what finds dense ones."""
         self._spec = spec
         self._detector = detector
         self._meter = meter
+        self._landmarks = landmarks
         self._every_frame = detector.name == "precropped"
         self._width, self._height = width, height
         self._describer = FaceDescriber("none" if self._every_frame else spec.appearance, embedder)
@@ -285,10 +287,10 @@ class FaceFollower:
             return
         if track.absent_before:
             first = track.indices[rows[0]] - track.absent_before
-            rows_absent = absent_block(track.absent_before, self._spec.crop_size)
+            rows_absent = absent_block(track.absent_before, self._spec.crop_size, self._landmarks)
             self._finished.append(FaceRows(track, first, rows_absent))
             track.absent_before = 0
-        block = face_block(track, rows, self._frames, self._spec, self._meter)
+        block = face_block(track, rows, self._frames, self._spec, self._meter, self._landmarks)
         self._finished.append(FaceRows(track, track.indices[rows[0]], block))
         track.num_emitted = rows[-1] + 1
         track.forget(self._horizon)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import av
 import numpy as np
@@ -23,7 +23,7 @@ from preprocessing.assemble import assemble
 from preprocessing.engines import EngineChoices, Engines
 from preprocessing.pipeline import process_segment, spans_of
 from preprocessing.spec import PreprocessSpec
-from preprocessing.types import Faces, InputError, Source, Span
+from preprocessing.types import Faces, Frame, InputError, Source, Span
 from preprocessing.weights import EngineChoice
 
 WIDTH, HEIGHT, SIDE = 256, 96, 32
@@ -55,10 +55,21 @@ class SquareFinder:
         return Faces(xyxy, xyxy[:, None, :2] + places * size, np.full(len(xyxy), 0.9, np.float32))
 
 
+class CornerFinder:
+    """Finds two dense landmarks of a face: the corners of its box."""
+
+    name, layout, num_points = "corners", "corners", 2
+    provenance: ClassVar[dict[str, Any]] = {}
+
+    def locate(self, frame: Frame, boxes_xyxy: np.ndarray, landmarks_xy: np.ndarray) -> np.ndarray:
+        return boxes_xyxy.reshape(-1, 2, 2)
+
+
 @pytest.fixture(scope="module")
 def engines() -> Engines:
     none = EngineChoice("none")
-    return Engines(EngineChoices("pyav", EngineChoice("squares"), none), SquareFinder(), None)
+    choices = EngineChoices("pyav", EngineChoice("squares"), none)
+    return Engines(choices, SquareFinder(), None, landmarks=CornerFinder())
 
 
 def picture(paths: Sequence[tuple[float, float]]) -> np.ndarray:
@@ -140,6 +151,9 @@ def boxes_of(video: Stored) -> list[dict[int, np.ndarray]]:
     record, reader = video
     tracks = [reader.track(record.key, person.id) for person in record.persons]
     seen = [track.has_crop.nonzero()[0] for track in tracks]
+    for track in tracks:
+        corners = track.face_boxes_xyxy.reshape(-1, 2, 2)
+        np.testing.assert_array_equal(track.dense_landmarks, corners)  # those of the same row, NaN alike
     return [
         dict(zip(track.pts[rows].tolist(), track.face_boxes_xyxy[rows], strict=True))
         for track, rows in zip(tracks, seen, strict=True)

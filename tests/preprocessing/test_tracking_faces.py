@@ -14,7 +14,7 @@ from preprocessing.meter import Meter
 from preprocessing.spec import PreprocessSpec
 from preprocessing.tracking.face_rows import FaceRows
 from preprocessing.tracking.faces import FaceFollower
-from preprocessing.types import Faces
+from preprocessing.types import Faces, Frame
 
 WIDTH, HEIGHT, FPS = 640, 480, 25.0
 FACE = np.array([[0.3, 0.4], [0.7, 0.4], [0.5, 0.6], [0.35, 0.8], [0.65, 0.8]], np.float32)
@@ -140,6 +140,31 @@ def test_a_short_loss_is_bridged_and_a_longer_one_is_absent() -> None:
     assert set(states[40:55]) == {State.ABSENT} and np.isnan(boxes[40:55]).all()
     assert states[55] == State.OK and states[56] == State.INTERPOLATED
     assert crops.tolist() == [*range(40), *range(55, 80)]
+
+
+class BoxCorners:
+    """Finds two landmarks: the corners of the box, moved by the number that the frame's pixels tell."""
+
+    name, layout, num_points = "corners", "corners", 2
+    provenance: ClassVar[dict[str, Any]] = {}
+
+    def locate(self, frame: Frame, boxes_xyxy: np.ndarray, landmarks_xy: np.ndarray) -> np.ndarray:
+        number = frame.aligned_rgb(np.eye(2, 3), (1, 1))[0, 0, 0]
+        return (boxes_xyxy.reshape(-1, 2, 2) + int(number)).astype(np.float32)
+
+
+def test_dense_landmarks_are_those_of_each_row_s_own_frame() -> None:
+    def scene(n: int) -> list[tuple[float, float, float]]:
+        return [] if 20 <= n < 23 or 40 <= n < 55 else [(100 + n, 80, 90)]
+
+    oracle = Oracle(scene)
+    follower = FaceFollower(PreprocessSpec(), oracle, WIDTH, HEIGHT, Meter(), landmarks=BoxCorners())
+    rows = [r for n in range(80) for r in follower.push(n, n / FPS, FakeFrame(n), False)] + follower.finish()
+    _, states, boxes, _ = by_track(rows)[0]
+    dense = np.concatenate([r.block.dense_landmarks for r in rows if r.block.dense_landmarks is not None])
+    expected = boxes.reshape(-1, 2, 2) + np.arange(80)[:, None, None]
+    np.testing.assert_allclose(dense, expected, atol=1e-3)  # NaN where the face is absent
+    assert np.isnan(dense[40:55]).all() and np.isfinite(dense[states != State.ABSENT]).all()
 
 
 def test_a_new_track_begins_after_a_long_absence() -> None:
