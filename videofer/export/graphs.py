@@ -136,6 +136,7 @@ def graphs_of(loaded: LoadedModel) -> Iterator[Graph]:
     model, spec, num_classes = loaded.model, loaded.spec, len(loaded.labels)
     answer_inputs: dict[str, Tensor] = {}
     if model.face is not None:
+        assert model.face.config.descriptor == "none", "refused by videofer.export.run"
         side = model.face.config.input_size
         is_tiled = model.face.config.trunk == "tiled"
         num_frames = spec.num_frames if is_tiled else 2

@@ -81,6 +81,12 @@ def export_model(
             f"{folder / MEMBERS}/*"
         )
     loaded = load_checkpoint(folder)
+    face = loaded.recipe.model.face
+    if face is not None and face.descriptor != "none":
+        raise ExportError(
+            f"{folder} has model.face.descriptor {face.descriptor}, which OpenCV computes and no exported "
+            "graph can hold: only a model without it can be exported"
+        )
     out = Path(out) if out is not None else loaded.path / format
     if out.exists() and not (out / DESCRIPTION).is_file():
         raise ExportError(f"{out} is there already, and is no earlier export: choose another folder")

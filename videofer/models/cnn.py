@@ -4,6 +4,10 @@ Sizes are those of the published code of chiehhsi/Expression_Recognition: with w
 input of 48 pixels and 7 classes the two have 1,351,847 and 26,543,175 trained parameters. They see brightness
 only, and each block is convolutions with ReLU, pooling, batch normalisation, dropout.
 
+Beside the convolutions may stand a branch of descriptors (`descriptors`). Both then go through a layer with
+ReLU that takes the place of the last one, and the sizes are 18,133,159 and 33,870,919. The published CNN with
+a branch has no normalisations, 448 parameters less; here those of the CNN without a branch are kept.
+
 Random numbers of the dropouts belong to samples (`models.noise`), as everywhere here.
 
 Letters in shapes: N clips, K frames, M = N*K frames, c channels, h w pixels.
@@ -11,12 +15,15 @@ Letters in shapes: N clips, K frames, M = N*K frames, c channels, h w pixels.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
+import torch
 from einops import rearrange, reduce
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from videofer.models.descriptors import DescriptorBranch
 from videofer.models.grey import brightness
 from videofer.models.layout import for_convolutions
 from videofer.models.noise import dropout, seeds_of_parts
@@ -38,6 +45,8 @@ class Plan:
 
     blocks: tuple[Block, ...]
     dense: int  # features, in multiples of the width
+    described: int  # features of a branch of descriptors, likewise ...
+    joint: int  # ... and of the layer that then takes the place of the last one
 
 
 CNN = Plan(
@@ -47,6 +56,8 @@ CNN = Plan(
         Block(channels=4, paddings=(0, 0), dropout=0.4),
     ),
     dense=64,
+    described=128,
+    joint=64,
 )
 VGG = Plan(
     blocks=(
@@ -56,6 +67,8 @@ VGG = Plan(
         Block(channels=8, paddings=(1, 1, 1), dropout=0.2),
     ),
     dense=64,
+    described=64,
+    joint=32,
 )
 
 
@@ -93,16 +106,22 @@ class ConvBlock(nn.Module):
 class CNNTrunk(nn.Module):
     """Clips in, one feature vector a clip out: the mean of its frames' features, which knows no order."""
 
-    def __init__(self, plan: Plan, width: int, input_size: int) -> None:
-        """input_size: side of the frames; see `maps_side`."""
+    def __init__(
+        self, plan: Plan, width: int, input_size: int, branch: Callable[[int], DescriptorBranch] | None = None
+    ) -> None:
+        """input_size: side of the frames; see `maps_side`. branch: makes one of so many features."""
         super().__init__()
-        self.num_features = plan.dense * width
+        self.branch = None if branch is None else branch(plan.described * width)
+        self.num_features = (plan.dense if branch is None else plan.joint) * width
         self.blocks = nn.ModuleList()
         in_channels = 1
         for place, block in enumerate(plan.blocks):
             self.blocks.append(ConvBlock(in_channels, width, block, stream=place))
             in_channels = block.channels * width
-        self.dense = nn.Linear(in_channels * maps_side(plan, input_size) ** 2, self.num_features)
+        num_values = in_channels * maps_side(plan, input_size) ** 2
+        if branch is not None:
+            num_values += plan.described * width
+        self.dense = nn.Linear(num_values, self.num_features)
         initialize(self)
 
     def forward(self, frames: Tensor, num_frames: int, seeds: Tensor | None = None) -> Tensor:
@@ -115,5 +134,10 @@ class CNNTrunk(nn.Module):
         x = for_convolutions(brightness(frames))
         for block in self.blocks:
             x = block(x, seeds)
-        features: Tensor = self.dense(rearrange(x, "m c h w -> m (c h w)"))
+        values = rearrange(x, "m c h w -> m (c h w)")
+        features: Tensor
+        if self.branch is None:
+            features = self.dense(values)
+        else:
+            features = F.relu(self.dense(torch.cat([self.branch(frames, seeds), values], dim=1)))
         return reduce(features, "(n k) f -> n f", "mean", k=num_frames)

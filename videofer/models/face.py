@@ -8,12 +8,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
+import numpy as np
 import torch
 from einops import rearrange
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from videofer.models.cnn import CNNTrunk
+from videofer.models.descriptors import BagOfWords, Descriptor
 from videofer.models.grey import brightness
 from videofer.models.landmarks import LandmarkHead
 from videofer.models.layout import for_convolutions
@@ -24,6 +26,8 @@ from videofer.models.tlstm import HEADS, Head, TwoStreamLSTM
 from videofer.models.trunks import Trunk, check_trunk, make_trunk
 
 Score = Literal["fitted", "published_sistcm", "published_baseline"]
+
+_PART = 256  # clips that are prepared at once
 
 NEEDED_HEADS: dict[Score, tuple[Head, ...]] = {
     "fitted": (),
@@ -52,6 +56,8 @@ class FaceConfig:
     """sistcm: also show each block the plain frame-by-frame view."""
     end_kernel: int = 0
     """tiled: side of a depth-wise convolution before pooling, which sees across the frames; 0: none."""
+    descriptor: Descriptor = "none"
+    """cnn, vgg: a branch of SIFT beside the convolutions; see `descriptors`."""
     input_size: int = 112
     """Side in pixels to which crops are resized on the device."""
     dropout: float = 0.5
@@ -146,7 +152,30 @@ class FaceModel(nn.Module):
         """
         if frames.ndim != 5 or frames.shape[-1] != 3:
             raise ValueError(f"frames must be (clips, frames, side, side, 3), not {tuple(frames.shape)}")
-        num_frames = frames.shape[1]
+        more = (seeds,) if self.draws else ()
+        return self.trunk(self._normalized(frames), frames.shape[1], *more)  # type: ignore[no-any-return]
+
+    @property
+    def vocabulary(self) -> Tensor | None:
+        """The words of SIFT, (2048, 128) float32, which `fit_on` finds; None for a trunk without."""
+        branch = self.trunk.branch if isinstance(self.trunk, CNNTrunk) else None
+        if branch is None or not isinstance(branch.describe, BagOfWords):
+            return None
+        return branch.describe.words
+
+    def fit_on(self, frames: Tensor, seed: int) -> None:
+        """Finds what a trunk learns of its training pictures before the first step: the words of SIFT.
+
+        frames: as `clip_features` takes them. Depends on them, their order and the seed only.
+        ValueError where the pictures are too few.
+        """
+        branch = self.trunk.branch if isinstance(self.trunk, CNNTrunk) else None
+        assert branch is not None and isinstance(branch.describe, BagOfWords), "only with a vocabulary"
+        parts = [branch.pictures(self._normalized(part)) for part in torch.split(frames, _PART)]
+        branch.describe.fit_on(np.concatenate(parts), seed)
+
+    def _normalized(self, frames: Tensor) -> Tensor:
+        """(N, K, S, S, 3), uint8 or float -> (N*K, 3, input_size, input_size), as the trunk takes them."""
         pixels = for_convolutions(rearrange(frames, "n k h w c -> (n k) c h w"))  # while one byte a value
         x = pixels.to(self.mean.dtype)
         if frames.dtype == torch.uint8:
@@ -156,9 +185,7 @@ class FaceModel(nn.Module):
         size = self.config.input_size
         if x.shape[-2:] != (size, size):
             x = F.interpolate(x, (size, size), mode="bilinear", antialias=True)
-        x = (x - self.mean) / self.std
-        more = (seeds,) if self.draws else ()
-        return self.trunk(for_convolutions(x), num_frames, *more)  # type: ignore[no-any-return]
+        return for_convolutions((x - self.mean) / self.std)
 
     def window(self, features: Tensor, clip_mask: Tensor, seeds: Tensor | None = None) -> dict[str, Tensor]:
         """features (B, C, F), clip_mask (B, C) bool -> log-probabilities, each (B, n) float32, and more.

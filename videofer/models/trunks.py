@@ -7,11 +7,14 @@ frames, those of a clip one after another, and returns (N, F).
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Literal, get_args
 
 from videofer.models import arm, cnn
 from videofer.models.arm import ARMTrunk
 from videofer.models.cnn import CNNTrunk
+from videofer.models.descriptors import Descriptor, DescriptorBranch
 from videofer.models.resnet import ResNet18Trunk
 from videofer.models.sistcm import SISTCMTrunk
 from videofer.models.tiled import TiledTrunk
@@ -41,11 +44,17 @@ def make_trunk(config: FaceConfig) -> AnyTrunk:
         case "tiled":
             return TiledTrunk(width, config.end_kernel)
         case "cnn" | "vgg":
-            return CNNTrunk(PLANS[config.trunk], width, config.input_size)
+            return CNNTrunk(PLANS[config.trunk], width, config.input_size, _branch(config))
         case "vgg19":
             return VGG19Trunk(width)
         case "arm":
             return ARMTrunk(width, config.input_size, config.stem)
+
+
+def _branch(config: FaceConfig) -> Callable[[int], DescriptorBranch] | None:
+    if config.descriptor == "none":
+        return None
+    return partial(DescriptorBranch, config.descriptor, mean=config.mean, std=config.std)
 
 
 def takes_resnet18(config: FaceConfig) -> bool:
@@ -71,6 +80,10 @@ def check_trunk(config: FaceConfig) -> None:
         raise ValueError(f"stem must be imagenet or cifar, not {config.stem!r}")
     if trunk not in WITH_STEM and config.stem != "imagenet":
         raise ValueError(f"stem {config.stem} is for the trunks {' and '.join(WITH_STEM)} only, not {trunk}")
+    if config.descriptor not in get_args(Descriptor):
+        raise ValueError(f"descriptor must be none, sift or dense_sift, not {config.descriptor!r}")
+    if trunk not in PLANS and config.descriptor != "none":
+        raise ValueError(f"descriptor {config.descriptor} is for the trunks cnn and vgg only, not {trunk}")
     if trunk in PLANS and cnn.maps_side(PLANS[trunk], side) < 1:
         raise ValueError(f"input_size {side} is too small for trunk {trunk}: nothing is left of the picture")
     if trunk == "arm" and math.isqrt(config.width) ** 2 != config.width:

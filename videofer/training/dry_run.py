@@ -28,6 +28,7 @@ from videofer.training.samples import Samples, make_sampler, make_samples
 from videofer.training.split import TrainingError
 from videofer.training.state import seed_step
 from videofer.training.threads import use_threads
+from videofer.training.vocabulary import fit_vocabulary
 
 _NUM_STEPS = 3  # the first one warms up
 _VAL_WINDOWS = 16
@@ -39,6 +40,7 @@ def try_once(job: Job, place: Place, workers: int) -> Iterator[str]:
     samples = make_samples(job, place, keep_crops=False)
     yield from _say_samples(job, samples)
     learner = Learner(job.recipe, job.split.train, place)
+    fit_vocabulary(learner.model, samples.train, place, job.recipe)
     yield from _say_model(learner.model)
     if job.recipe.training.compile:
         compile_networks(learner.model)
