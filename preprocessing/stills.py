@@ -2,7 +2,8 @@
 
 The pictures come as arrays. Where they are face crops already (`faces: precropped`) each becomes its crop by
 scaling; else the face in it is found (`preprocessing.still_faces`) and warped onto the canonical template
-like any face of a video. A face that was not found has score 0 and is `low_quality`.
+like any face of a video. A face that was not found has score 0 and is `low_quality`. Dense landmarks are
+found where a detector finds the face: in face crops it searches for them alone.
 
 Letters in shapes: N pictures.
 """
@@ -26,9 +27,11 @@ import numpy as np
 from cache.removals import Removals
 from cache.schema import STATE_NAMES, FaceBlock, PersonRecord, SegmentRecord, State, VideoRecord
 from cache.shard import ShardWriter
+from preprocessing import faces, landmarks
 from preprocessing.align import quality, similarity_from_landmarks, warp_face
+from preprocessing.decode.frames import PixelFrame
 from preprocessing.decode.still_engine import MICROSECONDS
-from preprocessing.engines import EngineChoices, engines_of, package_versions
+from preprocessing.engines import NO_LANDMARKS, EngineChoices, engines_of, package_versions
 from preprocessing.spec import PreprocessSpec
 from preprocessing.stage.cluster import usable_cores
 from preprocessing.stage.run import open_or_create
@@ -46,6 +49,7 @@ from preprocessing.still_faces import (
     with_typical,
 )
 from preprocessing.tracking.face_rows import LOW_SCORE, LOW_SIDE_PIXELS
+from preprocessing.types import LandmarkEngine
 from preprocessing.weights import EngineChoice
 
 NUM_TYPICAL = 512  # pictures that tell where a face lies
@@ -71,6 +75,7 @@ class StillsReport:
     num_there_before: int
     num_refused: int  # removed from this store for good
     num_without_face: int  # of the stored ones: where none was found
+    num_without_landmarks: int  # of the stored ones, where dense landmarks were asked for
     detector: EngineChoice
 
 
@@ -101,7 +106,14 @@ def store_stills(
     StillsError, StoreError or WeightsError in one line.
     """
     choices = engines_of(spec, weights_dir)
+    finder = choices.faces
+    if finder.name == "precropped" and choices.landmarks.name != "none":
+        finder = faces.resolve("auto", weights_dir)
     store = open_or_create(out, spec)
+    if (begun := store.spec.get("landmarks", "none")) != spec.landmarks:
+        raise StillsError(
+            f"{out} was begun with landmarks {begun}, not {spec.landmarks}: give another folder"
+        )
     with store.lock():
         store.sweep_partials()
         removed = Removals(store.path)
@@ -112,7 +124,7 @@ def store_stills(
                 for name in set(still.names) - set(there[still.key].names):
                     store.add_name(still.key, name)
         new = [still for still in wanted if still.key not in there]
-        num_done, num_without_face = len(wanted) - len(new), 0
+        num_done, num_without_face, num_without_landmarks = len(wanted) - len(new), 0, 0
         progress(num_done, len(wanted))
         if new:
             some = min(usable_cores(), len(new) // MIN_PICTURES_PER_PROCESS)
@@ -122,12 +134,13 @@ def store_stills(
                     first = [still.pixels for still in wanted[:NUM_TYPICAL]]
                     typical = typical_place(first, choices.faces)
                 batches = [
-                    _Batch(out, spec, choices, new[start : start + BATCH], typical)
+                    _Batch(out, spec, choices, finder, new[start : start + BATCH], typical)
                     for start in range(0, len(new), BATCH)
                 ]
-                for records in run(_write, batches):
+                for records, num_without in run(_write, batches):
                     store.commit_all(records)
                     num_done += len(records)
+                    num_without_landmarks += num_without
                     num_without_face += sum(record.persons[0].confidence == 0 for record in records)
                     progress(num_done, len(wanted))
     return StillsReport(
@@ -135,6 +148,7 @@ def store_stills(
         num_there_before=len(wanted) - len(new),
         num_refused=len(stills) - len(wanted),
         num_without_face=num_without_face,
+        num_without_landmarks=num_without_landmarks,
         detector=choices.faces,
     )
 
@@ -149,20 +163,23 @@ class _Batch:
     out: Path
     spec: PreprocessSpec
     choices: EngineChoices
+    finder: EngineChoice  # says where the face is for the landmarks, also of face crops
     stills: Sequence[Still]
     typical: TypicalPlace | None  # None: the pictures are face crops
 
 
-def _write(batch: _Batch) -> list[VideoRecord]:
-    """Finds the faces of a batch and writes its shard. The records are not committed yet."""
+def _write(batch: _Batch) -> tuple[list[VideoRecord], int]:
+    """Finds the faces of a batch and writes its shard. The records are not committed yet.
+
+    And in how many pictures no dense landmarks were found, where they are asked for.
+    """
     spec, choices = batch.spec, batch.choices
     pictures = [still.pixels for still in batch.stills]
-    if batch.typical is None:
-        placements = whole_pictures(pictures, choices.faces)
-    else:
-        placements = with_typical(find_faces(pictures, choices.faces), pictures, batch.typical)
+    engine = landmarks.build(choices.landmarks)
+    placements, found = _places(batch, pictures)
+    dense = None if engine is None else _dense_landmarks(pictures, found, engine)
     warps = similarity_from_landmarks(placements.landmarks_xy, spec.crop_size)  # (N, 2, 3)
-    provenance = _provenance(choices)
+    provenance = _provenance(batch, engine)
     writer = ShardWriter(
         batch.out, codec=spec.codec, crop_size=spec.crop_size, jpeg_quality=spec.jpeg_quality
     )
@@ -177,13 +194,34 @@ def _write(batch: _Batch) -> list[VideoRecord]:
             states=np.array([_state(placements, place)], np.uint8),
             quality=quality(crop, warps[place])[None],
             crops=crop[None],
+            dense_landmarks=None if dense is None else dense[place][None],
         )
         segment = writer.begin_segment(still.key, 0, MICROSECONDS)
         segment.append_frames(np.zeros(1, np.int64))
-        segment.append_faces(segment.open_track("face", 0), block)
+        segment.append_faces(segment.open_track("face", 0, engine.layout if engine else ""), block)
         records.append(_record(still, segment.finish(FRAME_PTS), block, provenance))
     writer.seal()
-    return records
+    num_without = 0 if dense is None else int(np.isnan(dense).any(axis=(1, 2)).sum())
+    return records, num_without
+
+
+def _places(batch: _Batch, pictures: Sequence[np.ndarray]) -> tuple[Placements, Placements]:
+    """Where the crops are taken, and where a detector finds the faces."""
+    if batch.typical is not None:
+        found = find_faces(pictures, batch.finder)
+        return with_typical(found, pictures, batch.typical), found
+    whole = whole_pictures(pictures, batch.choices.faces)
+    return whole, whole if batch.finder.name == "precropped" else find_faces(pictures, batch.finder)
+
+
+def _dense_landmarks(pictures: Sequence[np.ndarray], found: Placements, engine: LandmarkEngine) -> np.ndarray:
+    """(N, P, 2) float32 in pixels of each picture, NaN where no face was found."""
+    dense = np.empty((len(pictures), engine.num_points, 2), np.float32)
+    for place, picture in enumerate(pictures):
+        frame = PixelFrame(rgb_of(picture), pts=0, duration_pts=FRAME_PTS)
+        box, five = found.boxes_xyxy[place][None], found.landmarks_xy[place][None]
+        dense[place] = engine.locate(frame, box, five)[0]
+    return dense
 
 
 def _state(placements: Placements, place: int) -> State:
@@ -226,12 +264,17 @@ def _record(
     )
 
 
-def _provenance(choices: EngineChoices) -> dict[str, Any]:
+def _provenance(batch: _Batch, engine: LandmarkEngine | None) -> dict[str, Any]:
+    choices = batch.choices
+    said = NO_LANDMARKS.provenance()
+    if engine is not None:
+        said = {**engine.provenance, "placed_by": batch.finder.provenance()}
     return {
         "decoder": "array",
         "detector": choices.faces.provenance(),
         "skeletons": choices.skeletons.provenance(),
         "appearance": EngineChoice("none", reason="stills").provenance(),
+        "landmarks": said,
         "versions": package_versions(),
         "warnings": [],
         "search": [asdict(each) for each in (FIRST, *FURTHER)],
