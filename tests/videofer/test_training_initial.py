@@ -16,10 +16,11 @@ from training_store import make_training_store, small_recipe
 from videofer.cli import app
 from videofer.cli.errors import USAGE, one_line_errors
 from videofer.recipe import Recipe
+from videofer.training.initial import check_init_from
 from videofer.training.learner import make_model
 from videofer.training.progress import silent
 from videofer.training.run import train
-from videofer.training.split import TrainingError
+from videofer.training.split import TrainingError, prepare
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -93,12 +94,24 @@ def test_what_is_left_over_is_refused(runs: Path) -> None:
         make_model(face_recipe(init_from=str(runs / "first" / "constants")))
 
 
-@pytest.mark.parametrize("val", ["s0", "s1"])  # of its training people, of its validation people
-def test_its_people_must_not_be_those_who_validate(runs: Path, tmp_path: Path, val: str) -> None:
-    recipe = face_recipe(val_subjects=[val], init_from=str(runs / "first" / "run"))
-    with pytest.raises(TrainingError, match=f"was trained with the subject '{val}', on whom this run is"):
+def test_its_people_must_not_be_those_who_validate(runs: Path, tmp_path: Path) -> None:
+    recipe = face_recipe(val_subjects=["s0"], init_from=str(runs / "first" / "run"))
+    with pytest.raises(
+        TrainingError, match="was trained with the subject 's0', on whom this run is validated"
+    ):
         train(recipe, runs / "first" / "store", tmp_path / "run", progress=silent)
     assert not (tmp_path / "run").exists()
+
+
+def test_who_validated_it_may_validate_again_but_not_calibrate(runs: Path, tmp_path: Path) -> None:
+    store = runs / "first" / "store"
+    again: dict[str, Any] = {"val_subjects": ["s1"], "init_from": str(runs / "first" / "run")}
+    train(face_recipe(**again), store, tmp_path / "run", progress=silent)
+    used = json.loads((tmp_path / "run" / "metrics.json").read_text())["used"]["subjects"]
+    assert used == {"train": ["s0"], "val": ["s1"]}
+    folds = face_recipe(inner_folds=3, **again)
+    with pytest.raises(TrainingError, match="'s0', on whom this run is calibrated"):
+        check_init_from(folds, prepare(folds, store, None).split)
 
 
 def test_a_run_counts_them_as_its_own(runs: Path, tmp_path: Path) -> None:

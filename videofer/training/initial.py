@@ -45,34 +45,37 @@ def take_trunk(model: EmotionModel, source: str) -> None:
 
 
 def check_init_from(recipe: Recipe, split: Split) -> None:
-    """TrainingError where the model of `training.init_from` has learned from whom this run is measured on."""
-    source = recipe.training.init_from
+    """TrainingError where the model of `training.init_from` was trained with whom this run is measured on.
+
+    Who validated that one may validate this one. Inner folds calibrate on everybody: it must know none of them.
+    """
+    source, folds = recipe.training.init_from, recipe.training.inner_folds > 0
     if source is None:
         return
-    measured = [*split.val, *(split.train if recipe.training.inner_folds else [])]
     seen = _load(source).used
+    measured = [*split.val, *(split.train if folds else [])]
     for kind, present in (
         ("subjects", {example.subject for example in measured}),
         ("keys", {example.key for example in measured}),
     ):
-        both = sorted(present & {*seen[kind]["train"], *seen[kind]["val"]})
+        both = sorted(present & {*seen[kind]["train"], *(seen[kind]["val"] if folds else [])})
         if both:
             what = "subject" if kind == "subjects" else "video"
             raise TrainingError(
                 f"training.init_from: {source} was trained with the {what} {both[0]!r}, on whom this run is "
-                f"validated or calibrated ({len(both)} such): its figures would be too good"
+                f"{'calibrated' if folds else 'validated'} ({len(both)} such): its figures would be too good"
             )
 
 
 def used_with_trunk(recipe: Recipe, split: Split) -> dict[str, dict[str, list[str]]]:
-    """`Split.used`, with what the trunk of `training.init_from` has learned from counted as training."""
+    """`Split.used`, with all that the trunk of `training.init_from` has seen counted as training."""
     used = split.used()
     if recipe.training.init_from is None:
         return used
     seen = _load(recipe.training.init_from).used
     return {
         kind: {
-            "train": sorted({*sides["train"], *seen[kind]["train"], *seen[kind]["val"]}),
+            "train": sorted({*sides["train"], *seen[kind]["train"], *seen[kind]["val"]} - {*sides["val"]}),
             "val": sides["val"],
         }
         for kind, sides in used.items()
