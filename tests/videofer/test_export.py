@@ -27,7 +27,7 @@ from videofer.cli.errors import one_line_errors
 from videofer.evaluation.report import evaluate
 from videofer.export import ExportedModel, ExportError, export_model, load_model
 from videofer.export.check import random_batch
-from videofer.export.graphs import BodyGraph, Graph
+from videofer.export.graphs import BodyGraph, Graph, graphs_of
 from videofer.export.torch_format import write_program
 from videofer.timeline.make import make_timeline
 
@@ -171,6 +171,10 @@ VARIANTS: dict[str, dict[str, Any]] = {
         "face": {"trunk": "resnet18", "score": "published_baseline", "normalize_features": True},
         "body": {"maps": "potion", "encoding": "onehot"},
     },
+    "self_cure": {
+        "parts": "face",
+        "face": {"trunk": "resnet18", "heads": ["clip"], "scn": {"relabel_epoch": 1}, "landmark_weight": 1.0},
+    },
     "tiled": {"parts": "face", "face": {"trunk": "tiled", "end_kernel": 3, "heads": ["feature"]}},
     "one_map_cnn": {
         "parts": "body",
@@ -192,6 +196,9 @@ def test_every_variant_exports(tmp_path: Path, variant: str, format: Any) -> Non
     for head, ours in load_checkpoint(path).predict(batch).items():
         torch.testing.assert_close(model.predict(batch)[head], ours, atol=1e-5, rtol=0)
     text = json.loads((tmp_path / "out" / "export.json").read_text())
+    if variant == "self_cure":  # landmarks are learned, not asked for
+        faces = [graph.module.face for graph in graphs_of(load_checkpoint(path)) if graph.name != "answer"]
+        assert not any("landmark" in name for face in faces for name, _ in face.named_parameters())
     if variant == "tiled":
         assert text["graphs"]["clip"]["inputs"]["frames"] == ["clips", 3, "height", "width", 3]
         assert "3 frames a clip only" in text["graphs"]["clip"]["note"]
