@@ -1,4 +1,4 @@
-"""The README's five lines for one's own videos, run as they stand there; and its links and test command."""
+"""The README's six lines for one's own videos, run as they stand there; and its links and test command."""
 
 from __future__ import annotations
 
@@ -21,21 +21,22 @@ QUICK = [
 
 
 def own_videos_commands() -> list[list[str]]:
-    block = re.search(r"## On your own videos\n```sh\n(.*?)```", README, re.DOTALL)
-    assert block is not None
-    return [shlex.split(line, comments=True) for line in block[1].splitlines()]
+    section = re.search(r"## On your own videos\n(.*?)\n## ", README, re.DOTALL)
+    assert section is not None
+    blocks = re.findall(r"```sh\n(.*?)```", section[1], re.DOTALL)
+    return [shlex.split(line, comments=True) for block in blocks for line in block.splitlines()]
 
 
 @pytest.mark.slow
 @pytest.mark.ray
-def test_the_five_lines_work(tmp_path: Path) -> None:
+def test_the_six_lines_work(tmp_path: Path) -> None:
     from videofer.synthetic.dataset import make_dataset
 
     data = make_dataset(tmp_path / "data", num_subjects=4, takes_per_class=1, take_seconds=1.6)
     data.videos.rename(tmp_path / "videos")
     data.long_video.rename(tmp_path / "videos" / "interview.mp4")
     commands = own_videos_commands()
-    assert len(commands) == 5
+    assert len(commands) == 6
     for command in commands:
         assert command[0] == "videofer"
         program = [sys.executable, "-c", "from videofer.cli import main; main()", *command[1:]]
@@ -49,6 +50,7 @@ def test_the_five_lines_work(tmp_path: Path) -> None:
         if command[1] == "init":
             fill_in(tmp_path / "videos" / "manifest.csv")
     assert (tmp_path / "evaluation" / "confusion_fused.png").stat().st_size > 10_000
+    assert (tmp_path / "first" / "interview.html").stat().st_size > 50_000
     table = pd.read_csv(tmp_path / "timelines" / "interview.csv")
     assert table["t_start"].iloc[0] == 0 and table["t_end"].iloc[-1] == pytest.approx(30.0)
     assert (tmp_path / "timelines" / "interview.html").stat().st_size > 50_000
@@ -76,7 +78,7 @@ def test_commands_of_the_documentation_exist() -> None:
     """Every `videofer X` and `make X` that a page names is there."""
     from videofer.cli import app
 
-    commands = {command.name for command in app.registered_commands} | {"store"}
+    commands = {entry.name for entry in (*app.registered_commands, *app.registered_groups)}
     targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     for page in [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]:
         text = page.read_text(encoding="utf-8")
