@@ -105,7 +105,9 @@ def test_it_trains_both_and_goes_on(
         "out",
     ]
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("sys.argv", ["stills_to_clips", *arguments, "--epochs", "2", "--seeds", "5"])
+    monkeypatch.setattr(
+        "sys.argv", ["stills_to_clips", *arguments, "--epochs", "2", "--samples", "9", "--seeds", "5"]
+    )
     for _ in range(2):  # the second time nothing is left to train
         stills_to_clips.main()
     found = json.loads(Path("work/courses.json").read_text())

@@ -64,12 +64,14 @@ def main() -> None:
     parser.add_argument("--store", type=Path, required=True, help="store of clips, as the demo's")
     parser.add_argument("--recipe", type=Path, default=RECIPE, help="of the clip model (default: the demo's)")
     parser.add_argument("--epochs", type=int, help="default: the recipe's")
+    parser.add_argument("--samples", type=int, help="of an epoch; default: the recipe's")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--work", type=Path, required=True, help="folder for the trainings; kept")
     parser.add_argument("--out", type=Path, default=Path("docs/images"), help="folder for the picture")
     parser.add_argument("--quick", action="store_true", help="to see that everything works")
     arguments = parser.parse_args()
-    overrides: dict[str, Any] = {} if arguments.epochs is None else {"epochs": arguments.epochs}
+    wanted = {"epochs": arguments.epochs, "samples_per_epoch": arguments.samples}
+    overrides: dict[str, Any] = {name: value for name, value in wanted.items() if value is not None}
     if arguments.quick:
         overrides, arguments.seeds = _QUICK, arguments.seeds[:2]
     base, stills = load_recipe(arguments.recipe), load_model(arguments.stills, device="cpu")

@@ -47,7 +47,7 @@ def take_trunk(model: EmotionModel, source: str) -> None:
 def check_init_from(recipe: Recipe, split: Split) -> None:
     """TrainingError where the model of `training.init_from` was trained with whom this run is measured on.
 
-    Who validated that one may validate this one. Inner folds calibrate on everybody: it must know none of them.
+    Who validated that one may validate this one. Inner folds calibrate on everybody: it must know nobody.
     """
     source, folds = recipe.training.init_from, recipe.training.inner_folds > 0
     if source is None:
