@@ -36,7 +36,7 @@ def averaged() -> Recipe:
     """Everything that has a state: an average, momentum, sampling with repeats, a state after every step."""
     return small_recipe(
         epochs=3, samples_per_epoch=50, balanced_sampling=True, optimizer="sgd", nesterov=True, lr=0.02,
-        ema_decay=0.9, checkpoint_minutes=0, warmup_epochs=1, augment={"erase": 0.5},
+        ema_decay=0.9, checkpoint_minutes=0, warmup_epochs=1, augment={"erase": 0.5, "degrade": {}},
     )  # fmt: skip
 
 

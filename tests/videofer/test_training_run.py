@@ -69,6 +69,15 @@ def test_a_model_of_one_modality(store: Path, tmp_path: Path, part: str) -> None
     torch.testing.assert_close(probs["fused"][1], torch.full((3,), 1 / 3))
 
 
+def test_mixed_and_degraded_faces_teach_as_well(store: Path, tmp_path: Path) -> None:
+    """The classes are colours here, so they are not lost."""
+    changes = {"mix": 0.5, "mixup": 0.4, "cutmix": 1.0, "degrade": {"share": 0.5, "tint": 0.05, "grey": 0.0}}
+    recipe = small_recipe(epochs=12, augment=changes)
+    face = recipe.model.model_copy(update={"body": None, "fusion": None})
+    report = train(recipe.model_copy(update={"model": face}), store, tmp_path / "run", progress=silent)
+    assert report.val_metrics["face"]["war"] > 0.8
+
+
 def test_faces_that_are_not_there_are_masked(tmp_path: Path) -> None:
     store = make_training_store(tmp_path / "store", faceless=(0,))
     table = store.manifest()
