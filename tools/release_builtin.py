@@ -26,7 +26,7 @@ import numpy as np
 from cache.atomic import atomic_write
 from tools.builtin.card import card, docs_page
 from tools.builtin.faces import faces_of
-from tools.builtin.measure import Faces, against_ferplus, figures_of, probabilities, test_faces
+from tools.builtin.measure import Faces, against_ferplus, figures_of, probabilities, public_test
 from tools.builtin.pack import pack
 from videofer.builtin import FOLDER
 from videofer.checkpoint import LoadedModel, json_text, load_checkpoint, read_json
@@ -60,13 +60,11 @@ def release(
             store = Path(temp) / "store"
             store_public_test(fer2013, store, weights_dir)
         model = load_checkpoint(made)
-        faces = test_faces(store)
+        faces = public_test(store)
         (made / "figures.json").write_text(json_text(figures_of(model, faces)), "utf-8")
-        text = card_of(model, made)
-        (made / "README.md").write_text(text, "utf-8")
         shutil.rmtree(FOLDER, ignore_errors=True)
         shutil.copytree(made, FOLDER)
-        PAGE.write_text(docs_page(text), "utf-8")
+        text = write_card()
         draw_confusion(model, probabilities(model, faces.crops), faces)
     said = probabilities(load_checkpoint(FOLDER), faces_of())
     rows = ",\n  ".join(json.dumps([round(value, 6) for value in row]) for row in said.tolist())
@@ -87,6 +85,14 @@ def store_public_test(data: Path, store: Path, weights_dir: Path | None) -> None
     test = (lists.table["split"] == "test").to_numpy()
     lists = Lists(lists.table[test].reset_index(drop=True), lists.place[test], lists.num_dropped)
     import_fer2013(found, lists, store, aligned_spec(), weights_dir=weights_dir)
+
+
+def write_card() -> str:
+    """The card of the built-in model and its page, anew from the figures that were measured."""
+    text = card_of(load_checkpoint(FOLDER), FOLDER)
+    (FOLDER / "README.md").write_text(text, "utf-8")
+    PAGE.write_text(docs_page(text), "utf-8")
+    return text
 
 
 def card_of(model: LoadedModel, folder: Path) -> str:

@@ -33,7 +33,7 @@ class Faces:
     is_copy: np.ndarray  # (N,) bool: occurs bit for bit in the official Training list
 
 
-def test_faces(store: Path) -> Faces:
+def public_test(store: Path) -> Faces:
     """Those of the split "test" of an aligned store of FER2013 that `videofer datasets` made."""
     reader = StoreReader(store)
     table = reader.store.manifest()

@@ -18,6 +18,7 @@ from videofer.builtin import BUILTIN
 from videofer.checkpoint import RELEASE, WEIGHTS, json_text, load_checkpoint, read_json
 
 MAX_BYTES = 12_000_000
+NOTICE = Path(__file__).with_name("notice.md")
 COPIED = ("recipe.yaml", "contract.json", "labels.json", "calibration.json")
 KEPT_METRICS = ("num_epochs", "kept_epoch", "num_train", "num_val", "seconds", "threads", "validation")
 
@@ -34,6 +35,7 @@ def pack(run: Path, out: Path, version: str) -> None:
     (out / WEIGHTS).write_bytes(save(halved(load_file(run / WEIGHTS))))
     (out / "metrics.json").write_text(compact(packed_metrics(read_json(run / "metrics.json"))), "utf-8")
     (out / RELEASE).write_text(json_text({"name": BUILTIN, "version": version}), "utf-8")
+    shutil.copyfile(NOTICE, out / "NOTICE.md")
     (out / "README.md").write_text("", "utf-8")  # the card comes when all is measured
     size = sum(path.stat().st_size for path in out.iterdir())
     if size > MAX_BYTES:
