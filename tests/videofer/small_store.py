@@ -47,9 +47,11 @@ def make_store(
     kind: str = "video",
     face_absent: slice = slice(0, 0),
     body: bool = True,
+    landmarks: bool = False,
 ) -> Store:
-    """A store of one-person videos. face_absent: frames of each that show no face."""
-    store = Store.create(path, spec={}, contract=CONTRACT, codec=codec)
+    """A store of one-person videos. face_absent: frames of each that show no face. landmarks: 68 of each."""
+    spec = {"landmarks": "mesh"} if landmarks else {}
+    store = Store.create(path, spec=spec, contract=CONTRACT, codec=codec)
     writer = ShardWriter(path, codec=codec, crop_size=CROP_SIZE)
     states = np.full(num_frames, State.OK, dtype=np.uint8)
     states[face_absent] = State.ABSENT
@@ -59,8 +61,9 @@ def make_store(
         key = f"{seed:032x}"
         segment = writer.begin_segment(key, 0, Fraction(1, fps))
         segment.append_frames(np.arange(num_frames))
-        face = segment.open_track("face", 0)
+        face = segment.open_track("face", 0, "ibug68" if landmarks else "")
         nothing = np.where(seen, 1.0, np.nan).astype(np.float32)
+        points = np.random.default_rng(seed).uniform(10, 60, (num_frames, 68, 2)).astype(np.float32)
         segment.append_faces(
             face,
             FaceBlock(
@@ -71,6 +74,7 @@ def make_store(
                 states=states,
                 quality=np.zeros((num_frames, 3), np.float32),
                 crops=crop_of(seed, num_frames)[seen],
+                dense_landmarks=points * nothing[:, None, None] if landmarks else None,
             ),
         )
         bodies = []

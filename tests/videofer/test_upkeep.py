@@ -316,6 +316,27 @@ def test_webdataset_and_back(tmp_path: Path, codec: Codec) -> None:
         assert np.array_equal(x, y) if codec == "plain" else np.abs(x - y).mean() < 2
 
 
+def test_dense_landmarks_go_through_a_webdataset(tmp_path: Path) -> None:
+    """Whole intervals and parts alike; of a store without them nothing is written of them."""
+    names = ["a.mp4", "b.mp4"]
+    store = make_store(tmp_path / "store", names, num_frames=12, face_absent=slice(2, 5), landmarks=True)
+    export_webdataset(store, tmp_path / "w")
+    back = import_webdataset(tmp_path / "w", tmp_path / "back")
+    assert back.num_videos == 2 and verify(Store.open(tmp_path / "back"), deep=True) == []
+    old, new = StoreReader(store.path), StoreReader(tmp_path / "back")
+    originals = [old.track(video.key, 0) for video in old.videos()]
+    for video, original in zip(new.videos(), originals, strict=True):  # both by name
+        track = new.track(video.key, 0)
+        assert track.landmark_layout == "ibug68" and video.provenance["landmarks"]["name"] == "mesh"
+        assert np.array_equal(track.dense_landmarks, original.dense_landmarks, equal_nan=True)
+        assert np.isnan(track.dense_landmarks[2:5]).all() and np.isfinite(track.dense_landmarks[5:]).all()
+    export_webdataset(make_store(tmp_path / "plain", ["a.mp4"], num_frames=4), tmp_path / "p")
+    with tarfile.open(tmp_path / "p" / "samples-000000.tar") as tar:
+        content = tar.extractfile(next(name for name in tar.getnames() if name.endswith(".npz")))
+        assert content is not None
+        assert "dense_landmarks" not in np.load(io.BytesIO(content.read())).files
+
+
 @pytest.mark.parametrize("broken", ["torn", "bomb"])
 def test_a_broken_npz_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, broken: str) -> None:
     export_webdataset(make_store(tmp_path / "store", ["a.mp4"], num_frames=4), tmp_path / "w")

@@ -24,6 +24,7 @@ ROWS = (
     "body_state",
     "face_boxes_xyxy",
     "landmarks_xy",
+    "dense_landmarks",
     "warps",
     "face_scores",
     "quality",

@@ -40,6 +40,9 @@ def preprocess(
     decoder: Annotated[str | None, typer.Option(help="pyav or decord")] = None,
     faces: Annotated[str | None, typer.Option(help="auto, yunet, mtcnn or precropped")] = None,
     pose: Annotated[str | None, typer.Option(help="none, sidecar or onnx:POSE[,PERSON]")] = None,
+    landmarks: Annotated[
+        str | None, typer.Option(help="none, mesh (68 of each face) or mesh468: dense ones by the face mesh")
+    ] = None,
     people: Annotated[str | None, typer.Option(help="all, main, or how many of the main ones.")] = None,
     weights_dir: WeightsDir = None,
     workers: Annotated[int | None, typer.Option(min=1, help="Processes; by default one a core.")] = None,
@@ -81,7 +84,13 @@ def preprocess(
         raise typer.BadParameter("--deadline and --cores-per-node are for --dry-run")
     if deadline is not None and not deadline > 0:
         raise typer.BadParameter(f"--deadline is {deadline:g}; it must be above 0 hours")
-    options = {"decoder": decoder, "faces": faces, "pose": pose, "people": people}
+    options = {
+        "decoder": decoder,
+        "faces": faces,
+        "pose": pose,
+        "landmarks": landmarks,
+        "people": people,
+    }
     spec = load_spec(config, set_ or [], options)
     if dry_run:
         return dry.dry_run(

@@ -35,7 +35,8 @@ class Sample:
     end_pts: int
     faces: list[FaceBlock | None]  # by person
     bodies: list[BodyBlock | None]  # by person
-    layout: str
+    layout: str  # of the joints
+    landmark_layout: str  # of the faces' dense landmarks, "" where they have none
     row: dict[str, Any]  # of the manifest: label, subject, split, ... ; without name and key
 
 
@@ -133,7 +134,7 @@ class Importer:
         for face, body in zip(sample.faces, sample.bodies, strict=True):
             person = PersonRecord(len(persons), [], [], len(sample.pts), t_start, t_end, {}, {})
             if face is not None:
-                local_id = segment.open_track("face", 0)
+                local_id = segment.open_track("face", 0, sample.landmark_layout)
                 segment.append_faces(local_id, face)
                 person = replace(person, faces=[(0, local_id)], face_states=_states(face.states))
             if body is not None:

@@ -190,6 +190,7 @@ def _sample(
         faces=[None] * len(keypoints),
         bodies=[body_of(person) for person in keypoints],
         layout=layout,
+        landmark_layout="",
         row=row,
     )
 

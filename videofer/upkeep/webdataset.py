@@ -3,7 +3,8 @@
 A sample is one labelled interval of one person, or a whole track without a label:
 
     KEY.json            name, label, subject, split, size, time base, layout; times are seconds of media time
-    KEY.npz             a row for each of T frames: times, states, boxes, landmarks, warps, quality, keypoints
+    KEY.npz             a row for each of T frames: times, states, boxes, landmarks, warps, quality, keypoints,
+                        and dense landmarks where the store has any
     KEY.000017.jpg      the face of row 17, the bytes of the store; of a plain store `crops` is in the npz
 
 `export.json` beside the shards has the spec and the input contract, so that the whole can be imported again.
@@ -44,6 +45,7 @@ _COLUMNS = (
     "pts", "t_start", "t_end", "face_state", "body_state", "face_boxes_xyxy", "landmarks_xy", "warps",
     "face_scores", "quality", "body_boxes_xyxy", "keypoints", "body_scores", "has_crop",
 )  # fmt: skip
+_DENSE = "dense_landmarks"  # a further column of samples that have any
 MAX_MEMBER_BYTES = 1 << 30
 
 
@@ -100,6 +102,7 @@ def import_webdataset(folder: Path, out: Path) -> Importer:
     made_from = {"decoder": "import", "detector": {"name": "import"}, "skeletons": {"name": "import"}}
     provenance = {
         **made_from,
+        "landmarks": {"name": str(spec.get("landmarks", "none"))},
         "imported": {"format": "webdataset", "folder": folder.absolute().name},
         "warnings": ["crops were decoded and encoded anew"] if codec == "jpeg" else [],
     }
@@ -142,11 +145,14 @@ def _write(tar: tarfile.TarFile, reader: StoreReader, store: Store, video: Video
         "presentation_start": list(video.presentation_start),
         "end_pts": _end_pts(video, track, rows),
         "layout": track.layout,
+        "landmark_layout": track.landmark_layout,
         "crop_size": store.contract["crop_size"],
         "contract_hash": store.contract_hash,
         "num_frames": len(rows),
     }
     arrays = {name: getattr(track, name)[rows] for name in _COLUMNS}
+    if track.landmark_layout:
+        arrays[_DENSE] = track.dense_landmarks[rows]
     with_crop = rows[track.has_crop[rows]]
     if store.codec == "plain":
         arrays["crops"] = reader.read_crops(track, with_crop)
@@ -208,7 +214,7 @@ def _sample(members: dict[str, bytes], crop_size: int, codec: str) -> Sample:
             raise ValueError("its npz unfolds to more than a sample may hold")
         arrays: dict[str, np.ndarray] = {name: archive[name] for name in archive.files}
     num = len(arrays["pts"])
-    for name in _COLUMNS:
+    for name in (*_COLUMNS, *({_DENSE} & arrays.keys())):
         if len(arrays[name]) != num or not num:
             raise ValueError(f"{name} has {len(arrays[name])} rows, pts {num}")
     seen = arrays["has_crop"].astype(bool)
@@ -232,6 +238,7 @@ def _sample(members: dict[str, bytes], crop_size: int, codec: str) -> Sample:
         faces=[_face(arrays, crops)],
         bodies=[_body(arrays)],
         layout=str(meta["layout"]),
+        landmark_layout=str(meta["landmark_layout"]) if _DENSE in arrays else "",
         row={name: meta[name] or None for name in ("label", "subject", "split")},
     )
 
@@ -254,6 +261,7 @@ def _face(arrays: dict[str, np.ndarray], crops: np.ndarray) -> FaceBlock | None:
         states=arrays["face_state"],
         quality=arrays["quality"],
         crops=crops,
+        dense_landmarks=arrays.get(_DENSE),
     )
 
 
