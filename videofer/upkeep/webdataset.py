@@ -3,8 +3,8 @@
 A sample is one labelled interval of one person, or a whole track without a label:
 
     KEY.json            name, label, subject, split, size, time base, layout; times are seconds of media time
-    KEY.npz             a row for each of T frames: times, states, boxes, landmarks, warps, quality, keypoints,
-                        and dense landmarks where the store has any
+    KEY.npz             a row for each of T frames: times, states, boxes, landmarks, warps, quality,
+                        keypoints, and dense landmarks where the store has any
     KEY.000017.jpg      the face of row 17, the bytes of the store; of a plain store `crops` is in the npz
 
 `export.json` beside the shards has the spec and the input contract, so that the whole can be imported again.
