@@ -87,3 +87,17 @@ def test_ctrl_c_reports_and_says_how_to_go_on(tmp_path: Path) -> None:
     assert "Traceback" not in err
     (kept,) = (tmp_path / "S" / "runs").glob("*.json")
     assert json.loads(kept.read_bytes())["ended"] == "interrupted"
+
+
+def test_landmarks_without_their_weights_are_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_video(tmp_path / "in.mp4")
+    arguments = ["preprocess", tmp_path / "in.mp4", "--out", tmp_path / "S", "--faces", "precropped"]
+    assert run(*arguments, "--landmarks", "mesh") == 2
+    error = capsys.readouterr().err
+    assert "put facemesh_468.onnx into --weights-dir or $VIDEOFER_WEIGHTS" in error and error.count("\n") == 1
+    assert run(*arguments, "--landmarks", "dlib") == 2
+    error = capsys.readouterr().err
+    assert "landmarks" in error and "mesh468" in error and error.count("\n") == 1
+    assert not (tmp_path / "S").exists()

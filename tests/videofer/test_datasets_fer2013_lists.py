@@ -15,6 +15,7 @@ from cache.reader import StoreReader
 from cache.store import Store
 from preprocessing.config_file import validate
 from preprocessing.spec import PreprocessSpec
+from preprocessing.weights import WeightsError
 from videofer.cli import app
 from videofer.datasets.fer2013 import Fer2013, Fer2013Error, read_fer2013
 from videofer.datasets.fer2013_lists import make_lists
@@ -197,6 +198,26 @@ def test_the_command(data: Fer2013, tmp_path: Path) -> None:
     result = CliRunner().invoke(app, [*arguments, "--test", "privatetest"])
     assert "pictures: 13 stored, 69 were there" in result.output  # its copy is there, as one of Training
     assert CliRunner().invoke(app, ["datasets", "fer2013", "--help"]).exit_code == 0
+
+
+def test_landmarks_without_their_weights_are_one_line(data: Fer2013, tmp_path: Path) -> None:
+    write_csv(data, tmp_path)
+    arguments = ["datasets", "fer2013", str(tmp_path), "--out", str(tmp_path / "store")]
+    result = CliRunner().invoke(app, [*arguments, "--landmarks", "mesh"])
+    assert isinstance(result.exception, WeightsError) and "facemesh_468.onnx" in str(result.exception)
+    assert CliRunner().invoke(app, [*arguments, "--landmarks", "dlib"]).exit_code == 2
+    assert not (tmp_path / "store").exists()
+
+
+def test_landmarks_of_stripes(shared_weights: Path, tmp_path: Path) -> None:
+    """There is no face in any of these pictures, and so the command says."""
+    write_csv(make_set(14, 3, 0), tmp_path)
+    arguments = ["datasets", "fer2013", str(tmp_path), "--out", str(tmp_path / "store"), "--workers", "1"]
+    arguments += ["--landmarks", "mesh", "--weights-dir", str(shared_weights)]
+    result = CliRunner().invoke(app, arguments)
+    assert result.exit_code == 0, result.output
+    assert "landmarks: none found in 17 pictures" in result.output
+    assert Store.open(tmp_path / "store").spec["landmarks"] == "mesh"
 
 
 def test_the_real_lists(shared_data: Path) -> None:

@@ -45,6 +45,10 @@ def fer2013(
         bool, typer.Option("--official-lists", help="Keep copies of test pictures in Training.")
     ] = False,
     faces: Annotated[str, typer.Option(help="With --aligned: auto, yunet or mtcnn.")] = "auto",
+    landmarks: Annotated[
+        Literal["none", "mesh", "mesh468"],
+        typer.Option(help="Dense landmarks of each face: 68 by the face mesh, or all of its points."),
+    ] = "none",
     weights_dir: WeightsDir = None,
     workers: Annotated[
         int | None, typer.Option(min=1, help="Processes; by default one a core where it pays.")
@@ -55,7 +59,7 @@ def fer2013(
     from videofer.datasets.fer2013_lists import make_lists
     from videofer.datasets.fer2013_store import AS_IT_IS, aligned_spec, import_fer2013
 
-    spec = aligned_spec(faces) if aligned else AS_IT_IS
+    spec = (aligned_spec(faces) if aligned else AS_IT_IS).model_copy(update={"landmarks": landmarks})
     data = read_fer2013(path, votes)
     lists = make_lists(data, labels=labels, test=test, official_lists=official_lists)
     with counting("pictures") as progress:
@@ -79,8 +83,12 @@ def lines_of(report: ImportReport) -> list[str]:
             f"faces: {stills.detector.reason}; none found in {stills.num_without_face:,} pictures, which are "
             "placed like the others and marked low_quality"
         )
+    if stills.num_without_landmarks:
+        lines.append(f"landmarks: none found in {stills.num_without_landmarks:,} pictures")
     if report.num_dropped:
-        lines.append(f"left out: {report.num_dropped:,} rows of Training that are also in the test split")
+        lines.append(f"rows of Training left out, as they are in the test split too: {report.num_dropped:,}")
     if stills.num_refused:
-        lines.append(f"left out: {stills.num_refused:,} pictures that were removed from this store for good")
+        lines.append(
+            f"pictures left out, as they were removed from this store for good: {stills.num_refused:,}"
+        )
     return lines
