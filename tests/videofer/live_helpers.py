@@ -65,8 +65,13 @@ def engines() -> Engines:
 
 @lru_cache
 def model_for_streams(parts: str = "fused") -> LoadedModel:
-    """Short windows, so that short videos have many rows."""
-    model = make_model(parts, num_clips=4, num_frames=3, clip_seconds=0.16, window_seconds=0.8)
+    """Short windows, so that short videos have many rows. "frame": one face in one instant, as the built-in
+    model sees it.
+    """
+    if parts == "frame":
+        model = make_model("face", num_clips=1, num_frames=1, clip_seconds=0.1, window_seconds=0.1)
+    else:
+        model = make_model(parts, num_clips=4, num_frames=3, clip_seconds=0.16, window_seconds=0.8)
     contract = {**SPEC.contract(), **CONTRACT}
     return LoadedModel(**{**vars(model), "contract": contract})
 

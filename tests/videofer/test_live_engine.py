@@ -104,6 +104,8 @@ CASES = [
     ("people", "fused", settings()),
     ("people", "fused", settings(0.5)),
     ("people", "face", settings()),
+    ("people", "frame", settings()),
+    ("hole", "frame", settings(0.5, steps_per_hop=2)),
     ("joined", "fused", settings(0.5)),
     ("hole", "fused", settings(0.5)),
     ("torn", "fused", settings()),
