@@ -8,7 +8,10 @@ and shared between threads.
 from __future__ import annotations
 
 import mmap
+from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -20,11 +23,21 @@ from cache.codecs import decode_jpeg
 from cache.errors import CorruptError, StoreError
 from cache.lru import LRU
 from cache.schema import PersonRecord, SegmentRecord, State, VideoRecord
-from cache.sealed import SegmentTables, load_tables, load_track_landmarks, load_tracks, open_segment
+from cache.sealed import (
+    SegmentTables,
+    group_of,
+    load_tables,
+    load_track_landmarks,
+    load_tracks,
+    open_segment,
+    open_shard,
+)
 from cache.store import Store
 from cache.track import PersonTrack, Piece, frame_times, join
 
 __all__ = ["PersonTrack", "StoreReader"]
+
+MANY_TRACKS = 256  # the index of all records is read for more; for fewer, each record alone
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,8 +87,10 @@ class StoreReader:
 
         A frame ends where the next sampled one starts; the last one at the end of the last segment.
         """
-        video = self.video(key)
-        pts = [self._segment_tables(key, segment).pts for segment in video.segments]
+        return self._times(self.video(key))
+
+    def _times(self, video: VideoRecord) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        pts = [self._segment_tables(video.key, segment).pts for segment in video.segments]
         return frame_times(video, np.concatenate([np.empty(0, np.int64), *pts]))
 
     def track(self, key: str, person_id: int) -> PersonTrack:
@@ -83,7 +98,27 @@ class StoreReader:
         found = self._tracks.find((key, person_id))
         if found is not None:
             return found
-        return self._tracks.get((key, person_id), lambda: self._load_track(key, person_id))
+        return self._tracks.get((key, person_id), lambda: self._load_track(self.video(key), person_id))
+
+    def tracks(self, wanted: Iterable[tuple[str, int]]) -> Iterator[PersonTrack]:
+        """Many persons, by key and id, each once and in the order of the shards they begin in.
+
+        Each shard is opened once for all of its tracks: where they are short, as of stills, opening it for
+        each took most of the time. Raises as `track`.
+        """
+        pairs = list(dict.fromkeys(wanted))
+        records = {video.key: video for video in self.videos()} if len(pairs) > MANY_TRACKS else {}
+        by_shard: dict[str, list[tuple[VideoRecord, int]]] = {}
+        for key, person_id in pairs:
+            video = records.get(key) or self.video(key)
+            shard = video.segments[0].shard if video.segments else ""
+            by_shard.setdefault(shard, []).append((video, person_id))
+        for shard, persons in by_shard.items():
+            with open_shard(self.store.shard_path(shard)) if shard else nullcontext() as file:
+                for video, person_id in persons:
+                    yield self._tracks.get(
+                        (video.key, person_id), partial(self._load_track, video, person_id, file)
+                    )
 
     def read_crops(self, track: PersonTrack, rows: np.ndarray) -> np.ndarray:
         """Crops of the given rows (n,) of a track, in this order, repeats allowed: (n, S, S, 3) uint8 RGB.
@@ -155,16 +190,18 @@ class StoreReader:
         windows = _windows(memory, tables.crop_size) if tables.codec == "plain" else None
         return _OpenShard(file, memory, tables.crop_size, windows)
 
-    def _load_track(self, key: str, person_id: int) -> PersonTrack:
-        video = self.video(key)
+    def _load_track(self, video: VideoRecord, person_id: int, file: Any = None) -> PersonTrack:
+        """file: an open shard, from which segments are read that lie in it."""
         person = next((person for person in video.persons if person.id == person_id), None)
         if person is None:
             known = [person.id for person in video.persons]
-            raise StoreError(f"video {key} of {self.path} has no person {person_id}, its persons are {known}")
-        pieces = self._load_pieces(video, person)
-        return join(video, person_id, pieces, *self.times(key))
+            raise StoreError(
+                f"video {video.key} of {self.path} has no person {person_id}, its persons are {known}"
+            )
+        pieces = self._load_pieces(video, person, file)
+        return join(video, person_id, pieces, *self._times(video))
 
-    def _load_pieces(self, video: VideoRecord, person: PersonRecord) -> list[Piece]:
+    def _load_pieces(self, video: VideoRecord, person: PersonRecord, file: Any) -> list[Piece]:
         """Rows of every local track of a person; each file is opened once."""
         pieces: list[Piece] = []
         first_frame = 0
@@ -174,7 +211,7 @@ class StoreReader:
                 "body": [local_id for index, local_id in person.bodies if index == segment.index],
             }
             if any(wanted.values()):
-                with open_segment(self.store.shard_path(segment.shard), segment.group) as group:
+                with self._open_segment(segment, file) as group:
                     tables = self._segment_tables(video.key, segment, group)
                     for kind, local_ids in wanted.items():
                         tracks = load_tracks(group, tables.extents, kind, local_ids)
@@ -194,6 +231,13 @@ class StoreReader:
                             pieces.append(piece)
             first_frame += segment.num_frames
         return pieces
+
+    def _open_segment(self, segment: SegmentRecord, file: Any) -> AbstractContextManager[Any]:
+        """A segment as h5py.Group: of an open shard if it lies there, else opened for it."""
+        path = self.store.shard_path(segment.shard)
+        if file is not None and file.filename == str(path):
+            return nullcontext(group_of(file, segment.group))
+        return open_segment(path, segment.group)
 
     def _segment_tables(self, key: str, segment: SegmentRecord, group: Any = None) -> SegmentTables:
         """Tables of a segment, kept or read: from `group` if its file is open already."""

@@ -71,11 +71,15 @@ def open_shard(path: Path) -> Iterator[Any]:
 def open_segment(path: Path, group: str) -> Iterator[Any]:
     """One segment of a sealed shard as h5py.Group."""
     with open_shard(path) as file:
-        try:
-            opened = file[group]
-        except KeyError as error:
-            raise CorruptError(f"shard {path} has no segment {group}: {error.args[0]}") from None
-        yield opened
+        yield group_of(file, group)
+
+
+def group_of(file: Any, group: str) -> Any:
+    """One segment of an open shard. Raises CorruptError when it has none of that name."""
+    try:
+        return file[group]
+    except KeyError as error:
+        raise CorruptError(f"shard {file.filename} has no segment {group}: {error.args[0]}") from None
 
 
 def load_tables(group: Any) -> SegmentTables:

@@ -14,10 +14,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import cache.reader
 from cache.codecs import decode_jpeg
 from cache.errors import CorruptError
 from cache.reader import PersonTrack, StoreReader
-from cache.schema import SEEN_STATES, Codec, PersonRecord, State
+from cache.schema import SEEN_STATES, Codec, PersonRecord, SegmentRecord, State
 from cache.store import Store, StoreError
 from tests.cache.parts import (
     JOINTS,
@@ -178,6 +179,40 @@ def test_overlapping_local_tracks_fill_each_other(store: Store) -> None:
     assert track.has_crop.tolist() == [True, True, True, False, True]
     crops = reader.read_crops(track, np.array([0, 1, 2, 4]))
     assert np.array_equal(crops, np.stack([one.crops[0], two.crops[0], one.crops[1], two.crops[2]]))
+
+
+def test_many_tracks_at_once_are_the_same(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each once, also a video that lies in two shards; with and without the index of records."""
+    rng = np.random.default_rng(0)
+    keys = [f"k{number}" for number in range(5)]
+    segments: dict[str, list[SegmentRecord]] = {key: [] for key in keys}
+    for index, some in enumerate((keys[:3], keys[2:])):
+        writer = make_writer(store)
+        for key in some:
+            place = index if key == "k2" else 0
+            segments[key].append(write_segment(writer, key, make_faces(rng, 4), index=place, num_frames=4))
+        writer.seal()
+    for key in keys:
+        store.commit(make_record(key, segments[key]))
+    wanted = [(key, 0) for key in [*keys[::-1], keys[0]]]
+    for limit in (100, 2):
+        monkeypatch.setattr(cache.reader, "MANY_TRACKS", limit)
+        many = StoreReader(store.path)
+        found = {track.video_key: track for track in many.tracks(wanted)}
+        assert sorted(found) == keys
+        for key in keys:
+            alone = StoreReader(store.path)
+            track, rows = alone.track(key, 0), np.arange(8 if key == "k2" else 4)
+            assert many.track(key, 0) is found[key]
+            np.testing.assert_array_equal(found[key].landmarks_xy, track.landmarks_xy)
+            np.testing.assert_array_equal(many.read_crops(found[key], rows), alone.read_crops(track, rows))
+    with pytest.raises(StoreError, match=r"no person 5, its persons are \[0\]"):
+        list(StoreReader(store.path).tracks([("k0", 5)]))
+    with pytest.raises(StoreError, match="no video with key x"):
+        list(StoreReader(store.path).tracks([("x", 0)]))
+    store.shard_path(segments["k0"][0].shard).unlink()
+    with pytest.raises(CorruptError, match="is missing"):
+        list(StoreReader(store.path).tracks([("k0", 0)]))
 
 
 def test_a_row_without_a_crop_is_refused(store: Store) -> None:

@@ -42,8 +42,8 @@ class CropCache:
         for example in examples:
             by_track.setdefault((example.key, example.person_id), []).append(example)
         held = done = 0
-        for (key, person_id), group in by_track.items():
-            track = self._reader.track(key, person_id)
+        for track in self._reader.tracks(by_track):
+            group = by_track[track.video_key, track.person_id]
             held += len(group) if self._hold(track, group) else 0
             done += len(group)
             if progress is not None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -20,6 +20,10 @@ class TrackReader(CropReader, Protocol):
 
     def track(self, key: str, person_id: int) -> Any:
         """The `PersonTrack`, cached."""
+        ...
+
+    def tracks(self, wanted: Iterable[tuple[str, int]]) -> Iterator[Any]:
+        """Many, by key and person, each once and in whatever order is fastest."""
         ...
 
 
