@@ -14,6 +14,7 @@ from preprocessing.config_file import ConfigError, dump_yaml
 from videofer import emotions
 from videofer.ensembles.recipe import is_ensemble
 from videofer.models import BodyConfig, EmotionModel, FaceConfig
+from videofer.models.scn import ScnConfig
 from videofer.recipe import AugmentRecipe, DataRecipe, DegradeRecipe, Recipe, TrainingRecipe, load_recipe
 
 FOLDER = Path(__file__).resolve().parents[2] / "configs" / "train"
@@ -29,7 +30,7 @@ PUBLISHED_FACES = {
 }  # fmt: skip
 PUBLISHED_STILLS = {
     "fer2013_cnn", "fer2013_cnn_sift", "fer2013_cnn_dsift", "fer2013_vgg", "fer2013_vgg_sift",
-    "fer2013_vgg_dsift", "fer2013_resnet18", "fer2013_vgg19", "fer2013_arm",
+    "fer2013_vgg_dsift", "fer2013_resnet18", "fer2013_vgg19", "fer2013_arm", "fer2013_scn",
 }  # fmt: skip
 PUBLISHED_BODIES = {"accm_published", "accm_one_map", "accm_accumulated", "potion", "body_cnn"}
 
@@ -50,6 +51,8 @@ def test_shipped_recipes_are_valid_and_complete(path: Path, tmp_path: Path) -> N
         config = getattr(recipe.model, name)
         if config is not None:
             assert set(values["model"][name]) == {field.name for field in dataclasses.fields(config)}
+    if recipe.model.face is not None and recipe.model.face.scn is not None:
+        assert set(values["model"]["face"]["scn"]) == {field.name for field in dataclasses.fields(ScnConfig)}
     copy = tmp_path / "recipe.yaml"
     copy.write_text(dump_yaml(recipe))
     assert load_recipe(copy) == recipe

@@ -8,7 +8,7 @@ import numpy as np
 
 from preprocessing.skeletons.layouts import LAYOUTS
 from videofer.data.examples import Example
-from videofer.models.trunks import takes_resnet18
+from videofer.models.trunks import PLANS, takes_resnet18
 from videofer.recipe import Recipe
 from videofer.training.initial import check_init_from
 from videofer.training.inner import check_inner_folds
@@ -54,6 +54,11 @@ def check_recipe(recipe: Recipe, workers: int) -> None:
             f"training.compile is for one process, not {workers} workers: their normalisations wait for each "
             "other, which cannot be compiled"
         )
+    if settings.compile and face is not None and face.trunk in PLANS:
+        raise TrainingError(
+            f"training.compile is not for model.face.trunk {face.trunk}, which torch compiles to code that "
+            "fails: set it to false"
+        )
     if settings.nesterov and (settings.optimizer != "sgd" or settings.momentum == 0):
         raise TrainingError("training.nesterov needs the optimizer sgd and a momentum above 0")
 
@@ -77,7 +82,7 @@ def _check_modalities(prepared: Prepared, recipe: Recipe, where: str) -> None:
     if face is not None and face.landmark_weight > 0 and "landmarks" not in prepared.modalities:
         raise TrainingError(
             f"model.face.landmark_weight is {face.landmark_weight:g}, but {where} has no dense landmarks of "
-            "anybody who is trained on: preprocess with --landmarks, or set it to 0"
+            "anybody who is trained on: preprocess with landmarks mesh, or set it to 0"
         )
     body = recipe.model.body
     if body is None:

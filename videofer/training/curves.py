@@ -88,7 +88,8 @@ def _draw_losses(axes: Axes, history: History) -> None:
     validation = sorted(figures["val/loss"] for figures in history)
     axes.set_ylim(0, 1.05 * max(*highest, min(validation[-1], 2 * validation[len(validation) // 2])))
     _name_lines(axes, ends)
-    axes.set_title("negative log-likelihood", loc="left")
+    is_likelihood = not set(others) & {"train/face_rank", "train/face_landmarks"}
+    axes.set_title("negative log-likelihood" if is_likelihood else "terms of the loss", loc="left")
 
 
 def _draw_validation(axes: Axes, history: History, best: int, chance: float) -> None:
