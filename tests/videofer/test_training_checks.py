@@ -62,6 +62,7 @@ def with_joints(num_joints: int) -> Recipe:
         (small_recipe(), -1, "workers must be at least 0, not -1"),
         (only("body", pretrained_trunk="imagenet"), 1, r"pretrained_trunk .* no model\.face"),
         (with_trunk("vgg19", pretrained_trunk="imagenet"), 1, r"is for ResNet-18, not for .*trunk vgg19"),
+        (with_trunk("cnn", compile=True), 1, r"training\.compile is not for model\.face\.trunk cnn"),
         (small_recipe(augment={"mix": 0.5, "cutmix": 1.0}), 1, "blends faces and cannot blend bodies"),
         (small_recipe(nesterov=True), 1, "nesterov needs the optimizer sgd"),
         (
