@@ -112,6 +112,11 @@ class TrainedModel(ABC):
         return self.recipe.emotion_model_config().heads
 
     @property
+    def chosen_by_validation(self) -> str:
+        """What of the model the validation intervals decided: figures on them flatter so much."""
+        return "the best epoch" if self.recipe.training.keep == "best" else "the confidence"
+
+    @property
     @abstractmethod
     def num_features(self) -> int:
         """F, the features of a clip. For models with a face, as is `clip_features`."""

@@ -169,7 +169,7 @@ def test_the_command_prints_the_figures(
     trained: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     store, run = trained
-    assert evaluate_command(run, store, tmp_path, split="val", device="cpu") == DONE
+    assert evaluate_command(model=str(run), store=store, out=tmp_path, split="val", device="cpu") == DONE
     printed = capsys.readouterr().out
     assert "'val'" in printed and "fused" in printed and str(tmp_path / "report.html") in printed
 

@@ -95,6 +95,8 @@ def test_figures_are_those_of_the_validation_split(store: Path, trained: Path, t
     assert calibration["cross_fitted"] and "each fitted without the fold" in calibration["fitted_on"]["note"]
     seen = evaluate(out, store, tmp_path / "val", split="val")  # by the blend of all folds
     assert seen.metrics["face"].num_samples == metrics["validation"]["face"]["num_samples"] == 18
+    page = (tmp_path / "val" / "report.html").read_text()
+    assert "The layer that combines the members was chosen on these subjects" in page
     with pytest.raises(EvaluationError, match="was trained or validated with"):
         evaluate(out, store, tmp_path / "all", split="all")
 

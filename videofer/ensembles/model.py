@@ -53,6 +53,12 @@ class EnsembleModel(TrainedModel):
     combination: Combination
 
     @property
+    def chosen_by_validation(self) -> str:
+        if self.combination.kind == "linear":
+            return "the layer that combines the members"
+        return super().chosen_by_validation
+
+    @property
     def num_features(self) -> int:
         return sum(self._widths)
 

@@ -216,7 +216,8 @@ def _notes(loaded: TrainedModel, rows: pd.DataFrame, split: List) -> list[str]:
             "The model may have been trained on these pictures: the figures say nothing of new ones."
         )
     if split == "val":
-        notes.append("The best epoch may have been chosen on these pictures: on new ones expect less.")
+        what = loaded.chosen_by_validation.capitalize()
+        notes.append(f"{what} may have been chosen on these pictures: on new ones expect less.")
     if CONTEMPT in loaded.labels:
         notes.append("By FER2013's labels, contempt is left out of what the model says: the set has no such.")
         if rows["ferplus"].isna().all():

@@ -107,7 +107,7 @@ def evaluate(
             "date": date.today().isoformat(),
             "unused": unused,
         },
-        notes=_VAL_NOTES[loaded.recipe.training.keep] if chosen == "val" else _NOTES.get(chosen, ()),
+        notes=_notes(chosen, loaded),
         by=by,
     )
     return EvalReport(
@@ -185,13 +185,15 @@ _SPLIT_NAMES = {
     "test": "test split",
     "all": "all labelled intervals",
 }
-_NOTES = {
-    "train": ("The model was trained on these videos: the figures say nothing of new subjects.",),
-}
-_VAL_NOTES = {
-    "best": ("The best epoch was chosen on these subjects: on new ones expect less.",),
-    "last": ("The confidence was calibrated on these subjects: on new ones expect less.",),
-}
+
+
+def _notes(split: str, loaded: TrainedModel) -> tuple[str, ...]:
+    if split == "train":
+        return ("The model was trained on these videos: the figures say nothing of new subjects.",)
+    if split == "val":
+        what = loaded.chosen_by_validation.capitalize()
+        return (f"{what} was chosen on these subjects: on new ones expect less.",)
+    return ()
 
 
 def _select(table: pd.DataFrame, split: str, loaded: TrainedModel) -> pd.DataFrame:
