@@ -37,6 +37,7 @@ from cache.track import PersonTrack, Piece, frame_times, join
 
 __all__ = ["PersonTrack", "StoreReader"]
 
+MAX_BYTES_PER_TRACK = 64 << 10  # a shard with no more for each wanted track is read into memory at once
 MANY_TRACKS = 256  # the index of all records is read for more; for fewer, each record alone
 
 
@@ -114,7 +115,7 @@ class StoreReader:
             shard = video.segments[0].shard if video.segments else ""
             by_shard.setdefault(shard, []).append((video, person_id))
         for shard, persons in by_shard.items():
-            with open_shard(self.store.shard_path(shard)) if shard else nullcontext() as file:
+            with self._open_for(shard, len(persons)) as file:
                 for video, person_id in persons:
                     yield self._tracks.get(
                         (video.key, person_id), partial(self._load_track, video, person_id, file)
@@ -231,6 +232,14 @@ class StoreReader:
                             pieces.append(piece)
             first_frame += segment.num_frames
         return pieces
+
+    def _open_for(self, shard: str, num_tracks: int) -> AbstractContextManager[Any]:
+        """A shard, from which so many tracks are wanted; None for "", of videos without segments."""
+        if not shard:
+            return nullcontext()
+        path = self.store.shard_path(shard)
+        is_small = path.is_file() and path.stat().st_size <= num_tracks * MAX_BYTES_PER_TRACK
+        return open_shard(path, in_memory=is_small)
 
     def _open_segment(self, segment: SegmentRecord, file: Any) -> AbstractContextManager[Any]:
         """A segment as h5py.Group: of an open shard if it lies there, else opened for it."""
