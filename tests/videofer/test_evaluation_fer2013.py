@@ -44,10 +44,10 @@ def recipe(classes: tuple[str, ...]) -> Recipe:
 
 
 def with_copies() -> Fer2013:
-    """Two pictures of Training are in PublicTest as well."""
+    """Two pictures of Training are in PublicTest as well, and one in PrivateTest."""
     data = make_set(210, 28, 14)
     images = data.images.copy()
-    images[210], images[211] = images[0], images[1]
+    images[210], images[211], images[238] = images[0], images[1], images[2]
     return replace(data, images=images)
 
 
@@ -121,8 +121,33 @@ def test_what_cannot_be_measured_is_told(root: Path, tmp_path: Path) -> None:
     training = with_copies().of("training")
     leaked = replace(training, usage=np.ones_like(training.usage))
     write_csv(leaked, tmp_path / "leaked")
-    with pytest.raises(EvaluationError, match="was trained or validated with 208 pictures"):
+    with pytest.raises(EvaluationError, match="with 208 pictures of 'publictest'"):
         evaluate_fer2013(loaded, tmp_path / "leaked", tmp_path / "leak")
+
+
+@pytest.mark.parametrize("has_training", [True, False])
+def test_copies_in_the_list_that_training_did_not_know(
+    root: Path, tmp_path: Path, *, has_training: bool
+) -> None:
+    """Training leaves out the copies of one test list; those of the other are measured apart."""
+    data = with_copies() if has_training else with_copies().of("privatetest")
+    write_csv(data, tmp_path / "data")
+    report = evaluate_fer2013(root / "run7", tmp_path / "data", tmp_path / "out", split="privatetest")
+    whole, without = report.evaluations.values()
+    assert (whole.metrics["face"].num_samples, without.metrics["face"].num_samples) == (14, 13)
+    assert any("validated with 1 of these pictures" in note for note in report.notes)
+    assert any("are not known" in note for note in report.notes) == (not has_training)
+
+
+def test_a_test_list_that_was_trained_on_is_refused(root: Path, tmp_path: Path) -> None:
+    """Where the Training list tells that they are no copies, one such picture is enough."""
+    loaded = load_checkpoint(root / "run7")
+    lists = make_lists(with_copies(), test="privatetest").table
+    key = lists.loc[(lists["split"] == "test") & ~lists["copy"], "key"].iloc[0]
+    keys = {**loaded.used["keys"], "train": [*loaded.used["keys"]["train"], key]}
+    leaked = replace(loaded, used={**loaded.used, "keys": keys})
+    with pytest.raises(EvaluationError, match="with 2 pictures of 'privatetest'"):
+        evaluate_fer2013(leaked, root / "data", tmp_path, split="privatetest")
 
 
 def test_a_class_is_left_out() -> None:
