@@ -184,6 +184,36 @@ def test_runs_that_cannot_be_a_member_are_refused(store: Path, trained: Path, tm
     )
 
 
+def test_other_videos_of_validation_subjects_are_refused_too(store: Path, tmp_path: Path) -> None:
+    """A run of another store knows its people as well."""
+    make_training_store(tmp_path / "other", num_subjects=5)
+    names = {"s0": "s3", "s1": "s6", "s2": "s7", "s3": "s0", "s4": "s1"}
+    table = pd.read_parquet(tmp_path / "other" / "manifest.parquet")
+    table.assign(subject=table["subject"].map(names)).to_parquet(tmp_path / "other" / "manifest.parquet")
+    recipe = recipes(val_subjects=["s0"], epochs=1)["wide"]
+    train(recipe, tmp_path / "other", tmp_path / "run", progress=silent)
+    with pytest.raises(TrainingError, match="member wide: it was trained on 1 subjects of the validation"):
+        train_ensemble(
+            ensemble_of(tmp_path), store, tmp_path / "out", given={"wide": tmp_path / "run"}, progress=silent
+        )
+
+
+def test_a_member_that_began_with_a_trunk_is_kept_on_a_resume(store: Path, tmp_path: Path) -> None:
+    """It counts who taught the trunk among its own, and is still the member of this division."""
+    first = recipes(val_subjects=[*VAL, "s2"], epochs=1)["narrow"]
+    train(first, store, tmp_path / "run", progress=silent)
+    ensemble = load_ensemble_recipe(
+        write_recipes(
+            tmp_path, {"narrow": recipes(epochs=1, init_from=str(tmp_path / "run"))["narrow"],
+                       "other": recipes(epochs=1)["narrow"]},
+        )
+    )  # fmt: skip
+    train_ensemble(ensemble, store, tmp_path / "out", progress=silent)
+    events: list[Event] = []
+    train_ensemble(ensemble, store, tmp_path / "out", resume=True, progress=events.append)
+    assert not events
+
+
 def test_members_of_several_seeds_share_one_division(store: Path, tmp_path: Path) -> None:
     entries = ["narrow.yaml", {"recipe": "narrow.yaml", "seed": 1}, {"recipe": "narrow.yaml", "seed": 2}]
     path = write_recipes(tmp_path, recipes(val_subjects=None, epochs=1), "linear", entries)

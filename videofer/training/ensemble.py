@@ -22,6 +22,7 @@ from videofer.ensembles.recipe import Ensemble
 from videofer.recipe import Recipe
 from videofer.training.checks import check_data, check_recipe
 from videofer.training.ensemble_finish import finish_ensemble
+from videofer.training.initial import used_with_trunk
 from videofer.training.progress import Event, Progress, print_progress
 from videofer.training.run import TRAINED_ON, train
 from videofer.training.split import Prepared, Split, TrainingError, prepare
@@ -160,12 +161,14 @@ def _check_given(model: LoadedModel, name: str, recipe: Recipe, prepared: Prepar
         )
     if model.spec != recipe.sample_spec():
         raise TrainingError(f"{model.path} cannot be the member {name}: it takes other samples")
-    seen = set(model.used["keys"]["train"]) & set(prepared.split.used()["keys"]["val"])
-    if seen:
-        raise TrainingError(
-            f"{model.path} cannot be the member {name}: it was trained on {len(seen)} videos of the "
-            "validation split, on which the ensemble is fitted"
-        )
+    used = prepared.split.used()
+    for kind, what in (("keys", "videos"), ("subjects", "subjects")):
+        seen = set(model.used[kind]["train"]) & set(used[kind]["val"])
+        if seen:
+            raise TrainingError(
+                f"{model.path} cannot be the member {name}: it was trained on {len(seen)} {what} of the "
+                "validation split, on which the ensemble is fitted"
+            )
 
 
 def _is_finished(folder: Path, name: str, recipe: Recipe, prepared: Prepared, store: Path) -> bool:
@@ -176,7 +179,7 @@ def _is_finished(folder: Path, name: str, recipe: Recipe, prepared: Prepared, st
     _check_given(model, name, recipe, prepared, store)
     if (folder / GIVEN).is_file():
         return True
-    if model.recipe != recipe or model.used != prepared.split.used():
+    if model.recipe != recipe or model.used != used_with_trunk(recipe, prepared.split):
         what = "another recipe" if model.recipe != recipe else "other labelled intervals"
         raise TrainingError(f"{folder} was trained with {what}: begin a new ensemble, or remove this member")
     return True
