@@ -79,10 +79,11 @@ def on_fer2013(
         report = evaluate_fer2013(
             model, data, out, split=chosen, device=device, tta=tta, weights_dir=weights_dir, progress=progress
         )
+    who = report.title if report.title.startswith(f"{model}:") else f"{model}, {report.title}"
     for labels in dict.fromkeys(one.labels for one in report.evaluations.values()):
         mine = {name: one for name, one in report.evaluations.items() if one.labels == labels}
         answers = {name: one.metrics[one.answer] for name, one in mine.items()}
-        print_metrics(answers, f"{model}, {report.title}, {next(iter(mine.values())).words}")
+        print_metrics(answers, f"{who}, {next(iter(mine.values())).words}")
         for one in mine.values():
             print_tta(one.metrics, one.tta)
     for note in report.notes:
