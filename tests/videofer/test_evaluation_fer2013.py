@@ -14,15 +14,17 @@ from fer2013_set import make_set, write_csv
 from typer.testing import CliRunner
 
 from preprocessing.config_file import validate
+from preprocessing.stills import pixel_key
 from videofer.checkpoint import load_checkpoint
 from videofer.cli import app
-from videofer.datasets.fer2013 import LABELS, Fer2013
+from videofer.datasets.fer2013 import LABELS, USAGES, Fer2013, read_fer2013
 from videofer.datasets.fer2013_lists import make_lists
 from videofer.datasets.fer2013_store import AS_IT_IS, import_fer2013
 from videofer.datasets.ferplus import EMOTIONS
 from videofer.emotions import BASIC
 from videofer.evaluation.fer2013 import evaluate_fer2013, without_class
 from videofer.evaluation.table import EvaluationError
+from videofer.export import load_model
 from videofer.recipe import Recipe
 from videofer.training.progress import silent
 from videofer.training.run import train
@@ -148,6 +150,29 @@ def test_a_test_list_that_was_trained_on_is_refused(root: Path, tmp_path: Path) 
     leaked = replace(loaded, used={**loaded.used, "keys": keys})
     with pytest.raises(EvaluationError, match="with 2 pictures of 'privatetest'"):
         evaluate_fer2013(leaked, root / "data", tmp_path, split="privatetest")
+
+
+def test_the_built_in_model_on_a_list_with_copies_of_what_it_learned(
+    shared_data: Path, shared_weights: Path, tmp_path: Path
+) -> None:
+    """As PrivateTest has them, of which nothing was left out of Training."""
+    folder = shared_data / "fer2013"
+    if not (folder / "fer2013_mini_test.npz").is_file():
+        pytest.skip(f"no FER2013 at {folder}")
+    new, learned = (read_fer2013(folder / f"fer2013_mini_{name}.npz") for name in ("test", "train"))
+    known = {*load_model("builtin", device="cpu").used["keys"]["train"]}
+    copies = [place for place, image in enumerate(learned.images) if pixel_key(image) in known][:3]
+    images = np.concatenate([learned.images[copies], new.images[:9]])
+    labels = np.concatenate([learned.label[copies], new.label[:9]])
+    usage = np.full(12, USAGES.index("privatetest"))
+    write_csv(replace(new, images=images, label=labels, usage=usage, votes=None), tmp_path / "data")
+    report = evaluate_fer2013(
+        "builtin", tmp_path / "data", tmp_path / "out", split="privatetest", weights_dir=shared_weights
+    )
+    whole, without = report.evaluations.values()
+    assert (whole.metrics["face"].num_samples, without.metrics["face"].num_samples) == (12, 9)
+    assert any("with 3 of these pictures" in note for note in report.notes)
+    assert any("aligned by YuNet" in note and "in 0 of 12 pictures" in note for note in report.notes)
 
 
 def test_a_class_is_left_out() -> None:

@@ -25,6 +25,7 @@ import pandas as pd
 
 from cache.atomic import atomic_write_text
 from cache.reader import StoreReader
+from cache.store import Store
 from preprocessing.spec import ALIGNMENT, PreprocessSpec
 from preprocessing.stills import Progress
 from videofer.checkpoint import TrainedModel
@@ -109,7 +110,7 @@ def evaluate_fer2013(
     store = Path(out) / "store"
     import_fer2013(pictures, lists, store, spec, weights_dir=weights_dir, progress=progress)
     predictions = _predict(loaded, store, lists.table, tta)
-    notes = _notes(loaded, lists.table, split)
+    notes = [*_notes(loaded, lists.table, split), *_placement_notes(store, lists.table)]
     source = {
         "model": loaded.title if loaded.release else str(loaded.path),
         "recipe": loaded.recipe.name,
@@ -240,6 +241,20 @@ def _notes(loaded: TrainedModel, rows: pd.DataFrame, split: List) -> list[str]:
                 "copies of them: what it is worth on new ones, the figures without copies say."
             )
     return notes
+
+
+def _placement_notes(store: Path, rows: pd.DataFrame) -> list[str]:
+    """What aligned the faces: another detector gives other crops, and so other figures."""
+    keys = set(rows["key"])
+    videos = [video for video in Store.open(store).videos() if video.key in keys]
+    named = {video.provenance["detector"]["name"]: video.provenance["detector"]["reason"] for video in videos}
+    if set(named) == {"precropped"}:
+        return []
+    num_missed = sum(video.persons[0].confidence == 0 for video in videos)
+    return [
+        f"Faces were aligned by {'; '.join(named[name] for name in sorted(named))}. None was found in "
+        f"{num_missed} of {len(videos)} pictures, which are placed like the others."
+    ]
 
 
 def _tables(predictions: pd.DataFrame, loaded: TrainedModel) -> list[tuple[str, pd.DataFrame, Sequence[str]]]:
