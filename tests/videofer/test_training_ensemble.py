@@ -108,6 +108,17 @@ def test_a_single_group_cannot_be_divided(store: Path, tmp_path: Path) -> None:
     assert not calibration["cross_fitted"] and "optimistic" in calibration["fitted_on"]["note"]
 
 
+@pytest.mark.parametrize(
+    ("keep", "said"),
+    [("best", "The members' epochs were chosen"), ("last", "The members were calibrated")],
+)
+def test_the_card_says_what_the_validation_split_decided(
+    store: Path, tmp_path: Path, keep: str, said: str
+) -> None:
+    train_ensemble(ensemble_of(tmp_path, keep=keep, epochs=1), store, tmp_path / "out", progress=silent)
+    assert said in " ".join((tmp_path / "out" / "README.md").read_text().split())
+
+
 def test_finished_members_are_kept_on_a_resume(store: Path, trained: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     shutil.copytree(trained / "out", out)

@@ -2,7 +2,8 @@
 
 A mean has nothing to learn but its temperature. A blend and its temperature are fitted on the same
 intervals; so that the temperature and the figures are those of intervals that a blend has not seen, they are
-divided into folds, each answered by a blend of the others. The members' epochs were chosen on all of them.
+divided into folds, each answered by a blend of the others. The members were calibrated on all of them, and
+where they keep the best epoch it was chosen on them.
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ def finish_ensemble(ensemble: Ensemble, prepared: Prepared, store: Path, out: Pa
     began = time.monotonic()
     val, recipe = prepared.split.val, ensemble.recipe
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    members, windows = {}, []
+    members, windows, keeps_best = {}, [], False
     for name in ensemble.members:
         model = load_checkpoint(out / MEMBERS / name, device=device)
         dataset = SampleDataset(
@@ -49,13 +50,15 @@ def finish_ensemble(ensemble: Ensemble, prepared: Prepared, store: Path, out: Pa
         )
         own = run_trained(model, dataset)
         members[name] = _about(model, own, val)
+        keeps_best |= model.recipe.training.keep == "best"
         windows.append(_calibrated(own, model.calibration))
     heads, example = model.heads, windows[0].example
     target = torch.from_numpy(targets(val)[example])
 
     outputs, combination, fold, how = _combine(ensemble, windows, val, target, heads)
     report = fit_calibration(outputs, target, fusion=None, fold=fold, heads=heads)
-    note = f"{len(val)} validation intervals, on which the members' epochs were chosen as well; {how}"
+    chosen = "the members' epochs were chosen" if keeps_best else "the members were calibrated"
+    note = f"{len(val)} validation intervals, on which {chosen} as well; {how}"
     calibration = {
         **report.to_json(),
         "fitted_on": {"source": "validation", "num_intervals": len(val), "note": note},
@@ -64,7 +67,7 @@ def finish_ensemble(ensemble: Ensemble, prepared: Prepared, store: Path, out: Pa
     figures = measure_heads(after, val, ensemble.first.data.classes, heads)
     metrics: dict[str, Any] = {
         "validation": {head: one.to_json() for head, one in figures.items()},
-        "validation_note": f"the members' epochs were chosen on these intervals; {how}",
+        "validation_note": f"{chosen} on these intervals; {how}",
         "members": members,
         "num_train": len(prepared.split.train),
         "num_val": len(val),
