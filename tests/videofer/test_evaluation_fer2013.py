@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -189,11 +190,16 @@ def test_a_class_is_left_out() -> None:
 
 def test_the_command(root: Path, tmp_path: Path) -> None:
     arguments = ["evaluate", "--model", str(root / "run8"), "--out", str(tmp_path)]
-    result = CliRunner().invoke(app, [*arguments, "--fer2013", str(root / "data"), "--split", "publictest"])
+    (tmp_path / "set").mkdir()
+    shutil.copy(root / "data" / "fer2013.csv", tmp_path / "set")
+    votes = shutil.copy(root / "data" / "fer2013new.csv", tmp_path / "votes.csv")
+    elsewhere = ["--fer2013", str(tmp_path / "set"), "--votes", str(votes)]
+    result = CliRunner().invoke(app, [*arguments, *elsewhere, "--split", "publictest"])
     assert result.exit_code == 0, result.output
     assert "majority of FER+ votes" in result.output and "FER2013's labels" in result.output
     assert f"report: {tmp_path / 'ferplus' / 'report.html'}" in result.output
-    for wrong in ([], ["--fer2013", "x", "--store", "y"], ["--fer2013", "x", "--by", "age"]):
+    for wrong in ([], ["--fer2013", "x", "--store", "y"], ["--fer2013", "x", "--by", "age"],
+                  ["--store", "y", "--votes", "z"]):  # fmt: skip
         assert CliRunner().invoke(app, [*arguments, *wrong]).exit_code == 2
     result = CliRunner().invoke(app, [*arguments, "--fer2013", str(root / "data"), "--split", "test"])
     assert result.exit_code == 2

@@ -38,6 +38,9 @@ def evaluate(
     device: Annotated[str | None, typer.Option(help="cpu or cuda; by default a GPU if there is one.")] = None,
     tta: TestTimeAugmentation = None,
     weights_dir: WeightsDir = None,
+    votes: Annotated[
+        Path | None, typer.Option(help="fer2013new.csv of FER+, if it is not beside FER2013's CSV file.")
+    ] = None,
 ) -> int:
     """Measure a model: WAR, UAR, F1, calibration, with intervals over subjects; OUT/report.html shows it."""
     from videofer.evaluation.charts import print_metrics
@@ -48,7 +51,9 @@ def evaluate(
     if fer2013 is not None:
         if manifest is not None or by:
             raise typer.BadParameter("--manifest and --by are for --store; FER2013 has its own labels")
-        return on_fer2013(model, fer2013, out, split or "publictest", device, tta, weights_dir)
+        return on_fer2013(model, fer2013, out, split or "publictest", device, tta, weights_dir, votes)
+    if votes is not None:
+        raise typer.BadParameter("--votes is for --fer2013")
     assert store is not None
     report = run_evaluation(model, store, out, split=split, manifest=manifest, by=by, device=device, tta=tta)
     for line in report.unused:
@@ -67,6 +72,7 @@ def on_fer2013(
     device: str | None,
     tta: Views | None,
     weights_dir: Path | None,
+    votes: Path | None,
 ) -> int:
     """The same on a list of FER2013, by one or two sets of labels."""
     from videofer.evaluation.charts import print_metrics
@@ -77,8 +83,9 @@ def on_fer2013(
         raise typer.BadParameter(f"--split of FER2013 is one of {', '.join(LISTS)}, not {split!r}")
     with counting("pictures") as progress:
         report = evaluate_fer2013(
-            model, data, out, split=chosen, device=device, tta=tta, weights_dir=weights_dir, progress=progress
-        )
+            model, data, out,
+            split=chosen, device=device, tta=tta, votes=votes, weights_dir=weights_dir, progress=progress,
+        )  # fmt: skip
     who = report.title if report.title.startswith(f"{model}:") else f"{model}, {report.title}"
     for labels in dict.fromkeys(one.labels for one in report.evaluations.values()):
         mine = {name: one for name, one in report.evaluations.items() if one.labels == labels}

@@ -87,6 +87,7 @@ def evaluate_fer2013(
     split: List = "publictest",
     device: str | None = None,
     tta: Views | None = None,
+    votes: Path | None = None,
     weights_dir: Path | None = None,
     progress: Progress = lambda _done, _total: None,
 ) -> Fer2013Report:
@@ -95,14 +96,14 @@ def evaluate_fer2013(
     split: training and val are the rows that `make_lists` gives. Pictures of a test list that the model was
     trained or validated with must be copies, which the official Training list has as well: the figures
     without copies leave them out. With others it is refused, as everywhere. tta, device: see
-    `report.evaluate`. weights_dir: of the face detector, for models that take aligned faces. Raises
-    UserErrors in one line.
+    `report.evaluate`. votes: see `read_fer2013`. weights_dir: of the face detector, for models that take
+    aligned faces. Raises UserErrors in one line.
     """
     from videofer.export import load_model
 
     loaded = model if isinstance(model, TrainedModel) else load_model(model, device)
     _check_classes(loaded)
-    pictures = read_fer2013(data)
+    pictures = read_fer2013(data, votes)
     lists = _rows_of(pictures, split, data)
     if split in ("publictest", "privatetest"):
         lists = replace(lists, table=_with_what_was_trained_on(lists.table, loaded, split))
