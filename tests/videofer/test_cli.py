@@ -51,7 +51,8 @@ def test_the_set_of_options_is_the_documented_one() -> None:
     assert options == {
         "--out", "--manifest", "--labels-from-folders", "--config", "--decoder", "--faces", "--pose",
         "--landmarks", "--people", "--weights-dir", "--workers", "--ray-address", "--gpu", "--retry-failed",
-        "--local", "--report", "--dry-run", "--dry-run-seconds", "--deadline", "--cores-per-node", "--set", "--help",
+        "--local", "--report", "--dry-run", "--dry-run-seconds", "--deadline", "--cores-per-node", "--set",
+        "--help",
     }  # fmt: skip
 
 
