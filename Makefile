@@ -1,5 +1,6 @@
 # make demo    everything, once, before your eyes: synthetic videos, preprocessing, training, timeline
-# make test    all tests; those that drive a browser install Chromium first where they may (root on Debian)
+# make test    the tests; those that drive a browser install Chromium first where they may (root on Debian)
+# make test-ray      those that start a real Ray
 # make test-faults   kills, lost nodes, full disks, stuck, poison and broken videos against real runs
 # make lint    ruff and mypy
 # make bench   speed, side by side in one run
@@ -14,7 +15,7 @@ STAMP  := $(VENV)/.installed
 DEMO_OUT  ?= demo
 DEMO_ARGS ?=
 
-.PHONY: setup demo test test-faults lint bench bench-train lock clean
+.PHONY: setup demo test test-ray test-faults lint bench bench-train lock clean
 .DELETE_ON_ERROR:
 
 setup: $(STAMP)
@@ -33,6 +34,9 @@ demo: $(STAMP)
 test: $(STAMP)
 	@tools/browser.sh
 	$(BIN)/python -m pytest
+
+test-ray: $(STAMP)
+	$(BIN)/python -m pytest -m 'ray and not faults'
 
 test-faults: $(STAMP)
 	$(BIN)/python -m pytest -m faults tests/faults
