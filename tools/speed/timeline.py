@@ -18,7 +18,7 @@ from tools.speed.setting import FPS, Setting, make_video
 
 CEILING_SECONDS = 6.0  # the aim for the 19.7 s of interview_one_face.mp4 on 4 cores
 FLOOR_TIMES = 10.0  # the aim in the steady state: times real time for one person
-RECIPES = ("demo", "start", "fused")
+RECIPES = ("builtin", "demo", "start", "fused")
 LONG_FRAMES = 7500  # five minutes
 
 
@@ -32,7 +32,7 @@ def measure(setting: Setting) -> None:
         if setting.command_video is not None:
             seconds = [command_seconds(setting, setting.command_video, model) for _ in range(setting.repeats)]
             print(
-                f"{name:6} videofer timeline {setting.command_video.name} --formats csv: "
+                f"{name:7} videofer timeline {setting.command_video.name} --formats csv: "
                 f"{statistics.median(seconds):.2f} s (median of {len(seconds)}, best {min(seconds):.2f} s); "
                 f"aim: under {CEILING_SECONDS:.0f} s"
             )
@@ -42,7 +42,7 @@ def measure(setting: Setting) -> None:
             for _ in range(max(1, setting.repeats // 2))
         ]
         print(
-            f"{name:6} steady state: {more_seconds / statistics.median(pairs):.1f} times real time "
+            f"{name:7} steady state: {more_seconds / statistics.median(pairs):.1f} times real time "
             f"({more_seconds:.0f} s more of video in {statistics.median(pairs):.1f} s); "
             f"aim: {FLOOR_TIMES:.0f}"
         )
