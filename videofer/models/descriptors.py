@@ -122,7 +122,6 @@ class DescriptorBranch(nn.Module):
         features = self.dense(self.values(frames))
         return dropout(features, _DROPOUT, seeds, _DROPOUT_STREAM) if self.training else features
 
-    @torch.compiler.disable  # type: ignore[untyped-decorator]
     @torch.no_grad()
     def values(self, frames: Tensor) -> Tensor:
         """frames (M, 3, H, W) -> (M, 2048) float32 of mean square 1 a row; zeros where there is no point."""
