@@ -51,6 +51,14 @@ def shared_data() -> Path:
 
 
 @pytest.fixture(scope="session")
+def shared_fer2013(shared_data: Path) -> Path:
+    """Folder of the packed files of FER2013, whole and small."""
+    if not (shared_data / "fer2013" / "fer2013_mini_test.npz").is_file():
+        pytest.skip(f"no FER2013 at {shared_data / 'fer2013'}")
+    return shared_data / "fer2013"
+
+
+@pytest.fixture(scope="session")
 def shared_weights(shared_data: Path) -> Path:
     """Folder of ONNX weights for tests."""
     if not (shared_data / "weights").is_dir():

@@ -7,8 +7,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from preprocessing.config_file import validate
 from videofer.datasets.fer2013 import FIRST_ROWS, LABELS, SIDE, USAGES, Fer2013, official_name
 from videofer.datasets.ferplus import ANSWERS
+from videofer.recipe import Recipe
 
 WORDS = {"training": "Training", "publictest": "PublicTest", "privatetest": "PrivateTest"}
 
@@ -86,3 +88,17 @@ def write_folder(data: Fer2013, path: Path, folders: dict[str, str], *, prefixed
         folder.mkdir(parents=True, exist_ok=True)
         prefix = WORDS[USAGES[usage]] + "_" if prefixed else "im"
         assert cv2.imwrite(str(folder / f"{prefix}{place:05d}.png"), image)
+
+
+def small_recipe(classes: tuple[str, ...]) -> Recipe:
+    """A model that learns the stripes in seconds."""
+    values = {
+        "name": "stripes",
+        "data": {"classes": list(classes), "num_clips": 1, "num_frames": 1, "clip_seconds": 0.1,
+                 "window_seconds": 0.1, "eval_windows": 1},
+        "model": {"face": {"trunk": "resnet18", "width": 4, "input_size": 33, "heads": ["clip"],
+                           "score": "fitted"}},
+        "training": {"epochs": 6, "batch_size": 32, "lr": 0.01,
+                     "augment": {"flip": 0, "rotate_degrees": 0, "scale": 0}},
+    }  # fmt: skip
+    return validate(values, Recipe, source="recipe")

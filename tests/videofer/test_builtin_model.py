@@ -149,27 +149,21 @@ def test_recall_on_the_mini_set_is_that_of_the_card(
 
 
 @pytest.fixture(scope="module")
-def mini(shared_data: Path, shared_weights: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def mini(shared_fer2013: Path, shared_weights: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The mini test set, aligned."""
-    pack = shared_data / "fer2013" / "fer2013_mini_test.npz"
-    if not pack.is_file():
-        pytest.skip(f"no FER2013 at {pack}")
     store = tmp_path_factory.mktemp("mini") / "store"
-    store_public_test(pack, store, shared_weights)
+    store_public_test(shared_fer2013 / "fer2013_mini_test.npz", store, shared_weights)
     return store
 
 
 def test_what_it_was_trained_on_is_no_test(
-    model: LoadedModel, shared_data: Path, shared_weights: Path, tmp_path: Path
+    model: LoadedModel, shared_fer2013: Path, shared_weights: Path, tmp_path: Path
 ) -> None:
     from videofer.datasets.fer2013 import read_fer2013
     from videofer.datasets.fer2013_lists import make_lists
     from videofer.datasets.fer2013_store import aligned_spec, import_fer2013
 
-    pack = shared_data / "fer2013" / "fer2013_mini_train.npz"
-    if not pack.is_file():
-        pytest.skip(f"no FER2013 at {pack}")
-    data = read_fer2013(pack)
+    data = read_fer2013(shared_fer2013 / "fer2013_mini_train.npz")
     lists = make_lists(data, labels="ferplus")
     used = {*model.used["keys"]["train"], *model.used["keys"]["val"]}
     assert set(lists.table["key"]) & used, "keys of pictures are those of the import"

@@ -218,17 +218,14 @@ def test_pictures_that_are_none_or_of_another_size_are_told(data: Fer2013, tmp_p
             read_fer2013(tmp_path)
 
 
-def test_the_real_set(shared_data: Path) -> None:
+def test_the_real_set(shared_fer2013: Path) -> None:
     """The lists as they were published: sizes, and pictures of each class."""
-    folder = shared_data / "fer2013"
-    if not folder.is_dir():
-        pytest.skip(f"no FER2013 at {folder}")
-    data = read_fer2013(folder)
+    data = read_fer2013(shared_fer2013)
     training, public = data.of("training"), data.of("publictest")
     assert (len(training), len(public)) == (28_709, 3_589)
     assert np.bincount(training.label).tolist() == [3995, 436, 4097, 7215, 4830, 3171, 4965]
     assert np.bincount(public.label).tolist() == [467, 56, 496, 895, 653, 415, 607]
     assert training.votes is not None and set(training.votes.sum(axis=1).tolist()) == {9, 10}
-    mini = read_fer2013(folder / "fer2013_mini_test.npz")
+    mini = read_fer2013(shared_fer2013 / "fer2013_mini_test.npz")
     found = np.searchsorted(data.row, mini.row)
     np.testing.assert_array_equal(mini.images, data.images[found])

@@ -8,12 +8,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from fer2013_set import make_set, write_csv
+from fer2013_set import make_set, small_recipe, write_csv
 from typer.testing import CliRunner
 
 from cache.reader import StoreReader
 from cache.store import Store
-from preprocessing.config_file import validate
 from preprocessing.spec import PreprocessSpec
 from preprocessing.weights import WeightsError
 from videofer.cli import app
@@ -23,7 +22,6 @@ from videofer.datasets.fer2013_store import AS_IT_IS, aligned_spec, import_fer20
 from videofer.datasets.ferplus import EMOTIONS
 from videofer.datasets.manifest import normalise
 from videofer.emotions import BASIC
-from videofer.recipe import Recipe
 from videofer.training.split import prepare
 
 
@@ -41,18 +39,6 @@ def with_copies() -> Fer2013:
 @pytest.fixture(scope="module")
 def data() -> Fer2013:
     return with_copies()
-
-
-def recipe(classes: tuple[str, ...]) -> Recipe:
-    values = {
-        "name": "one picture",
-        "data": {"classes": list(classes), "num_clips": 1, "num_frames": 1, "clip_seconds": 0.1,
-                 "window_seconds": 0.1, "eval_windows": 1},
-        "model": {"face": {"trunk": "resnet18", "width": 4, "input_size": 48, "heads": ["clip"],
-                           "score": "fitted"}},
-        "training": {"epochs": 1, "batch_size": 8, "lr": 0.01},
-    }  # fmt: skip
-    return validate(values, Recipe, source="recipe")
 
 
 def test_who_is_on_which_side(data: Fer2013) -> None:
@@ -176,12 +162,12 @@ def test_training_takes_the_splits(data: Fer2013, tmp_path: Path) -> None:
     out = tmp_path / "store"
     lists = make_lists(data)
     import_fer2013(data, lists, out, AS_IT_IS, num_workers=1)
-    prepared = prepare(recipe(BASIC), out, None)
+    prepared = prepare(small_recipe(BASIC), out, None)
     assert len(prepared.split.train) + len(prepared.split.val) == 68 and not prepared.unused
     names = dict(zip(lists.table["name"], lists.table["split"], strict=True))
     assert {names[example.name] for example in prepared.split.val} == {"val"}
     import_fer2013(data, make_lists(data, labels="ferplus"), out, AS_IT_IS, num_workers=1)
-    soft = prepare(recipe(EMOTIONS), out, None)
+    soft = prepare(small_recipe(EMOTIONS), out, None)
     assert max(example.target.max() for example in soft.split.train) <= 1
     assert any(0 < example.target.max() < 1 for example in soft.split.train)
 
@@ -220,12 +206,9 @@ def test_landmarks_of_stripes(shared_weights: Path, tmp_path: Path) -> None:
     assert Store.open(tmp_path / "store").spec["landmarks"] == "mesh"
 
 
-def test_the_real_lists(shared_data: Path) -> None:
+def test_the_real_lists(shared_fer2013: Path) -> None:
     """280 pictures of PublicTest are in Training bit for bit."""
-    folder = shared_data / "fer2013"
-    if not folder.is_dir():
-        pytest.skip(f"no FER2013 at {folder}")
-    lists = make_lists(read_fer2013(folder), labels="ferplus")
+    lists = make_lists(read_fer2013(shared_fer2013), labels="ferplus")
     table = lists.table
     assert table["copy"].sum() == 280 and lists.num_dropped == 351
     assert table["split"].value_counts().to_dict() == {"train": 25_513, "test": 3_589, "val": 2_845}

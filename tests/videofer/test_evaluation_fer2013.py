@@ -11,10 +11,9 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from fer2013_set import make_set, write_csv
+from fer2013_set import make_set, small_recipe, write_csv
 from typer.testing import CliRunner
 
-from preprocessing.config_file import validate
 from preprocessing.stills import pixel_key
 from videofer.checkpoint import load_checkpoint
 from videofer.cli import app
@@ -26,24 +25,10 @@ from videofer.emotions import BASIC
 from videofer.evaluation.fer2013 import evaluate_fer2013, without_class
 from videofer.evaluation.table import EvaluationError
 from videofer.export import load_model
-from videofer.recipe import Recipe
 from videofer.training.progress import silent
 from videofer.training.run import train
 
 pytestmark = pytest.mark.usefixtures("one_thread")
-
-
-def recipe(classes: tuple[str, ...]) -> Recipe:
-    values = {
-        "name": "stripes",
-        "data": {"classes": list(classes), "num_clips": 1, "num_frames": 1, "clip_seconds": 0.1,
-                 "window_seconds": 0.1, "eval_windows": 1},
-        "model": {"face": {"trunk": "resnet18", "width": 4, "input_size": 33, "heads": ["clip"],
-                           "score": "fitted"}},
-        "training": {"epochs": 6, "batch_size": 32, "lr": 0.01,
-                     "augment": {"flip": 0, "rotate_degrees": 0, "scale": 0}},
-    }  # fmt: skip
-    return validate(values, Recipe, source="recipe")
 
 
 def with_copies() -> Fer2013:
@@ -64,7 +49,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name, labels, classes in (("run7", "fer2013", BASIC), ("run8", "ferplus", EMOTIONS)):
         lists = make_lists(data, labels=labels)  # type: ignore[arg-type]
         import_fer2013(data, lists, path / "store", AS_IT_IS, num_workers=1)
-        train(recipe(classes), path / "store", path / name, progress=silent)
+        train(small_recipe(classes), path / "store", path / name, progress=silent)
     return path
 
 
@@ -154,13 +139,10 @@ def test_a_test_list_that_was_trained_on_is_refused(root: Path, tmp_path: Path) 
 
 
 def test_the_built_in_model_on_a_list_with_copies_of_what_it_learned(
-    shared_data: Path, shared_weights: Path, tmp_path: Path
+    shared_fer2013: Path, shared_weights: Path, tmp_path: Path
 ) -> None:
     """As PrivateTest has them, of which nothing was left out of Training."""
-    folder = shared_data / "fer2013"
-    if not (folder / "fer2013_mini_test.npz").is_file():
-        pytest.skip(f"no FER2013 at {folder}")
-    new, learned = (read_fer2013(folder / f"fer2013_mini_{name}.npz") for name in ("test", "train"))
+    new, learned = (read_fer2013(shared_fer2013 / f"fer2013_mini_{name}.npz") for name in ("test", "train"))
     known = {*load_model("builtin", device="cpu").used["keys"]["train"]}
     copies = [place for place, image in enumerate(learned.images) if pixel_key(image) in known][:3]
     images = np.concatenate([learned.images[copies], new.images[:9]])
