@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from preprocessing import faces, landmarks, skeletons
-from preprocessing.network import LocalNetwork, OpenNetwork
+from preprocessing.network import HERE, Place
 from preprocessing.tracking.describe import FaceEmbedder
 from preprocessing.types import FaceDetector, LandmarkEngine, SkeletonEngine, Source
 from preprocessing.weights import EngineChoice, WeightFile, WeightsError
@@ -169,19 +169,19 @@ def _resolve_appearance(text: str, weights_dir: Path | None) -> EngineChoice:
     return choice
 
 
-def build_engines(choices: EngineChoices, open_network: OpenNetwork = LocalNetwork) -> Engines:
+def build_engines(choices: EngineChoices, place: Place = HERE) -> Engines:
     """Builds in a worker exactly what the driver chose, or raises WeightsError.
 
-    open_network: where ONNX networks run, in this process or in one that holds a GPU.
+    place: where ONNX networks run, in this process or in one that holds a GPU.
     """
     return Engines(
         choices=choices,
-        faces=faces.build(choices.faces, open_network),
-        skeletons=skeletons.build_skeletons(choices.skeletons, open_network),
-        embedder=FaceEmbedder(choices.appearance.weights["embedding"].checked(), open_network)
+        faces=faces.build(choices.faces, place),
+        skeletons=skeletons.build_skeletons(choices.skeletons, place),
+        embedder=FaceEmbedder(choices.appearance.weights["embedding"].checked(), place)
         if choices.appearance.name == "onnx"
         else None,
-        landmarks=landmarks.build(choices.landmarks, open_network),
+        landmarks=landmarks.build(choices.landmarks, place),
     )
 
 

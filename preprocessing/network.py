@@ -1,12 +1,13 @@
-"""A network as the engines use it: one 8-bit picture in, raw outputs out, wherever it runs.
+"""A network as the engines use it: 8-bit pictures in, raw outputs out, wherever it runs.
 
-`LocalNetwork` runs in this process on one thread. On a machine with a GPU the same engines are built on
-`preprocessing.stage.detector_actor.RemoteNetwork`, which sends the picture to the process that holds the GPU.
+`HERE`, the place of a worker on its own core, opens it in this process on one thread. On a machine with a GPU
+the same engines are built at `preprocessing.stage.detector_actor.There`, which sends the pictures to the
+process that holds the GPU. An engine prepares pictures, reads outputs, and knows nothing of this.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -14,7 +15,11 @@ from typing import Any, Protocol
 import numpy as np
 
 from preprocessing.blob import Normaliser
+from preprocessing.device import CPU, Device
 from preprocessing.onnx_session import open_session
+
+Answer = list[np.ndarray]
+"""The outputs of a network for one picture, each for a batch of one."""
 
 
 @dataclass(frozen=True)
@@ -26,24 +31,52 @@ class Port:
 
 
 class Network(Protocol):
-    """An opened model with one input of pictures, (N, 3, H, W) or (N, H, W, 3)."""
+    """An opened model with one input of pictures, (N, 3, H, W) or (N, H, W, 3).
+
+    Where N is a number it takes one picture at a time; where it is free, any number of one size.
+    """
 
     inputs: list[Port]
     outputs: list[Port]
 
     def run(
         self, image_rgb: np.ndarray, normalise: Normaliser, outputs: Sequence[str] | None = None
-    ) -> list[np.ndarray]:
+    ) -> Answer:
         """(H, W, 3) uint8 RGB -> the named outputs (all if none are named), each for a batch of one."""
         ...
 
+    def run_batch(
+        self, images_rgb: Sequence[np.ndarray], normalise: Normaliser, outputs: Sequence[str] | None = None
+    ) -> list[Answer]:
+        """The same for several pictures of one size, as `run` answers for each."""
+        ...
 
-OpenNetwork = Callable[[Path], Network]
-"""Opens a model file. Raises WeightsError in one line where it is none."""
+
+class OpensNetwork(Protocol):
+    """What opens a network that is no ONNX file: plain data that passes between processes.
+
+    A frozen dataclass, so that equal ones are one network in the process that holds the GPU.
+    """
+
+    def __call__(self, device: Device) -> Network:
+        """Open it there, on one thread where that is the CPU. WeightsError in one line if it cannot be."""
+        ...
+
+
+Model = Path | OpensNetwork
+"""An ONNX file, or what opens a network of another make."""
+
+
+class Place(Protocol):
+    """Where the networks of engines run."""
+
+    def network(self, model: Model) -> Network:
+        """Open a model there. WeightsError in one line where it is none."""
+        ...
 
 
 class LocalNetwork:
-    """Fulfils `Network` in this process, on one thread of the CPU."""
+    """An ONNX file in this process, on one thread of the CPU. Fulfils `Network`."""
 
     def __init__(self, path: Path) -> None:
         self._session = open_session(path)
@@ -52,10 +85,31 @@ class LocalNetwork:
 
     def run(
         self, image_rgb: np.ndarray, normalise: Normaliser, outputs: Sequence[str] | None = None
-    ) -> list[np.ndarray]:
+    ) -> Answer:
         """See `Network.run`."""
-        arrays: list[np.ndarray] = self._session.run(outputs, {self.inputs[0].name: normalise(image_rgb)})
+        arrays: Answer = self._session.run(outputs, {self.inputs[0].name: normalise(image_rgb)})
         return arrays
+
+    def run_batch(
+        self, images_rgb: Sequence[np.ndarray], normalise: Normaliser, outputs: Sequence[str] | None = None
+    ) -> list[Answer]:
+        """One by one: on one thread a batch is no faster, and no result can depend on its neighbours."""
+        return [self.run(image, normalise, outputs) for image in images_rgb]
+
+
+@dataclass(frozen=True)
+class Here:
+    """This process. Fulfils `Place`."""
+
+    device: Device = CPU
+
+    def network(self, model: Model) -> Network:
+        """See `Place.network`. ONNX files run on the CPU, others on the device."""
+        return LocalNetwork(model) if isinstance(model, Path) else model(self.device)
+
+
+HERE = Here()
+"""A worker's own core."""
 
 
 def ports(nodes: Sequence[Any]) -> list[Port]:

@@ -9,26 +9,26 @@ from preprocessing.faces import mtcnn, yunet
 from preprocessing.faces.mtcnn import MTCNN, bundled_weights
 from preprocessing.faces.precropped import Precropped
 from preprocessing.faces.yunet import DYNAMIC_FILE, PUBLISHED_FILE, YuNetOnnx, YuNetOpenCV
-from preprocessing.network import LocalNetwork, OpenNetwork
+from preprocessing.network import HERE, Place
 from preprocessing.types import FaceDetector
 from preprocessing.weights import EngineChoice, WeightFile, WeightsError, find
 
 
-def _yunet(choice: EngineChoice, open_network: OpenNetwork, min_score: float | None) -> FaceDetector:
+def _yunet(choice: EngineChoice, place: Place, min_score: float | None) -> FaceDetector:
     least = yunet.MIN_SCORE if min_score is None else min_score
     if DYNAMIC_FILE in choice.weights:
-        return YuNetOnnx(choice, open_network, least)
+        return YuNetOnnx(choice, place, least)
     return YuNetOpenCV(choice, least)
 
 
-def _mtcnn(choice: EngineChoice, _open_network: OpenNetwork, min_score: float | None) -> FaceDetector:
+def _mtcnn(choice: EngineChoice, _place: Place, min_score: float | None) -> FaceDetector:
     return MTCNN(choice, mtcnn.MIN_SCORE if min_score is None else min_score)
 
 
-FACE_DETECTORS: dict[str, Callable[[EngineChoice, OpenNetwork, float | None], FaceDetector]] = {
+FACE_DETECTORS: dict[str, Callable[[EngineChoice, Place, float | None], FaceDetector]] = {
     "yunet": _yunet,
     "mtcnn": _mtcnn,
-    "precropped": lambda choice, _open_network, _min_score: Precropped(choice),
+    "precropped": lambda choice, _place, _min_score: Precropped(choice),
 }
 
 
@@ -57,17 +57,15 @@ def resolve(name: str = "auto", weights_dir: Path | None = None) -> EngineChoice
     raise WeightsError(f"unknown face detector {name!r}; known: auto, {', '.join(FACE_DETECTORS)}")
 
 
-def build(
-    choice: EngineChoice, open_network: OpenNetwork = LocalNetwork, min_score: float | None = None
-) -> FaceDetector:
+def build(choice: EngineChoice, place: Place = HERE, min_score: float | None = None) -> FaceDetector:
     """Exactly the chosen detector with exactly the chosen files, or WeightsError.
 
-    open_network: where the networks of ONNX detectors run. min_score: faces of less are left out; None: the
+    place: where the networks of ONNX detectors run. min_score: faces of less are left out; None: the
     detector's own threshold, for footage.
     """
     if choice.name not in FACE_DETECTORS:
         raise WeightsError(f"unknown face detector {choice.name!r}; known: {', '.join(FACE_DETECTORS)}")
-    return FACE_DETECTORS[choice.name](choice, open_network, min_score)
+    return FACE_DETECTORS[choice.name](choice, place, min_score)
 
 
 def _find_yunet(weights_dir: Path | None) -> EngineChoice | None:

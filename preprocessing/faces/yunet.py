@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 
 from preprocessing.blob import Normaliser
-from preprocessing.network import LocalNetwork, OpenNetwork
+from preprocessing.network import HERE, Place
 from preprocessing.nms import nms
 from preprocessing.types import Faces
 from preprocessing.weights import EngineChoice
@@ -39,12 +39,12 @@ class YuNetOnnx:
     def __init__(
         self,
         choice: EngineChoice,
-        open_network: OpenNetwork = LocalNetwork,
+        place: Place = HERE,
         min_score: float = MIN_SCORE,
     ) -> None:
         self.provenance: dict[str, Any] = choice.provenance()
         self._min_score = min_score
-        self._network = open_network(choice.weights[DYNAMIC_FILE].checked())
+        self._network = place.network(choice.weights[DYNAMIC_FILE].checked())
         self._normalise = Normaliser(bgr=True)  # the network wants BGR in [0, 255]
         self._outputs = [f"{part}_{stride}" for stride in STRIDES for part in ("cls", "obj", "bbox", "kps")]
 

@@ -18,7 +18,7 @@ import numpy as np
 from preprocessing.align import apply_warp, invert_warp
 from preprocessing.blob import Normaliser
 from preprocessing.landmarks.layouts import LANDMARK_LAYOUTS, MESH468, to_ibug68
-from preprocessing.network import LocalNetwork, OpenNetwork
+from preprocessing.network import HERE, Place
 from preprocessing.types import Frame
 from preprocessing.weights import EngineChoice, WeightsError
 
@@ -40,14 +40,12 @@ class FaceMesh:
 
     name = "mesh"
 
-    def __init__(
-        self, choice: EngineChoice, layout: str = MESH468.name, open_network: OpenNetwork = LocalNetwork
-    ) -> None:
+    def __init__(self, choice: EngineChoice, layout: str = MESH468.name, place: Place = HERE) -> None:
         """layout: `mesh468`, or `ibug68`. WeightsError if the file is no face mesh."""
         self.layout, self.num_points = layout, LANDMARK_LAYOUTS[layout].num_points
         self.provenance: dict[str, Any] = {**choice.provenance(), "layout": layout}
         path = choice.weights[ROLE].checked()
-        self._network = open_network(path)
+        self._network = place.network(path)
         inputs, outputs = self._network.inputs, self._network.outputs
         sizes = [int(np.prod([d for d in port.shape if isinstance(d, int)])) for port in outputs]
         if [port.shape[1:] for port in inputs] != [(SIDE, SIDE, 3)] or sorted(sizes) != [1, _PLACE_NUMBERS]:

@@ -7,15 +7,15 @@ from pathlib import Path
 
 from preprocessing.landmarks.layouts import IBUG68, MESH468
 from preprocessing.landmarks.mesh import ROLE, FaceMesh
-from preprocessing.network import LocalNetwork, OpenNetwork
+from preprocessing.network import HERE, Place
 from preprocessing.types import LandmarkEngine
 from preprocessing.weights import EngineChoice, WeightFile, WeightsError, find
 
 MESH_FILE = "facemesh_468.onnx"
 
-LANDMARK_ENGINES: dict[str, Callable[[EngineChoice, OpenNetwork], LandmarkEngine]] = {
-    "mesh": lambda choice, open_network: FaceMesh(choice, IBUG68.name, open_network),
-    "mesh468": lambda choice, open_network: FaceMesh(choice, MESH468.name, open_network),
+LANDMARK_ENGINES: dict[str, Callable[[EngineChoice, Place], LandmarkEngine]] = {
+    "mesh": lambda choice, place: FaceMesh(choice, IBUG68.name, place),
+    "mesh468": lambda choice, place: FaceMesh(choice, MESH468.name, place),
 }
 
 
@@ -36,13 +36,13 @@ def resolve(name: str = "none", weights_dir: Path | None = None) -> EngineChoice
     return EngineChoice(name, {ROLE: WeightFile.of(path)}, "face mesh through ONNX Runtime")
 
 
-def build(choice: EngineChoice, open_network: OpenNetwork = LocalNetwork) -> LandmarkEngine | None:
+def build(choice: EngineChoice, place: Place = HERE) -> LandmarkEngine | None:
     """Exactly the chosen engine with exactly the chosen files, or WeightsError; None for `none`.
 
-    open_network: where its network runs.
+    place: where its network runs.
     """
     if choice.name == "none":
         return None
     if choice.name not in LANDMARK_ENGINES:
         raise WeightsError(f"unknown landmarks {choice.name!r}; known: none, {', '.join(LANDMARK_ENGINES)}")
-    return LANDMARK_ENGINES[choice.name](choice, open_network)
+    return LANDMARK_ENGINES[choice.name](choice, place)

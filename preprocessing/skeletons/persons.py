@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from preprocessing.blob import Normaliser
-from preprocessing.network import LocalNetwork, OpenNetwork
+from preprocessing.network import HERE, Place
 from preprocessing.nms import nms
 from preprocessing.types import Frame
 from preprocessing.weights import WeightsError
@@ -24,10 +24,8 @@ YOLOX_NORMALISE = Normaliser(bgr=True)
 class PersonDetector:
     """Finds persons in a frame, best first."""
 
-    def __init__(
-        self, path: Path, open_network: OpenNetwork = LocalNetwork, min_score: float = MIN_SCORE
-    ) -> None:
-        self._network = open_network(path)
+    def __init__(self, path: Path, place: Place = HERE, min_score: float = MIN_SCORE) -> None:
+        self._network = place.network(path)
         self._min_score = min_score
         outputs = [port.name for port in self._network.outputs]
         self._is_rtmdet = set(outputs) == {"dets", "labels"}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from preprocessing.network import LocalNetwork, OpenNetwork
+from preprocessing.network import HERE, Place
 from preprocessing.skeletons.topdown import TopDown
 from preprocessing.types import SkeletonEngine
 from preprocessing.weights import EngineChoice, WeightFile, WeightsError, find
@@ -36,13 +36,13 @@ def resolve_skeletons(spec: str = "sidecar", weights_dir: Path | None = None) ->
     return choice
 
 
-def build_skeletons(choice: EngineChoice, open_network: OpenNetwork = LocalNetwork) -> SkeletonEngine | None:
+def build_skeletons(choice: EngineChoice, place: Place = HERE) -> SkeletonEngine | None:
     """The engine that serves every video; None for `none`, and for `sidecar`: each video has its own."""
     if choice.name in ("none", "sidecar"):
         return None
     if choice.name != "onnx":
         raise WeightsError(f"unknown skeleton engine {choice.name!r}; known: none, sidecar, onnx")
-    return TopDown(choice, open_network)
+    return TopDown(choice, place)
 
 
 def _locate(name: str, weights_dir: Path | None) -> Path:

@@ -11,7 +11,7 @@ import numpy as np
 
 from preprocessing.align import apply_warp, invert_warp
 from preprocessing.blob import Normaliser
-from preprocessing.network import LocalNetwork, OpenNetwork
+from preprocessing.network import HERE, Place
 from preprocessing.skeletons.layouts import COCO17, body_boxes, body_scores
 from preprocessing.skeletons.persons import PersonDetector
 from preprocessing.types import Bodies, Frame
@@ -28,11 +28,11 @@ class TopDown:
     layout = COCO17.name
     needs_pixels = True
 
-    def __init__(self, choice: EngineChoice, open_network: OpenNetwork = LocalNetwork) -> None:
+    def __init__(self, choice: EngineChoice, place: Place = HERE) -> None:
         self.provenance: dict[str, Any] = choice.provenance()
-        self._pose = _PoseModel(choice, open_network)
+        self._pose = _PoseModel(choice, place)
         person = choice.weights.get("person")
-        self._persons = PersonDetector(person.checked(), open_network) if person is not None else None
+        self._persons = PersonDetector(person.checked(), place) if person is not None else None
 
     def detect(
         self, frame: Frame | None, frame_index: int, t: float, known_boxes_xyxy: np.ndarray | None
@@ -63,9 +63,9 @@ class TopDown:
 class _PoseModel:
     """The pose model itself: boxes of one frame in, keypoints out."""
 
-    def __init__(self, choice: EngineChoice, open_network: OpenNetwork) -> None:
+    def __init__(self, choice: EngineChoice, place: Place) -> None:
         path = choice.weights["pose"].checked()
-        self._network = open_network(path)
+        self._network = place.network(path)
         inputs, outputs = self._network.inputs, self._network.outputs
         shape = inputs[0].shape
         if (

@@ -11,7 +11,6 @@ import asyncio
 import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,14 +18,13 @@ import numpy as np
 
 from cache.errors import UserError
 from preprocessing.blob import Normaliser
-from preprocessing.network import OpenNetwork, Port, ports
+from preprocessing.network import Answer, Model, Place, Port, ports
 from preprocessing.onnx_session import open_session
 
 MAX_BATCH = 64
 START_SECONDS = 60.0  # for the processes on the GPUs
 MAX_REQUESTS = 1000  # that wait side by side
 GPU = "CUDAExecutionProvider"
-Answer = list[np.ndarray]
 
 
 def require_provider(provider: str) -> None:
@@ -120,8 +118,8 @@ class _Lane:
         return [[array[n : n + 1] for array in arrays] for n in range(len(batch))]
 
 
-def networks_on_gpus(provider: str) -> Iterator[OpenNetwork]:
-    """Starts an actor on each GPU that Ray knows; what opens a network there, in turn, for ever.
+def places_on_gpus(provider: str) -> Iterator[Place]:
+    """Starts an actor on each GPU that Ray knows; the places there, in turn, for ever.
 
     UserError where there is no GPU, or ONNX Runtime cannot use it.
     """
@@ -141,7 +139,19 @@ def networks_on_gpus(provider: str) -> Iterator[OpenNetwork]:
     except ray.exceptions.RayError as error:
         lines = [line.strip() for line in str(error).splitlines() if line.strip()]
         raise UserError(lines[-1].removeprefix("cache.errors.UserError: ")) from error
-    return itertools.cycle([partial(RemoteNetwork, actor) for actor in actors])
+    return itertools.cycle([There(actor) for actor in actors])
+
+
+@dataclass(frozen=True)
+class There:
+    """The process behind an actor. Fulfils `preprocessing.network.Place`."""
+
+    actor: Any
+
+    def network(self, model: Model) -> RemoteNetwork:
+        """See `Place.network`."""
+        assert isinstance(model, Path), "only ONNX files so far"
+        return RemoteNetwork(self.actor, model)
 
 
 class RemoteNetwork:
@@ -156,9 +166,18 @@ class RemoteNetwork:
 
     def run(
         self, image_rgb: np.ndarray, normalise: Normaliser, outputs: Sequence[str] | None = None
-    ) -> list[np.ndarray]:
+    ) -> Answer:
         """See `Network.run`."""
+        return self.run_batch([image_rgb], normalise, outputs)[0]
+
+    def run_batch(
+        self, images_rgb: Sequence[np.ndarray], normalise: Normaliser, outputs: Sequence[str] | None = None
+    ) -> list[Answer]:
+        """See `Network.run_batch`."""
         import ray
 
-        answer: Answer = ray.get(self._actor.run.remote(self._path, image_rgb, normalise))
-        return answer if outputs is None else [answer[self._place[name]] for name in outputs]
+        requests = [self._actor.run.remote(self._path, image, normalise) for image in images_rgb]
+        answers: list[Answer] = ray.get(requests)
+        if outputs is None:
+            return answers
+        return [[answer[self._place[name]] for name in outputs] for answer in answers]

@@ -12,10 +12,10 @@ from typing import Any
 
 from cache.errors import UserError
 from preprocessing.engines import EngineChoices
-from preprocessing.network import LocalNetwork, OpenNetwork
+from preprocessing.network import HERE, Place
 from preprocessing.spec import PreprocessSpec
 from preprocessing.stage.cluster import start_ray
-from preprocessing.stage.detector_actor import networks_on_gpus
+from preprocessing.stage.detector_actor import places_on_gpus
 from preprocessing.stage.job import Handle, Job, Reply, Vitals, WorkerLostError
 from preprocessing.stage.threads import THREAD_VARIABLES
 from preprocessing.stage.worker import Worker, new_crash_file, take_crash
@@ -107,10 +107,10 @@ class RayPool:
         import ray
 
         self._ours = start_ray(address, num_workers)
-        self._places: Iterator[OpenNetwork] = itertools.repeat(LocalNetwork)  # of each worker's networks
+        self._places: Iterator[Place] = itertools.repeat(HERE)  # of each worker's networks
         if gpu_provider is not None:
             try:
-                self._places = networks_on_gpus(gpu_provider)
+                self._places = places_on_gpus(gpu_provider)
             except UserError:
                 self.close()
                 raise

@@ -14,7 +14,7 @@ from uuid import uuid4
 
 from cache.shard import ShardWriter
 from preprocessing.engines import EngineChoices, build_engines
-from preprocessing.network import LocalNetwork, OpenNetwork
+from preprocessing.network import HERE, Place
 from preprocessing.pipeline import process_segment, spans_of
 from preprocessing.spec import PreprocessSpec
 from preprocessing.stage.job import READ, Job, Reply, Vitals
@@ -36,11 +36,11 @@ class Worker:
         spec: PreprocessSpec,
         choices: EngineChoices,
         crash_file: Path | None = None,
-        open_network: OpenNetwork = LocalNetwork,
+        place: Place = HERE,
     ) -> None:
         pin_threads()
         self._spec = spec
-        self._engines = build_engines(choices, open_network)
+        self._engines = build_engines(choices, place)
         self._writer = ShardWriter(
             store_dir, codec=spec.codec, crop_size=spec.crop_size, jpeg_quality=spec.jpeg_quality
         )

@@ -9,7 +9,7 @@ import numpy as np
 
 from preprocessing.align import similarity_from_landmarks
 from preprocessing.blob import Normaliser
-from preprocessing.network import LocalNetwork, OpenNetwork
+from preprocessing.network import HERE, Place
 from preprocessing.tracking.appearance import (
     EMBEDDING_SCALE,
     FACE_SCALE,
@@ -45,9 +45,9 @@ class Sight:
 class FaceEmbedder:
     """Any ONNX network from aligned faces (N, 3, side, side), RGB in [-1, 1], to vectors (N, D): ArcFace."""
 
-    def __init__(self, path: Path, open_network: OpenNetwork = LocalNetwork) -> None:
+    def __init__(self, path: Path, place: Place = HERE) -> None:
         """Raises WeightsError if the file is not such a network."""
-        self._network = open_network(path)
+        self._network = place.network(path)
         shape, vector = self._network.inputs[0].shape, self._network.outputs[0].shape
         is_picture = len(self._network.inputs) == 1 and len(shape) == 4 and shape[1] == 3
         if not is_picture or not isinstance(shape[2], int) or shape[2] != shape[3] or len(vector) != 2:

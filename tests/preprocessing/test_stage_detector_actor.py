@@ -9,7 +9,6 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +23,8 @@ from preprocessing.stage.cluster import running_ray
 from preprocessing.stage.detector_actor import (
     DetectorActor,
     RemoteNetwork,
-    networks_on_gpus,
+    There,
+    places_on_gpus,
     require_provider,
 )
 from preprocessing.weights import WeightsError
@@ -105,7 +105,7 @@ def test_a_picture_that_does_not_fit_fails_alone(actor: Any, tmp_path: Path) -> 
 def test_no_model_is_said_so(actor: Any, tmp_path: Path) -> None:
     (tmp_path / "no.onnx").write_bytes(b"no model")
     with pytest.raises(WeightsError, match="not a usable ONNX model"):
-        partial(RemoteNetwork, actor)(tmp_path / "no.onnx")
+        There(actor).network(tmp_path / "no.onnx")
 
 
 def test_a_provider_that_is_not_there_is_refused() -> None:
@@ -116,7 +116,7 @@ def test_a_provider_that_is_not_there_is_refused() -> None:
 
 def test_without_a_gpu_the_run_says_so(actor: Any) -> None:
     with pytest.raises(UserError, match="no GPU: Ray found none"):
-        networks_on_gpus(CPU)
+        places_on_gpus(CPU)
 
 
 def test_each_gpu_has_a_process_and_needs_its_provider() -> None:
@@ -132,13 +132,13 @@ quiet = {"include_dashboard": False, "log_to_driver": False, "logging_level": "E
 ray.init(address="local", num_cpus=2, num_gpus=1, **quiet)
 from cache.errors import UserError
 import preprocessing.stage.detector_actor as stage
-from preprocessing.stage.detector_actor import GPU, networks_on_gpus, require_provider
+from preprocessing.stage.detector_actor import GPU, places_on_gpus, require_provider
 from preprocessing.onnx_session import CPU
-places = networks_on_gpus(CPU)
-assert next(places).args == next(places).args
+places = places_on_gpus(CPU)
+assert next(places) == next(places)
 stage.START_SECONDS = 1.0
 try:
-    networks_on_gpus(CPU)
+    places_on_gpus(CPU)
 except UserError as error:
     assert str(error) == "no GPU became free within 1 s: other jobs hold them", error
 else:
@@ -149,7 +149,7 @@ try:
     require_provider(GPU)
 except UserError:
     try:
-        networks_on_gpus(GPU)
+        places_on_gpus(GPU)
     except UserError as error:
         assert str(error).startswith("ONNX Runtime here has no CUDAExecutionProvider"), error
     else:
