@@ -127,6 +127,18 @@ def test_copies_in_the_list_that_training_did_not_know(
     assert any("are not known" in note for note in report.notes) == (not has_training)
 
 
+def test_a_model_of_the_official_lists_has_seen_the_copies(root: Path, tmp_path: Path) -> None:
+    """There a picture and its copy in Training are two videos: the model knows the other one's key."""
+    loaded = load_checkpoint(root / "run7")
+    lists = make_lists(with_copies(), official_lists=True).table
+    keys = {side: lists.loc[lists["split"] == side, "key"].tolist() for side in ("train", "val")}
+    official = replace(loaded, used={**loaded.used, "keys": keys})
+    report = evaluate_fer2013(official, root / "data", tmp_path)
+    whole, without = report.evaluations.values()
+    assert (whole.metrics["face"].num_samples, without.metrics["face"].num_samples) == (28, 26)
+    assert any("with 2 of these pictures" in note for note in report.notes)
+
+
 def test_a_test_list_that_was_trained_on_is_refused(root: Path, tmp_path: Path) -> None:
     """Where the Training list tells that they are no copies, one such picture is enough."""
     loaded = load_checkpoint(root / "run7")

@@ -27,7 +27,7 @@ from cache.atomic import atomic_write_text
 from cache.reader import StoreReader
 from cache.store import Store
 from preprocessing.spec import ALIGNMENT, PreprocessSpec
-from preprocessing.stills import Progress
+from preprocessing.stills import Progress, pixel_key
 from videofer.checkpoint import TrainedModel
 from videofer.data.examples import make_examples
 from videofer.datasets import ferplus
@@ -105,13 +105,14 @@ def evaluate_fer2013(
     _check_classes(loaded)
     pictures = read_fer2013(data, votes)
     lists = _rows_of(pictures, split, data)
+    seen = _has_seen(loaded, pictures, lists)
     if split in ("publictest", "privatetest"):
-        lists = replace(lists, table=_with_what_was_trained_on(lists.table, loaded, split))
+        lists = replace(lists, table=_with_what_was_trained_on(lists.table, seen, loaded, split))
     spec = _spec_for(loaded)
     store = Path(out) / "store"
     import_fer2013(pictures, lists, store, spec, weights_dir=weights_dir, progress=progress)
     predictions = _predict(loaded, store, lists.table, tta)
-    notes = [*_notes(loaded, lists.table, split), *_placement_notes(store, lists.table)]
+    notes = [*_notes(loaded, lists.table, split, int(seen.sum())), *_placement_notes(store, lists.table)]
     source = {
         "model": loaded.title if loaded.release else str(loaded.path),
         "recipe": loaded.recipe.name,
@@ -200,13 +201,15 @@ def _predict(loaded: TrainedModel, store: Path, rows: pd.DataFrame, tta: Views |
     return predictions
 
 
-def _with_what_was_trained_on(rows: pd.DataFrame, loaded: TrainedModel, split: List) -> pd.DataFrame:
+def _with_what_was_trained_on(
+    rows: pd.DataFrame, seen: np.ndarray, loaded: TrainedModel, split: List
+) -> pd.DataFrame:
     """The rows of a test list; `copy` also says so of pictures that only the model knows to be in Training.
 
-    A model is trained without the copies of one test list, so that it has seen those of the other one.
-    EvaluationError where pictures that it has seen are no copies, or are most of the list.
+    seen: (rows,) bool, see `_has_seen`. A model is trained without the copies of one test list, so that it
+    has seen those of the other one; by the official lists, those of both. EvaluationError where pictures
+    that it has seen are no copies, or are most of the list.
     """
-    seen = _has_seen(loaded, rows)
     copy = rows["copy"].astype("boolean")
     if (seen & ~copy.fillna(value=True)).any() or 2 * seen.sum() > len(rows):
         raise EvaluationError(
@@ -216,11 +219,18 @@ def _with_what_was_trained_on(rows: pd.DataFrame, loaded: TrainedModel, split: L
     return rows.assign(copy=copy.mask(seen, other=True))
 
 
-def _has_seen(loaded: TrainedModel, rows: pd.DataFrame) -> pd.Series[bool]:
-    return rows["key"].isin({*loaded.used["keys"]["train"], *loaded.used["keys"]["val"]})
+def _has_seen(loaded: TrainedModel, pictures: Fer2013, lists: Lists) -> np.ndarray:
+    """(rows,) bool: whether the model was trained or validated with the picture.
+
+    By the official lists a picture of a test list and its copy in Training are two videos, of two keys.
+    """
+    used = {*loaded.used["keys"]["train"], *loaded.used["keys"]["val"]}
+    twins = [pixel_key(image, "training") for image in pictures.images[lists.place]]
+    seen = lists.table["key"].isin(used) | pd.Series(twins, index=lists.table.index).isin(used)
+    return seen.to_numpy(dtype=bool)
 
 
-def _notes(loaded: TrainedModel, rows: pd.DataFrame, split: List) -> list[str]:
+def _notes(loaded: TrainedModel, rows: pd.DataFrame, split: List, num_seen: int) -> list[str]:
     notes = []
     if split == "training":
         notes.append(
@@ -236,7 +246,7 @@ def _notes(loaded: TrainedModel, rows: pd.DataFrame, split: List) -> list[str]:
     if split in ("publictest", "privatetest"):
         if rows["copy"].isna().any():
             notes.append("Copies of training pictures are not known: the Training list is not there.")
-        if num_seen := int(_has_seen(loaded, rows).sum()):
+        if num_seen:
             notes.append(
                 f"The model was trained or validated with {num_seen} of these pictures, as Training has "
                 "copies of them: what it is worth on new ones, the figures without copies say."
