@@ -11,8 +11,16 @@ from pathlib import Path
 
 import pytest
 
-from preprocessing import weights
-from preprocessing.weights import EngineChoice, KnownFile, WeightFile, WeightsError, find, user_cache_dir
+from preprocessing.weights import (
+    EngineChoice,
+    Registry,
+    Weight,
+    WeightFile,
+    WeightsError,
+    find,
+    locate,
+    user_cache_dir,
+)
 
 CONTENT = b"weights" * 1000
 NAME = "model.onnx"
@@ -41,8 +49,19 @@ def handler(monkeypatch: pytest.MonkeyPatch) -> Iterator[type[Handler]]:
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     url = f"http://127.0.0.1:{server.server_port}/{NAME}"
-    known = KnownFile(hashlib.sha256(CONTENT).hexdigest(), len(CONTENT), url)
-    monkeypatch.setitem(weights.KNOWN_FILES, NAME, known)
+    known = Weight(
+        name="model",
+        file=NAME,
+        purpose="a test",
+        engines=("test",),
+        licence="MIT",
+        commercial=True,
+        citation="none",
+        url=url,
+        sha256=hashlib.sha256(CONTENT).hexdigest(),
+        num_bytes=len(CONTENT),
+    )
+    monkeypatch.setattr(locate, "REGISTRY", Registry([known]))
     monkeypatch.setenv("VIDEOFER_OFFLINE", "0")
     monkeypatch.setenv("no_proxy", "*")
     yield handler

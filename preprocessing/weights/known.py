@@ -1,0 +1,10 @@
+"""The weight files that are known here, all of them. Another engine's are added to the modules beside."""
+
+from __future__ import annotations
+
+from preprocessing.weights.known_faces import FACES, LANDMARKS
+from preprocessing.weights.known_models import MODELS
+from preprocessing.weights.known_skeletons import BODIES, PERSONS
+from preprocessing.weights.registry import Registry
+
+REGISTRY = Registry([*FACES, *LANDMARKS, *PERSONS, *BODIES, *MODELS])
