@@ -108,7 +108,7 @@ LANDMARKS = (
         engines=("mesh", "mesh468"),
         licence="Apache-2.0",
         commercial=True,
-        citation="Kartynnik et al.: Real-time facial surface geometry from monocular video on mobile GPUs. 2019",
+        citation="Kartynnik et al.: Real-time facial surface geometry from monocular video. 2019",
         sha256="7063f3d06b0ac42dd6cd64d15c1a60da15e9d43b3e0d9ddec726c16584d25df2",
         num_bytes=2_429_069,
     ),

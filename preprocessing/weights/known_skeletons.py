@@ -50,6 +50,7 @@ PERSONS = (
         "person detector, 416 x 416",
         ("body-lightweight", "body26-lightweight", "wholebody-lightweight"),
         _YOLOX,
+        sha256="ceb11c07298f95c50d7c5abeb906d03340c85f23aa79e3e66966e7fb6c307250",
     ),
     _of_openmmlab(
         "yolox-m",
@@ -76,6 +77,8 @@ BODIES = (
         "17 joints, 192 x 256",
         ("body-lightweight",),
         _RTMPOSE,
+        sha256="9aeb635b83f86aea45cf45d85798f7eba1a162de8e0d721c44e54fe5eebaf47d",
+        num_bytes=21_890_172,
     ),
     _of_openmmlab(
         "rtmpose-m",
@@ -92,6 +95,7 @@ BODIES = (
         "17 joints, 288 x 384",
         ("body-performance",),
         _RTMPOSE,
+        sha256="df0c0fa91e9870b1515dcaff741fd76cc753dcfb12786862f61b243bae81cd52",
     ),
     _of_openmmlab(
         "rtmpose-s-halpe26",
@@ -106,6 +110,7 @@ BODIES = (
         "26 joints with feet, 192 x 256",
         ("body26-balanced",),
         _RTMPOSE,
+        sha256="26f3a19e61304a600dfb82d1001d41d24343b89fc70a33ffc84657e0b0bf2ecf",
     ),
     _of_openmmlab(
         "rtmpose-x-halpe26",

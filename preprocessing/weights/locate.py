@@ -76,7 +76,7 @@ def missing(name: str) -> WeightsError:
         return WeightsError(f"weights are missing: put {name} {where}")
     if known.url is None:
         return WeightsError(
-            f"weights of {known.engines[0]} are missing, and published nowhere that they could be fetched from: "
+            f"weights of {known.engines[0]} are missing, and published nowhere to be fetched from: "
             f"put {known.file} {where}"
         )
     accept = "" if known.commercial else " --accept-license"
