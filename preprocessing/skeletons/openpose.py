@@ -8,12 +8,12 @@ from pathlib import Path
 
 import numpy as np
 
-from preprocessing.skeletons.layouts import COCO17, COCO17_FROM_BODY25, COCO17_FROM_OPENPOSE18
+from preprocessing.skeletons.layouts import COCO17, OPENPOSE18, OPENPOSE25, mapping
 from preprocessing.types import InputError
 
 SUFFIX = "_keypoints.json"
 MAX_FILE_BYTES = 16 << 20
-ORDER_BY_LENGTH = {75: COCO17_FROM_BODY25, 54: COCO17_FROM_OPENPOSE18}
+LAYOUT_BY_LENGTH = {3 * layout.num_joints: layout for layout in (OPENPOSE25, OPENPOSE18)}
 
 
 def load_openpose(folder: Path, *, gaps: bool = True) -> np.ndarray:
@@ -63,11 +63,11 @@ def _read(path: Path) -> np.ndarray:
         raise InputError("skeletons", f"{path.name} is not OpenPose output: {reason}") from error
     bodies = np.zeros((len(people), COCO17.num_joints, 3), np.float32)
     for row, numbers in enumerate(people):
-        if numbers.ndim != 1 or len(numbers) not in ORDER_BY_LENGTH:
+        if numbers.ndim != 1 or len(numbers) not in LAYOUT_BY_LENGTH:
             raise InputError(
                 "skeletons",
                 f"{path.name}: {numbers.size} numbers for a person; "
                 "known: 75 (BODY_25), 54 (COCO, 18 joints)",
             )
-        bodies[row] = numbers.reshape(-1, 3)[list(ORDER_BY_LENGTH[len(numbers)])]
+        bodies[row] = mapping(LAYOUT_BY_LENGTH[len(numbers)], COCO17)(numbers.reshape(-1, 3))
     return bodies

@@ -15,14 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from preprocessing.skeletons.layouts import (
-    COCO17,
-    LAYOUTS,
-    SEEN_SCORE,
-    Layout,
-    body_scores,
-    boxes_of_keypoints,
-)
+from preprocessing.skeletons.boxes import SEEN_SCORE, body_scores, boxes_of_keypoints
+from preprocessing.skeletons.layouts import COCO17, LAYOUTS, Layout
 from preprocessing.skeletons.openpose import load_openpose
 from preprocessing.types import Bodies, Frame, InputError
 
@@ -150,8 +144,9 @@ class Sidecar:
             bodies[..., 1] *= frame.height / self._data.size_wh[1]
         # Joints that the file itself doubts do not bound a body, unless it has no others.
         doubtful = (bodies[..., 2] < SEEN_SCORE).all(axis=1)
-        boxes, scores = boxes_of_keypoints(bodies), body_scores(bodies)
-        boxes[doubtful] = boxes_of_keypoints(bodies[doubtful], min_score=0.0)
+        layout = self._data.layout
+        boxes, scores = boxes_of_keypoints(bodies, layout), body_scores(bodies, layout)
+        boxes[doubtful] = boxes_of_keypoints(bodies[doubtful], layout, min_score=0.0)
         scores[doubtful] = bodies[doubtful][..., 2].max(axis=1)
         return Bodies(boxes, bodies, scores)
 

@@ -12,7 +12,8 @@ import numpy as np
 from preprocessing.align import apply_warp, invert_warp
 from preprocessing.blob import Normaliser
 from preprocessing.network import HERE, Place
-from preprocessing.skeletons.layouts import COCO17, body_boxes, body_scores
+from preprocessing.skeletons.boxes import body_boxes, body_scores
+from preprocessing.skeletons.layouts import COCO17
 from preprocessing.skeletons.persons import PersonDetector
 from preprocessing.types import Bodies, Frame
 from preprocessing.weights import EngineChoice, WeightsError
@@ -47,15 +48,15 @@ class TopDown:
         if known_boxes_xyxy is not None:
             boxes = np.asarray(known_boxes_xyxy, np.float32).reshape(-1, 4)
             keypoints = self._pose.read(frame, boxes)
-            drawn = body_boxes(keypoints, (frame.width, frame.height))
+            drawn = body_boxes(keypoints, COCO17, (frame.width, frame.height))
             boxes = np.where(np.isfinite(drawn), drawn, boxes)
-            return Bodies(boxes, keypoints, body_scores(keypoints))
+            return Bodies(boxes, keypoints, body_scores(keypoints, COCO17))
         if self._persons is not None:
             boxes, _ = self._persons.detect(frame)
         else:
             boxes = np.array([[0, 0, frame.width, frame.height]], np.float32)
         keypoints = self._pose.read(frame, boxes)
-        scores = body_scores(keypoints)
+        scores = body_scores(keypoints, COCO17)
         real = scores > 0  # a person without one seen joint is the detector's mistake
         return Bodies(boxes[real], keypoints[real], scores[real])
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from preprocessing.decode.frames import BlindFrame
-from preprocessing.skeletons.layouts import COCO17, HIPS, SEEN_SCORE, SHOULDERS, Layout
+from preprocessing.skeletons.boxes import HIPS, SEEN_SCORE, SHOULDERS, places
+from preprocessing.skeletons.layouts import Layout
 from preprocessing.tracking.appearance import MIN_PATCH_PIXELS, Look, describe_clothing
 from preprocessing.tracking.describe import FREE_SHARE
 from preprocessing.types import Bodies, Frame
@@ -48,9 +49,10 @@ class BodySight:
 
 def torso_box(keypoints: np.ndarray, layout: Layout) -> np.ndarray | None:
     """(4,) between shoulders and hips of (J, 3); None where they are not seen or the layout has none."""
-    if layout.name != COCO17.name:
+    trunk = places(layout, SHOULDERS + HIPS)
+    if not trunk:
         return None
-    joints = keypoints[SHOULDERS + HIPS]
+    joints = keypoints[trunk]
     if (joints[:, 2] < SEEN_SCORE).any():
         return None
     (x0, y0), (x1, y1) = joints[:, :2].min(axis=0), joints[:, :2].max(axis=0)

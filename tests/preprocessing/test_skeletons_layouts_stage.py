@@ -116,7 +116,7 @@ def test_the_contract_names_the_layout() -> None:
     assert PreprocessSpec().contract()["skeleton"] == "none"
     assert PreprocessSpec(pose="sidecar").contract()["skeleton"] == "coco17"
     assert SPEC.contract()["skeleton"] == "bandai22"
-    with pytest.raises(ValidationError, match="'h36m' is not one of coco17, bandai22"):
+    with pytest.raises(ValidationError, match="'h36m' is not one of coco17, wholebody133"):
         PreprocessSpec(pose="sidecar", skeleton="h36m")
     for pose in ("none", "onnx:pose.onnx"):
         with pytest.raises(ValidationError, match=f"needs pose sidecar, not {pose}"):

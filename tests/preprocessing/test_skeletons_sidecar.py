@@ -1,4 +1,4 @@
-"""Layouts, and keypoints read from files: .npz and OpenPose JSON, whole and broken."""
+"""Keypoints read from files: .npz and OpenPose JSON, whole and broken."""
 
 from __future__ import annotations
 
@@ -10,26 +10,8 @@ import numpy as np
 import pytest
 
 from preprocessing.skeletons import Sidecar, SidecarKeypoints, load_sidecar
-from preprocessing.skeletons.layouts import (
-    BANDAI22,
-    COCO17,
-    COCO17_FROM_BODY25,
-    COCO17_FROM_OPENPOSE18,
-    LAYOUTS,
-    Layout,
-    body_boxes,
-    body_scores,
-    boxes_of_keypoints,
-    mirror_order,
-)
+from preprocessing.skeletons.layouts import BANDAI22, COCO17, OPENPOSE18, OPENPOSE25
 from preprocessing.types import InputError
-
-BODY25 = """nose neck right_shoulder right_elbow right_wrist left_shoulder left_elbow left_wrist mid_hip
-right_hip right_knee right_ankle left_hip left_knee left_ankle right_eye left_eye right_ear left_ear
-left_big_toe left_small_toe left_heel right_big_toe right_small_toe right_heel"""
-OPENPOSE18 = """nose neck right_shoulder right_elbow right_wrist left_shoulder left_elbow left_wrist
-right_hip right_knee right_ankle left_hip left_knee left_ankle right_eye left_eye right_ear left_ear"""
-BODY25_NAMES, OPENPOSE18_NAMES = BODY25.split(), OPENPOSE18.split()
 
 
 def some_keypoints(num_rows: int, num_people: int = 1, num_joints: int = 17) -> np.ndarray:
@@ -48,92 +30,6 @@ def row_of(engine: Sidecar, frame_index: int, t: float) -> float | None:
     """x of the first body's nose, None where there is no body."""
     bodies = engine.detect(None, frame_index, t, None)
     return float(bodies.keypoints[0, 0, 0]) if len(bodies) else None
-
-
-# --- layouts -----------------------------------------------------------------------------------------
-
-
-def side(joint: str) -> tuple[str, str]:
-    """ "left", "right" or "", and the joint's name without it."""
-    for name in ("left", "right"):
-        if joint.startswith(f"{name}_"):
-            return name, joint.removeprefix(f"{name}_")
-        if joint.endswith(f"_{name[0].upper()}"):
-            return name, joint[:-2]
-    return "", joint
-
-
-@pytest.mark.parametrize("layout", LAYOUTS.values(), ids=lambda layout: layout.name)
-def test_layout_is_consistent(layout: Layout) -> None:
-    joints = layout.joints
-    assert len(set(joints)) == layout.num_joints == int(layout.name[-2:])
-    assert {side(joint)[0] for joint in joints} == {"left", "right", ""}
-    pairs = {
-        (a, b)
-        for a, left in enumerate(joints)
-        for b, right in enumerate(joints)
-        if side(left)[1] == side(right)[1] and (side(left)[0], side(right)[0]) == ("left", "right")
-    }
-    assert set(layout.left_right_pairs) == pairs
-    for a, b in layout.bones:
-        names = {side(joints[a])[0], side(joints[b])[0]}
-        assert names != {"left", "right"} or (a, b) in pairs  # across the body: to the same joint only
-    mirrored = {tuple(sorted((layout.mirrored[a], layout.mirrored[b]))) for a, b in layout.bones}
-    assert mirrored == {tuple(sorted(bone)) for bone in layout.bones}
-    assert LAYOUTS[layout.name] is layout
-
-
-def test_mirror_exchanges_left_and_right() -> None:
-    for layout in LAYOUTS.values():
-        order = mirror_order(layout.name)
-        assert order is not None
-        for joint, twin in zip(layout.joints, (layout.joints[j] for j in order), strict=True):
-            expected = {"left": "right", "right": "left", "": ""}[side(joint)[0]]
-            assert side(twin) == (expected, side(joint)[1])
-    coco17 = (0, 2, 1, 4, 3, 6, 5, 8, 7, 10, 9, 12, 11, 14, 13, 16, 15)
-    assert mirror_order("coco17") == coco17
-    assert mirror_order("bandai22") == (*range(6), 10, 11, 12, 13, 6, 7, 8, 9, 18, 19, 20, 21, 14, 15, 16, 17)
-    assert mirror_order("none") is None
-
-
-def test_bandai22_is_the_data_set_s_own_skeleton(shared_data: Path) -> None:
-    path = shared_data / "skeleton" / "bandai_namco1_joints3d.npz"
-    if not path.is_file():
-        pytest.skip(f"no {path.name} among the shared data")
-    with np.load(path, allow_pickle=False) as motion:
-        assert tuple(motion["joint"].tolist()) == BANDAI22.joints
-        of_body = {(int(a), joint) for joint, a in enumerate(motion["parent"]) if a > 0}
-    assert set(BANDAI22.bones) == of_body
-
-
-def test_openpose_joints_map_by_name() -> None:
-    assert [BODY25_NAMES[j] for j in COCO17_FROM_BODY25] == list(COCO17.joints)
-    assert [OPENPOSE18_NAMES[j] for j in COCO17_FROM_OPENPOSE18] == list(COCO17.joints)
-
-
-def test_boxes_hold_the_seen_joints_only() -> None:
-    keypoints = np.zeros((3, 17, 3), np.float32)
-    keypoints[0, :3] = [[10, 10, 0.9], [110, 60, 0.8], [900, 900, 0.1]]
-    keypoints[1, 5] = [40, 50, 0.5]
-    boxes = boxes_of_keypoints(keypoints)
-    np.testing.assert_allclose(boxes[0], [2, 5, 118, 65])
-    np.testing.assert_allclose(boxes[1], [39, 49, 41, 51])
-    assert np.isnan(boxes[2]).all()
-    np.testing.assert_allclose(body_scores(keypoints), [0.85, 0.5, 0])
-    assert boxes_of_keypoints(keypoints[:0]).shape == (0, 4)
-
-
-def test_box_of_a_close_up_reaches_below_the_head() -> None:
-    head = np.zeros((1, 17, 3), np.float32)
-    head[0, :5] = [[300, 100, 0.9], [320, 90, 0.9], [280, 90, 0.9], [340, 95, 0.9], [260, 95, 0.9]]
-    (box,) = body_boxes(head, (640, 360))
-    assert box[3] == 360
-    assert 0 < box[0] < 200
-    assert 400 < box[2] < 640
-    whole = head.copy()
-    whole[0, 11:13] = [[310, 250, 0.9], [290, 250, 0.9]]
-    np.testing.assert_array_equal(body_boxes(whole, (640, 360)), boxes_of_keypoints(whole))
-    assert np.isnan(body_boxes(head * 0, (640, 360))).all()
 
 
 # --- .npz --------------------------------------------------------------------------------------------
@@ -227,7 +123,7 @@ def test_keypoints_without_times_or_rate_have_no_times(tmp_path: Path) -> None:
         ({"keypoints": np.zeros((4, 2, 17, 3), int)}, r"keypoints are int64"),
         (
             {"keypoints": some_keypoints(3), "layout": "h36m"},
-            "unknown joint layout 'h36m'; known: coco17, bandai22",
+            "unknown joint layout 'h36m'; known: coco17, wholebody133",
         ),
         ({"keypoints": some_keypoints(3), "layout": "bandai22"}, r"\(T, P, 22, 3\) of layout bandai22"),
         (
@@ -282,7 +178,7 @@ def test_broken_bytes_are_refused_in_one_line(tmp_path: Path) -> None:
 # --- OpenPose ----------------------------------------------------------------------------------------
 
 
-def openpose_person(names: list[str], shift: float = 0.0) -> dict[str, list[float]]:
+def openpose_person(names: tuple[str, ...], shift: float = 0.0) -> dict[str, list[float]]:
     """Joint j of COCO-17 at (100 + 10 j + shift, 200 + j), whatever its place in OpenPose's order."""
     numbers: list[float] = []
     for name in names:
@@ -297,8 +193,8 @@ def write_json(folder: Path, frame: int, people: list[dict[str, list[float]]]) -
     return path
 
 
-@pytest.mark.parametrize("names", [BODY25_NAMES, OPENPOSE18_NAMES])
-def test_openpose_folder(tmp_path: Path, names: list[str]) -> None:
+@pytest.mark.parametrize("names", [OPENPOSE25.joints, OPENPOSE18.joints])
+def test_openpose_folder(tmp_path: Path, names: tuple[str, ...]) -> None:
     write_json(tmp_path, 0, [openpose_person(names), openpose_person(names, 300)])
     write_json(tmp_path, 3, [openpose_person(names, 5)])
     data = load_sidecar(tmp_path)
@@ -323,7 +219,7 @@ def test_openpose_folder(tmp_path: Path, names: list[str]) -> None:
     ],
 )
 def test_broken_openpose_file_is_refused_in_one_line(tmp_path: Path, content: str, reason: str) -> None:
-    write_json(tmp_path, 0, [openpose_person(BODY25_NAMES)])
+    write_json(tmp_path, 0, [openpose_person(OPENPOSE25.joints)])
     write_json(tmp_path, 1, []).write_text(content, "latin-1")
     with pytest.raises(InputError, match=reason) as caught:
         load_sidecar(tmp_path)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from preprocessing.skeletons.layouts import LAYOUTS
+from preprocessing.skeletons.layouts import LAYOUTS, mirror_order
 from videofer.data.examples import Example
 from videofer.models.trunks import PLANS, takes_resnet18
 from videofer.recipe import Recipe
@@ -98,7 +98,7 @@ def _check_modalities(prepared: Prepared, recipe: Recipe, where: str) -> None:
             f"model.body.num_joints is {body.num_joints}, but the skeletons of {where} ({skeleton}) have "
             f"{num_joints} joints"
         )
-    if skeleton not in LAYOUTS and recipe.training.augment.flip > 0:
+    if mirror_order(skeleton) is None and recipe.training.augment.flip > 0:
         raise TrainingError(
             f"training.augment.flip is {recipe.training.augment.flip:g}, but how skeletons {skeleton!r} are "
             "mirrored is not known: set it to 0"
