@@ -1,6 +1,20 @@
-"""Skeleton engines behind one seam: `resolve_skeletons` in the driver, `build_skeletons` in each worker."""
+"""Skeleton engines behind one seam: `resolve_skeletons` in the driver, `build_skeletons` in each worker.
 
+For other programs: `estimate(image, boxes, engine)`, keypoints of people in one picture.
+"""
+
+from preprocessing.skeletons.in_layout import in_layout, why_not
+from preprocessing.skeletons.one_picture import estimate
 from preprocessing.skeletons.select import build_skeletons, resolve_skeletons
 from preprocessing.skeletons.sidecar import Sidecar, SidecarKeypoints, load_sidecar
 
-__all__ = ["Sidecar", "SidecarKeypoints", "build_skeletons", "load_sidecar", "resolve_skeletons"]
+__all__ = [
+    "Sidecar",
+    "SidecarKeypoints",
+    "build_skeletons",
+    "estimate",
+    "in_layout",
+    "load_sidecar",
+    "resolve_skeletons",
+    "why_not",
+]

@@ -1,4 +1,8 @@
-"""Person detectors in ONNX, told apart by their outputs: YOLOX (one raw output) and RTMDet (NMS inside)."""
+"""Person detectors in ONNX: YOLOX, as one raw output or with its suppression inside, and RTMDet with it.
+
+With the suppression inside both answer alike, but want different pixels: a file with `yolox` in its name is
+YOLOX, another is RTMDet.
+"""
 
 from __future__ import annotations
 
@@ -9,14 +13,15 @@ import numpy as np
 from preprocessing.blob import Normaliser
 from preprocessing.network import HERE, Place
 from preprocessing.nms import nms
+from preprocessing.skeletons.letterbox import letterbox
 from preprocessing.types import Frame
 from preprocessing.weights import WeightsError
 
 MIN_SCORE = 0.4
 MAX_IOU = 0.5
-PAD_VALUE = 114
 YOLOX_STRIDES = (8, 16, 32)
 RTMDET_SIDE = 320  # its export has a free size; it was trained and exported at this one
+YOLOX_SIDE, SMALL_YOLOX_SIDE = 640, 416  # as published; the small ones are nano and tiny
 RTMDET_NORMALISE = Normaliser(mean=(103.53, 116.28, 123.675), std=(57.375, 57.12, 58.395), bgr=True)
 YOLOX_NORMALISE = Normaliser(bgr=True)
 
@@ -28,22 +33,23 @@ class PersonDetector:
         self._network = place.network(path)
         self._min_score = min_score
         outputs = [port.name for port in self._network.outputs]
-        self._is_rtmdet = set(outputs) == {"dets", "labels"}
-        if not self._is_rtmdet and len(outputs) != 1:
+        self._suppresses = set(outputs) == {"dets", "labels"}
+        if not self._suppresses and len(outputs) != 1:
             raise WeightsError(
                 f"{path} is no known person detector: outputs {', '.join(outputs)}; "
-                "known: one output (YOLOX), or dets and labels (RTMDet)"
+                "known: one output (YOLOX), or dets and labels (YOLOX, RTMDet)"
             )
+        is_rtmdet = self._suppresses and "yolox" not in path.name.lower()
+        self._normalise = RTMDET_NORMALISE if is_rtmdet else YOLOX_NORMALISE
         shape = self._network.inputs[0].shape
         if len(shape) != 4:
             raise WeightsError(
                 f"{path} is no known person detector: input {list(shape)}, expected (N, 3, height, width)"
             )
         height, width = shape[2:]
-        if self._is_rtmdet:
-            self._size_wh = (_or(width, RTMDET_SIDE), _or(height, RTMDET_SIDE))
-        else:
-            self._size_wh = (_or(width, 416), _or(height, 416))
+        side = RTMDET_SIDE if is_rtmdet else _yolox_side(path)
+        self._size_wh = (_or(width, side), _or(height, side))
+        if not self._suppresses:
             self._cells, self._cell_stride = _yolox_grid(*self._size_wh)
             shape = self._network.outputs[0].shape
             if (
@@ -58,22 +64,18 @@ class PersonDetector:
 
     def detect(self, frame: Frame) -> tuple[np.ndarray, np.ndarray]:
         """Boxes (N, 4) float32 in upright source pixels, and scores (N,) float32."""
-        ratio = min(self._size_wh[0] / frame.width, self._size_wh[1] / frame.height)
-        small_wh = (max(1, round(frame.width * ratio)), max(1, round(frame.height * ratio)))
-        canvas = np.full((self._size_wh[1], self._size_wh[0], 3), PAD_VALUE, np.uint8)
-        canvas[: small_wh[1], : small_wh[0]] = frame.reduced_rgb(small_wh)
+        canvas, scale = letterbox(frame, self._size_wh)
         boxes, scores = self._run(canvas)
-        scale = np.array([frame.width / small_wh[0], frame.height / small_wh[1]] * 2, np.float32)
         limit = np.array([frame.width, frame.height] * 2, np.float32)
-        return (boxes * scale).clip(0, limit), scores
+        return (boxes * np.tile(scale, 2)).clip(0, limit), scores
 
     def _run(self, canvas_rgb: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        if self._is_rtmdet:
-            dets, labels = self._network.run(canvas_rgb, RTMDET_NORMALISE, ["dets", "labels"])
+        if self._suppresses:
+            dets, labels = self._network.run(canvas_rgb, self._normalise, ["dets", "labels"])
             dets = dets[0][labels[0] == 0]
             boxes, scores = dets[:, :4], dets[:, 4]
         else:
-            (raw,) = self._network.run(canvas_rgb, YOLOX_NORMALISE)
+            (raw,) = self._network.run(canvas_rgb, self._normalise)
             scores = raw[0, :, 4] * raw[0, :, 5]  # objectness x class 0, person
             centre = (raw[0, :, :2] + self._cells) * self._cell_stride
             half_size = np.exp(raw[0, :, 2:4].clip(max=10)) * self._cell_stride / 2
@@ -92,6 +94,12 @@ def _yolox_grid(width: int, height: int) -> tuple[np.ndarray, np.ndarray]:
         cells.append(np.stack([col.ravel(), row.ravel()], axis=1))
         strides.append(np.full((row.size, 1), stride))
     return np.concatenate(cells).astype(np.float32), np.concatenate(strides).astype(np.float32)
+
+
+def _yolox_side(path: Path) -> int:
+    """Of the square that a YOLOX takes whose file leaves it free, by its name."""
+    is_small = any(word in path.name.lower() for word in ("nano", "tiny"))
+    return SMALL_YOLOX_SIDE if is_small else YOLOX_SIDE
 
 
 def _or(dimension: object, default: int) -> int:

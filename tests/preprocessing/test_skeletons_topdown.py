@@ -231,6 +231,7 @@ def test_none_and_sidecar_need_no_files() -> None:
     ("spec", "message"),
     [
         ("rtmpose", "unknown skeleton engine 'rtmpose'; allowed: none, sidecar, onnx:POSE"),
+        ("mmpose:", "unknown skeleton engine 'mmpose:'"),
         ("onnx:", "unknown skeleton engine 'onnx:'"),
         ("onnx:a,b,c", "names 3 files"),
         ("onnx:a,", "names 2 files"),
@@ -261,8 +262,9 @@ def test_models_that_are_something_else_are_refused_in_one_line(tmp_path: Path) 
     )
     for spec, message in (
         (f"onnx:{rubbish}", "rubbish.onnx is not a usable ONNX model"),
-        (f"onnx:{wrong_joints}", "hands.onnx has 21 joints, COCO-17 has 17"),
-        (f"onnx:{free_size}", "free.onnx is no top-down pose model: input"),
+        (f"onnx:{wrong_joints}", r"hands.onnx has 21 joints; known: 17 \(coco17\), 26 \(halpe26\), 133"),
+        (f"onnx:{free_size}", "free.onnx is no top-down pose model of known input size"),
+        (f"onnx:{flat}", "flat.onnx is no top-down pose model: input"),
         (f"onnx:{rtmdet}", "person.onnx is no top-down pose model"),
         (f"onnx:{good},{good}", "pose.onnx is no known person detector: output shape"),
         (f"onnx:{good},{simcc}", "simcc.onnx is no known person detector: outputs simcc_x"),
