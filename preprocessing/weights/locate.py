@@ -6,16 +6,19 @@ whose hash is published is refused if its content is another, never used.
 
 from __future__ import annotations
 
-import http.client
 import logging
 import os
-import urllib.error
 from pathlib import Path
 
-from preprocessing.weights.choice import sha256_of
-from preprocessing.weights.download import download as fetch
+from preprocessing.quantities import as_bytes
+from preprocessing.weights.check import Trust, check
+from preprocessing.weights.download import fetch
 from preprocessing.weights.known import REGISTRY
-from preprocessing.weights.registry import WeightsError
+from preprocessing.weights.registry import Weight, WeightsError
+from preprocessing.weights.transfer import Patience, UnreachableError
+
+AUTOMATIC_BYTES = 10_000_000  # a larger file is fetched by the command only
+BRIEF = Patience(silent_seconds=5.0, crawl_seconds=10.0, tries=1)  # a machine without network waits no longer
 
 logger = logging.getLogger(__name__)
 
@@ -43,29 +46,46 @@ def offline() -> bool:
 def find(name: str, weights_dir: Path | None = None, *, download: bool = True) -> Path | None:
     """The file of that name, or of that short name of the registry; or None, where it is not to be had.
 
-    download: whether a file that is nowhere may be fetched into the user's cache. That is done, and said,
-    only for one whose whole hash is published, under a licence that allows any use; for others there is
-    `videofer weights fetch`. Raises WeightsError if the file is found but is not the one its name promises.
+    download: whether a file that is nowhere may be fetched. That is done, and said, for a small one only,
+    whose whole hash is known and whose licence allows any use; for others there is `videofer weights fetch`.
+    Raises WeightsError if the file is found but is not the one its name promises.
     """
     known = REGISTRY.find(name)
+    file = known.file if known else name
     for folder in search_dirs(weights_dir):
-        path = folder / (known.file if known else name)
+        path = folder / file
         if path.is_file():
-            if known is not None and known.sha256 is not None:
-                _check_hash(path, known.sha256)
+            if check(path, known) is Trust.NONE and known is not None:
+                logger.warning("no hash of %s is known, so nobody can say whether it is the right one", path)
             return path
-    if not download or known is None or known.url is None or not known.hash_is_whole or not known.commercial:
+    if not download or known is None or not _may_come_by_itself(known):
         return None
     if offline():
-        logger.info("%s not found and $VIDEOFER_OFFLINE is set: not downloaded", known.file)
+        logger.info("%s not found and $VIDEOFER_OFFLINE is set: not downloaded", file)
         return None
     try:
-        return fetch(known, user_cache_dir() / known.file)
-    except (OSError, http.client.HTTPException) as error:  # URLError, timeouts and a full disk are OSErrors
-        if isinstance(error, urllib.error.HTTPError):
-            error.close()  # it holds the connection
-        logger.warning("%s not found, and its download failed: %s", known.file, error)
+        return fetch(known, download_dir(), patience=BRIEF)
+    except UnreachableError as error:
+        logger.warning("%s not found, and its download failed: %s", file, error)
         return None
+
+
+def download_dir(weights_dir: Path | None = None) -> Path:
+    """Where a download goes: the named folder, $VIDEOFER_WEIGHTS if one may write there, or the cache."""
+    if weights_dir is not None:
+        return weights_dir
+    shared = os.environ.get("VIDEOFER_WEIGHTS")
+    return Path(shared) if shared and _may_write(Path(shared)) else user_cache_dir()
+
+
+def _may_write(folder: Path) -> bool:
+    there = next(place for place in (folder, *folder.absolute().parents) if place.exists())
+    return there.is_dir() and os.access(there, os.W_OK)
+
+
+def _may_come_by_itself(known: Weight) -> bool:
+    small = known.num_bytes is not None and known.num_bytes <= AUTOMATIC_BYTES
+    return known.url is not None and known.hash_is_whole and known.commercial and small
 
 
 def missing(name: str) -> WeightsError:
@@ -80,16 +100,8 @@ def missing(name: str) -> WeightsError:
             f"put {known.file} {where}"
         )
     accept = "" if known.commercial else " --accept-license"
+    size = f" ({as_bytes(known.num_bytes)})" if known.num_bytes else ""
     return WeightsError(
         f"weights of {known.engines[0]} are missing: `videofer weights fetch {known.name}{accept}` gets "
-        f"{known.file} from {known.url}; or put {known.file} {where}"
+        f"{known.file}{size} from {known.url}; or put it {where}"
     )
-
-
-def _check_hash(path: Path, expected: str) -> None:
-    found = sha256_of(path)
-    if not found.startswith(expected):
-        raise WeightsError(
-            f"{path} is not the published file: "
-            f"SHA-256 {found[:16]}..., expected {expected[:16]}...; remove it"
-        )

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 import pickle
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -19,55 +16,31 @@ from preprocessing.weights import (
     WeightsError,
     find,
     locate,
+    missing,
+    sha256_of,
     user_cache_dir,
 )
+from preprocessing.weights.locate import download_dir
+from preprocessing.weights.record import record_of, record_path, write_record
+from tests.preprocessing.weights_server import Fault, Served, serve
 
 CONTENT = b"weights" * 1000
 NAME = "model.onnx"
 
 
-class Handler(BaseHTTPRequestHandler):
-    body = CONTENT
-    status = 200
-    length: int | None = None  # what the header claims, if not the truth
-
-    def do_GET(self) -> None:
-        self.send_response(self.status)
-        self.send_header("Content-Length", str(len(self.body) if self.length is None else self.length))
-        self.end_headers()
-        self.wfile.write(self.body)
-
-    def log_message(self, *args: object) -> None:
-        pass
-
-
 @pytest.fixture
-def handler(monkeypatch: pytest.MonkeyPatch) -> Iterator[type[Handler]]:
-    """A web server on this machine that has `NAME`, known by its hash."""
-    handler = type("FreshHandler", (Handler,), {})
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    url = f"http://127.0.0.1:{server.server_port}/{NAME}"
-    known = Weight(
-        name="model",
-        file=NAME,
-        purpose="a test",
-        engines=("test",),
-        licence="MIT",
-        commercial=True,
-        citation="none",
-        url=url,
-        sha256=hashlib.sha256(CONTENT).hexdigest(),
-        num_bytes=len(CONTENT),
-    )
-    monkeypatch.setattr(locate, "REGISTRY", Registry([known]))
+def served(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Served]:
+    """A web server on this machine that has `NAME`, known by its hash, and a cache of nobody's."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setenv("VIDEOFER_OFFLINE", "0")
     monkeypatch.setenv("no_proxy", "*")
-    yield handler
-    server.shutdown()
-    server.server_close()
-    thread.join()
+    with serve() as served:
+        register(monkeypatch, served.weight(NAME, CONTENT))
+        yield served
+
+
+def register(monkeypatch: pytest.MonkeyPatch, *weights: Weight) -> None:
+    monkeypatch.setattr(locate, "REGISTRY", Registry(weights))
 
 
 def test_named_folder_comes_before_environment_and_cache(
@@ -90,54 +63,115 @@ def test_missing_folder_is_named() -> None:
         find("any.bin", Path("/nowhere"))
 
 
-def test_download_lands_whole_in_the_cache(handler: type[Handler]) -> None:
+def test_download_lands_whole_in_the_cache(served: Served) -> None:
     path = find(NAME)
     assert path == user_cache_dir() / NAME
     assert path.read_bytes() == CONTENT
-    handler.status = 500
-    assert find(NAME) == path  # the second time it is there
-    path.unlink()
+    assert find("model") == path and len(served.asked) == 1  # the second time it is there
+
+
+def test_download_goes_where_the_user_keeps_weights(
+    served: Served, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("VIDEOFER_WEIGHTS", str(tmp_path / "weights"))
+    assert find(NAME) == tmp_path / "weights" / NAME
+    assert download_dir(tmp_path / "named") == tmp_path / "named"
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("VIDEOFER_WEIGHTS", str(tmp_path / "file" / "weights"))  # where nobody can write
+    assert download_dir() == user_cache_dir()
 
 
 @pytest.mark.parametrize(
-    ("change", "logged"),
+    ("fault", "logged"),
     [
-        ({"status": 404}, "404"),
-        ({"body": CONTENT[:-10]}, "broke off after 6990 of 7000 bytes"),
-        ({"body": CONTENT[:-10], "length": len(CONTENT)}, "broke off after 6990 of 7000 bytes"),
+        (Fault(status=404), "404"),
+        (Fault(cut=6990), "broke off after 6990 of 7000 bytes"),
+        (Fault(content_type="text/html"), "a page for people"),
     ],
 )
 def test_failed_download_gives_none_and_one_line(
-    handler: type[Handler], caplog: pytest.LogCaptureFixture, change: dict[str, object], logged: str
+    served: Served, caplog: pytest.LogCaptureFixture, fault: Fault, logged: str
 ) -> None:
-    for key, value in change.items():
-        setattr(handler, key, value)
+    served.faults = [fault]
+    served.faults += [Fault(status=503)] * 5
     assert find(NAME) is None
     (record,) = caplog.records
-    assert logged in record.getMessage()
+    assert logged in record.getMessage() or "503" in record.getMessage()
     assert "\n" not in record.getMessage()
-    assert list(user_cache_dir().glob(f"{NAME}*")) == []
+    assert not (user_cache_dir() / NAME).exists()
 
 
-@pytest.mark.parametrize("body", [CONTENT[:-1] + b"X", CONTENT + b"more"])
-def test_poisoned_download_is_refused(handler: type[Handler], body: bytes) -> None:
-    handler.body = body
+@pytest.mark.parametrize("body", [CONTENT[:-1] + b"X", CONTENT + b"more", CONTENT[:-10]])
+def test_poisoned_download_is_refused(served: Served, body: bytes) -> None:
+    served.files[f"/{NAME}"] = body
     with pytest.raises(WeightsError, match="not used"):
         find(NAME)
-    assert list(user_cache_dir().glob(f"{NAME}*")) == []
+    assert list(user_cache_dir().iterdir()) == []
 
 
-def test_offline_does_not_ask(handler: type[Handler], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_offline_does_not_ask(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("VIDEOFER_OFFLINE", "1")
     assert find(NAME) is None
     monkeypatch.setenv("VIDEOFER_OFFLINE", "0")
     assert find(NAME, download=False) is None
+    assert served.asked == []
 
 
-def test_poisoned_file_is_refused(tmp_path: Path, handler: type[Handler]) -> None:
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"sha256": None},
+        {"sha256": "0123456789"},
+        {"commercial": False},
+        {"num_bytes": 10_000_001},
+        {"num_bytes": None},
+        {"url": None},
+    ],
+)
+def test_what_needs_a_decision_does_not_come_by_itself(
+    served: Served, monkeypatch: pytest.MonkeyPatch, changes: dict[str, object]
+) -> None:
+    register(monkeypatch, served.weight(NAME, CONTENT, **changes))
+    assert find(NAME) is None and served.asked == []
+
+
+def test_poisoned_file_is_refused(tmp_path: Path, served: Served) -> None:
     (tmp_path / NAME).write_bytes(CONTENT[:-1] + b"X")
-    with pytest.raises(WeightsError, match=r"model\.onnx is not the published file"):
+    with pytest.raises(WeightsError, match=r"model\.onnx is not the published file: .*; remove it"):
         find(NAME, tmp_path)
+
+
+def test_a_file_without_a_known_hash_is_held_to_its_record(
+    tmp_path: Path, served: Served, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    weight = served.weight(NAME, CONTENT, sha256=None)
+    register(monkeypatch, weight)
+    path = tmp_path / NAME
+    path.write_bytes(CONTENT)
+    assert find(NAME, tmp_path) == path  # somebody put it there: taken, and said
+    assert "nobody can say whether it is the right one" in caplog.text
+    caplog.clear()
+    write_record(path, record_of(weight, sha256_of(path), len(CONTENT)))
+    assert find(NAME, tmp_path) == path and not caplog.records
+    path.write_bytes(CONTENT[::-1])
+    with pytest.raises(WeightsError, match=r"model\.onnx is not what was fetched first: .*; remove it"):
+        find(NAME, tmp_path)
+    record_path(path).write_text("[]")
+    with pytest.raises(WeightsError, match=r"model\.onnx\.json is no record of weights"):
+        find(NAME, tmp_path)
+
+
+def test_missing_says_what_where_from_and_how(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert str(missing("sfd")) == (
+        "weights of face-alignment:sfd are missing: `videofer weights fetch sfd` gets s3fd-619a316812.pth "
+        "(89.8 MB) from https://www.adrianbulat.com/downloads/python-fan/s3fd-619a316812.pth; "
+        "or put it into --weights-dir or $VIDEOFER_WEIGHTS"
+    )
+    assert "`videofer weights fetch scrfd --accept-license`" in str(missing("det_2.5g.onnx"))
+    assert "published nowhere to be fetched from: put facemesh_468.onnx into" in str(missing("facemesh"))
+    assert str(missing("mine.onnx")) == (
+        "weights are missing: put mine.onnx into --weights-dir or $VIDEOFER_WEIGHTS"
+    )
 
 
 def test_choice_survives_json_and_pickle(tmp_path: Path) -> None:
