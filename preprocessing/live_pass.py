@@ -18,6 +18,7 @@ from preprocessing.engines import Engines
 from preprocessing.meter import Meter
 from preprocessing.pipeline import WHOLE
 from preprocessing.segment_pass import LEAD_SECONDS, rows_of
+from preprocessing.skeletons import as_layout
 from preprocessing.skeletons.layouts import LAYOUTS
 from preprocessing.spec import PreprocessSpec
 from preprocessing.tracking import bodies, faces
@@ -27,7 +28,7 @@ from preprocessing.tracking.evidence import TrackKind
 from preprocessing.tracking.face_rows import FaceRows
 from preprocessing.tracking.faces import FaceFollower
 from preprocessing.tracking.scene import CutDetector
-from preprocessing.types import Frame, InputError, Probe, Source, Span
+from preprocessing.types import Frame, Probe, Source, Span
 
 
 def first_pts_of(span: Span, facts: Probe) -> float:
@@ -55,8 +56,8 @@ class LivePass:
         self.index = span.index
         self.meter = Meter()
         detector, skeletons = engines.faces_for(source), engines.skeletons_for(source)
-        if skeletons and skeletons.layout != spec.skeleton:
-            raise InputError("skeletons", f"its joints are {skeletons.layout}, wanted are {spec.skeleton}")
+        if skeletons:
+            skeletons = as_layout(skeletons, spec.skeleton)
         self.seen = EvidenceCollector(detector.sure_score if detector else 0.0, LAYOUTS[spec.skeleton].head)
         """What names the persons; see `preprocessing.tracking.persons`."""
         self.look_ahead_seconds = max(

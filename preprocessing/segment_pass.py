@@ -21,6 +21,7 @@ from preprocessing.decode.pyav_engine import PyAVDecoder
 from preprocessing.meter import Meter
 from preprocessing.part import Part, SegmentOutcome, Tools
 from preprocessing.sampling import sample
+from preprocessing.skeletons import as_layout
 from preprocessing.skeletons.layouts import LAYOUTS
 from preprocessing.tracking.bodies import BodyFollower, BodyRows
 from preprocessing.tracking.collector import EvidenceCollector
@@ -49,10 +50,8 @@ class SegmentPass:
         spec, facts = tools.spec, part.facts
         detector = tools.engines.faces_for(part.source)
         skeletons = tools.engines.skeletons_for(part.source)
-        if skeletons and skeletons.layout != spec.skeleton:
-            raise InputError(
-                "skeletons", f"its joints are {skeletons.layout}, those of this store are {spec.skeleton}"
-            )
+        if skeletons:
+            skeletons = as_layout(skeletons, spec.skeleton)
         self.seen = EvidenceCollector(detector.sure_score if detector else 0.0, LAYOUTS[spec.skeleton].head)
         landmarks = tools.engines.landmarks
         self.faces = (

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from preprocessing.skeletons.layouts import COCO17, LAYOUTS
+from preprocessing.skeletons.layouts import COCO17, LAYOUTS, OF_MODELS, mapping
 
 ALIGNMENT = "eyes-nose-similarity/1"  # name and version of the crop template; see preprocessing.align
 
@@ -16,9 +16,9 @@ class PreprocessSpec(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
-    decoder: Literal["pyav", "decord"] = "pyav"
+    decoder: Literal["auto", "pyav", "decord", "torchcodec"] = "pyav"
     faces: Literal["auto", "yunet", "mtcnn", "precropped"] = "auto"
-    pose: str = "none"  # none | sidecar | onnx:POSE[,PERSON]
+    pose: str = "none"  # none | sidecar | onnx:POSE[,PERSON] | rtmlib:NAME | mmpose:CONFIG[,CHECKPOINT]
     skeleton: str = COCO17.name  # joint layout of all skeletons in the store
     landmarks: Literal["none", "mesh", "mesh468"] = "none"  # dense ones, beside the five of each face
 
@@ -54,9 +54,13 @@ class PreprocessSpec(BaseModel):
     @field_validator("pose")
     @classmethod
     def _known_pose(cls, value: str) -> str:
-        if value in ("none", "sidecar") or (value.startswith("onnx:") and len(value) > len("onnx:")):
+        kind, _, model = value.partition(":")
+        if value in ("none", "sidecar") or (kind in ("onnx", "rtmlib", "mmpose") and model):
             return value
-        raise ValueError(f"'{value}' is not one of none, sidecar, onnx:POSE[,PERSON]")
+        raise ValueError(
+            f"'{value}' is not one of none, sidecar, onnx:POSE[,PERSON], rtmlib:NAME, "
+            "mmpose:CONFIG[,CHECKPOINT]"
+        )
 
     @field_validator("appearance")
     @classmethod
@@ -82,7 +86,10 @@ class PreprocessSpec(BaseModel):
 
     @model_validator(mode="after")
     def _skeleton_can_be_had(self) -> PreprocessSpec:
-        if self.skeleton != COCO17.name and self.pose != "sidecar":
+        is_of_models = any(
+            not mapping(layout, LAYOUTS[self.skeleton]).missing for layout in OF_MODELS.values()
+        )
+        if self.pose != "sidecar" and not is_of_models:
             raise ValueError(
                 f"skeleton {self.skeleton} comes from keypoint files: it needs pose sidecar, not {self.pose}"
             )

@@ -3,7 +3,7 @@
 For other programs: `estimate(image, boxes, engine)`, keypoints of people in one picture.
 """
 
-from preprocessing.skeletons.in_layout import in_layout, why_not
+from preprocessing.skeletons.in_layout import as_layout
 from preprocessing.skeletons.one_picture import estimate
 from preprocessing.skeletons.select import build_skeletons, resolve_skeletons
 from preprocessing.skeletons.sidecar import Sidecar, SidecarKeypoints, load_sidecar
@@ -11,10 +11,9 @@ from preprocessing.skeletons.sidecar import Sidecar, SidecarKeypoints, load_side
 __all__ = [
     "Sidecar",
     "SidecarKeypoints",
+    "as_layout",
     "build_skeletons",
     "estimate",
-    "in_layout",
     "load_sidecar",
     "resolve_skeletons",
-    "why_not",
 ]

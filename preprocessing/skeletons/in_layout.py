@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from preprocessing.skeletons.layouts import LAYOUTS, JointMapping, mapping
-from preprocessing.types import Bodies, Frame, SkeletonEngine
+from preprocessing.types import Bodies, Frame, InputError, SkeletonEngine
 
 
 class InLayout:
@@ -35,6 +35,17 @@ def in_layout(engine: SkeletonEngine, wanted: str) -> SkeletonEngine | None:
         return engine
     change = mapping(LAYOUTS[engine.layout], LAYOUTS[wanted])
     return None if change.missing else InLayout(engine, change)
+
+
+def as_layout(engine: SkeletonEngine, wanted: str) -> SkeletonEngine:
+    """As `in_layout`. InputError("skeletons", ...) in one line where the engine lacks joints of it."""
+    result = in_layout(engine, wanted)
+    if result is None:
+        why = why_not(engine.layout, wanted)
+        raise InputError(
+            "skeletons", f"its joints are {engine.layout}, those of this store are {wanted}: {why}"
+        )
+    return result
 
 
 def why_not(layout: str, wanted: str) -> str:

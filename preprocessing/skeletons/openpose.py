@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from preprocessing.skeletons.layouts import COCO17, OPENPOSE18, OPENPOSE25, mapping
+from preprocessing.skeletons.layouts import OPENPOSE18, OPENPOSE25, Layout
 from preprocessing.types import InputError
 
 SUFFIX = "_keypoints.json"
@@ -16,8 +16,8 @@ MAX_FILE_BYTES = 16 << 20
 LAYOUT_BY_LENGTH = {3 * layout.num_joints: layout for layout in (OPENPOSE25, OPENPOSE18)}
 
 
-def load_openpose(folder: Path, *, gaps: bool = True) -> np.ndarray:
-    """Keypoints (T, P, 17, 3) float32; row i is frame i, empty where the frame has no file.
+def load_openpose(folder: Path, *, gaps: bool = True) -> tuple[np.ndarray, Layout]:
+    """Keypoints (T, P, J, 3) float32 and their layout; row i is frame i, empty where the frame has no file.
 
     The frame is the number before `_keypoints.json`, as OpenPose writes it. Without gaps, row i is the
     i-th file. InputError("skeletons", ...) on a file that cannot be read or is not of this form.
@@ -37,11 +37,21 @@ def load_openpose(folder: Path, *, gaps: bool = True) -> np.ndarray:
             "skeletons", f"{folder.name}: frame number {max(files)} in a folder of {len(files)} files"
         )
     frames = {number: _read(path) for number, path in files.items()}
+    lengths = {len(numbers): files[frame] for frame, people in frames.items() for numbers in people}
+    if len(lengths) > 1:
+        (a, first), (b, second) = sorted(lengths.items())[:2]
+        raise InputError(
+            "skeletons",
+            f"{folder.name}: {a // 3} joints in {first.name}, {b // 3} in {second.name}; "
+            "all must be of one model",
+        )
+    layout = LAYOUT_BY_LENGTH[next(iter(lengths))] if lengths else OPENPOSE25
     num_slots = max(len(people) for people in frames.values())
-    keypoints = np.zeros((num_rows, num_slots, COCO17.num_joints, 3), np.float32)
+    keypoints = np.zeros((num_rows, num_slots, layout.num_joints, 3), np.float32)
     for number, people in frames.items():
-        keypoints[number, : len(people)] = people
-    return keypoints
+        for slot, numbers in enumerate(people):
+            keypoints[number, slot] = numbers.reshape(-1, 3)
+    return keypoints, layout
 
 
 def _frame_number(path: Path) -> int:
@@ -51,8 +61,8 @@ def _frame_number(path: Path) -> int:
     return int(match.group(1))
 
 
-def _read(path: Path) -> np.ndarray:
-    """(P, 17, 3) float32 of one file."""
+def _read(path: Path) -> list[np.ndarray]:
+    """The numbers of each person in one file, (75,) or (54,) float32."""
     try:
         if path.stat().st_size > MAX_FILE_BYTES:
             raise ValueError(f"larger than {MAX_FILE_BYTES} bytes")
@@ -61,13 +71,11 @@ def _read(path: Path) -> np.ndarray:
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         reason = f"no {error}" if isinstance(error, KeyError) else str(error)
         raise InputError("skeletons", f"{path.name} is not OpenPose output: {reason}") from error
-    bodies = np.zeros((len(people), COCO17.num_joints, 3), np.float32)
-    for row, numbers in enumerate(people):
+    for numbers in people:
         if numbers.ndim != 1 or len(numbers) not in LAYOUT_BY_LENGTH:
             raise InputError(
                 "skeletons",
                 f"{path.name}: {numbers.size} numbers for a person; "
                 "known: 75 (BODY_25), 54 (COCO, 18 joints)",
             )
-        bodies[row] = mapping(LAYOUT_BY_LENGTH[len(numbers)], COCO17)(numbers.reshape(-1, 3))
-    return bodies
+    return people

@@ -8,6 +8,7 @@ mmpose:CONFIG[,CHECKPOINT[,PERSON]]   any top-down config of mmpose, see `mmpose
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from preprocessing.network import HERE, Place
@@ -39,11 +40,13 @@ def resolve_skeletons(
     choice = _resolve_model(spec, weights_dir)
     engine = build_skeletons(choice)
     assert engine is not None
-    if layout is not None and in_layout(engine, layout) is None:
-        raise WeightsError(
-            f"skeleton {layout} cannot be made by pose {spec}: {why_not(engine.layout, layout)}"
-        )
-    return choice
+    if layout is None or layout == engine.layout:
+        return choice
+    if in_layout(engine, layout) is None:
+        raise WeightsError(f"pose {spec} cannot make skeleton {layout}: {why_not(engine.layout, layout)}")
+    return replace(
+        choice, reason=f"{choice.reason}; of its {engine.layout} joints those of {layout} are kept"
+    )
 
 
 def build_skeletons(choice: EngineChoice, place: Place = HERE) -> TopDown | OneStage | None:

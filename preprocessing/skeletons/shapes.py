@@ -6,11 +6,8 @@ import re
 from pathlib import Path
 
 from preprocessing.network import Network
-from preprocessing.skeletons.layouts import COCO17, HALPE26, WHOLEBODY133, Layout
+from preprocessing.skeletons.layouts import OF_MODELS, Layout
 from preprocessing.weights import WeightsError
-
-OF_MODELS = {layout.num_joints: layout for layout in (COCO17, HALPE26, WHOLEBODY133)}
-"""The layouts that published pose models have, by their numbers of joints."""
 
 
 def input_size_wh(network: Network, path: Path, what: str) -> tuple[int, int]:

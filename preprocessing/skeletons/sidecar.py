@@ -48,7 +48,8 @@ def load_sidecar(path: Path, *, gaps: bool = True) -> SidecarKeypoints:
     gaps: whether a frame for which OpenPose wrote no file has a row; else row i is the i-th file.
     """
     if path.is_dir():
-        return _checked(path, {"keypoints": load_openpose(path, gaps=gaps)})
+        keypoints, layout = load_openpose(path, gaps=gaps)
+        return _checked(path, {"keypoints": keypoints, "layout": np.array(layout.name)})
     try:
         with zipfile.ZipFile(path) as archive:
             num_bytes = sum(member.file_size for member in archive.infolist())

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from preprocessing.skeletons import Sidecar, SidecarKeypoints, load_sidecar
-from preprocessing.skeletons.layouts import BANDAI22, COCO17, OPENPOSE18, OPENPOSE25
+from preprocessing.skeletons import Sidecar, SidecarKeypoints, as_layout, load_sidecar
+from preprocessing.skeletons.layouts import BANDAI22, COCO17, OPENPOSE18, OPENPOSE25, Layout
 from preprocessing.types import InputError
 
 
@@ -193,17 +193,51 @@ def write_json(folder: Path, frame: int, people: list[dict[str, list[float]]]) -
     return path
 
 
-@pytest.mark.parametrize("names", [OPENPOSE25.joints, OPENPOSE18.joints])
-def test_openpose_folder(tmp_path: Path, names: tuple[str, ...]) -> None:
+@pytest.mark.parametrize("layout", [OPENPOSE25, OPENPOSE18], ids=lambda layout: layout.name)
+def test_openpose_folder(tmp_path: Path, layout: Layout) -> None:
+    names, num_joints = layout.joints, layout.num_joints
     write_json(tmp_path, 0, [openpose_person(names), openpose_person(names, 300)])
     write_json(tmp_path, 3, [openpose_person(names, 5)])
     data = load_sidecar(tmp_path)
-    assert data.keypoints.shape == (4, 2, 17, 3)
+    assert data.layout is layout
+    assert data.keypoints.shape == (4, 2, num_joints, 3)
+    engine = as_layout(Sidecar(data), "coco17")
+    assert engine.layout == "coco17" and not engine.needs_pixels
     j = np.arange(17)
     expected = np.stack([105 + 10 * j, 200 + j, np.full(17, 0.8)], axis=1)
-    np.testing.assert_allclose(data.keypoints[3, 0], expected, rtol=1e-6)
-    assert [len(Sidecar(data).detect(None, index, 0.0, None)) for index in range(5)] == [2, 0, 0, 1, 0]
-    assert load_sidecar(tmp_path, gaps=False).keypoints.shape == (2, 2, 17, 3)
+    np.testing.assert_allclose(engine.detect(None, 3, 0.0, None).keypoints[0], expected, rtol=1e-6)
+    assert [len(engine.detect(None, index, 0.0, None)) for index in range(5)] == [2, 0, 0, 1, 0]
+    assert as_layout(Sidecar(data), layout.name).layout == layout.name
+    assert load_sidecar(tmp_path, gaps=False).keypoints.shape == (2, 2, num_joints, 3)
+
+
+def test_openpose_folder_without_people_or_of_two_models(tmp_path: Path) -> None:
+    write_json(tmp_path, 0, [])
+    assert load_sidecar(tmp_path).keypoints.shape == (1, 0, 25, 3)
+    write_json(tmp_path, 1, [openpose_person(OPENPOSE25.joints)])
+    write_json(tmp_path, 2, [openpose_person(OPENPOSE18.joints)])
+    with pytest.raises(InputError, match=r"18 joints in clip_000000000002_keypoints\.json, 25 in clip_0"):
+        load_sidecar(tmp_path)
+
+
+def test_a_layout_that_lacks_joints_is_not_brought_to_another() -> None:
+    sidecar = Sidecar(SidecarKeypoints(some_keypoints(2, num_joints=22), None, None, None, BANDAI22))
+    with pytest.raises(InputError) as caught:
+        as_layout(sidecar, "coco17")
+    assert caught.value.reason == (
+        "its joints are bandai22, those of this store are coco17: "
+        "bandai22 has no nose, left_eye, right_eye and 2 more"
+    )
+
+
+def test_an_unseen_joint_makes_an_unseen_mean() -> None:
+    keypoints = some_keypoints(1)
+    keypoints[0, 0, 5] = 0
+    bodies = as_layout(Sidecar(SidecarKeypoints(keypoints, None, None, None)), "openpose18").detect(
+        None, 0, 0.0, None
+    )
+    np.testing.assert_array_equal(bodies.keypoints[0, 1], 0)  # no neck without a left shoulder
+    assert np.isfinite(bodies.keypoints).all()
 
 
 @pytest.mark.parametrize(

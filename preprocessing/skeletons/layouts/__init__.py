@@ -16,6 +16,7 @@ __all__ = [
     "KINECT25",
     "LAYOUTS",
     "MEDIAPIPE33",
+    "OF_MODELS",
     "OPENPOSE18",
     "OPENPOSE25",
     "WHOLEBODY133",
@@ -39,6 +40,9 @@ LAYOUTS = {
         EMILYA28,
     )
 }
+
+OF_MODELS = {layout.num_joints: layout for layout in (COCO17, HALPE26, WHOLEBODY133)}
+"""The layouts that published pose models have, by their numbers of joints."""
 
 
 def mirror_order(layout: str) -> tuple[int, ...] | None:
