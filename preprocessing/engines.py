@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +22,7 @@ if TYPE_CHECKING:
 PACKAGES = (
     "av",
     "decord2",
+    "torchcodec",
     "opencv-python-headless",
     "onnxruntime",
     "facenet-pytorch",
@@ -120,7 +120,7 @@ class Engines:
         }
 
 
-def engines_of(spec: PreprocessSpec, weights_dir: Path | None = None) -> EngineChoices:
+def engines_of(spec: PreprocessSpec, weights_dir: Path | None = None, *, gpu: bool = False) -> EngineChoices:
     """The engines that a spec asks for. Raises as `resolve_engines`."""
     return resolve_engines(
         decoder=spec.decoder,
@@ -129,6 +129,7 @@ def engines_of(spec: PreprocessSpec, weights_dir: Path | None = None) -> EngineC
         appearance=spec.appearance,
         landmarks_name=spec.landmarks,
         weights_dir=weights_dir,
+        gpu=gpu,
     )
 
 
@@ -140,21 +141,32 @@ def resolve_engines(
     appearance: str = "plain",
     landmarks_name: str = "none",
     weights_dir: Path | None = None,
+    gpu: bool = False,
 ) -> EngineChoices:
-    """Chooses all engines on the driver. WeightsError (one line) if one cannot be had as asked."""
-    from preprocessing.decode import DECODERS
+    """Chooses all engines on the driver. WeightsError (one line) if one cannot be had as asked.
 
-    if decoder not in DECODERS:
-        raise WeightsError(f"unknown decoder {decoder!r}; known: {', '.join(DECODERS)}")
-    if decoder == "decord" and find_spec("decord") is None:
-        raise WeightsError("decoder 'decord' is not usable: decord2 is not installed")
+    gpu: torchcodec decodes on the GPUs of the workers.
+    """
     return EngineChoices(
-        decoder=decoder,
+        decoder=_resolve_decoder(decoder, gpu=gpu),
         faces=faces.resolve(faces_name, weights_dir),
         skeletons=skeletons.resolve_skeletons(pose, weights_dir),
         appearance=_resolve_appearance(appearance, weights_dir),
         landmarks=landmarks.resolve(landmarks_name, weights_dir),
     )
+
+
+def _resolve_decoder(name: str, *, gpu: bool) -> str:
+    """A name of `preprocessing.decode.DECODERS`. The workers see for themselves whether they have a GPU."""
+    from preprocessing.decode import DECODERS, FASTEST, NAMES
+
+    if name not in NAMES:
+        raise WeightsError(f"unknown decoder {name!r}; known: {', '.join(NAMES)}")
+    if name == "auto":
+        return FASTEST
+    if (why := DECODERS[name].usable()) is not None:
+        raise WeightsError(f"decoder '{name}' is not usable: {why}")
+    return "torchcodec:cuda" if name == "torchcodec" and gpu else name
 
 
 def _resolve_appearance(text: str, weights_dir: Path | None) -> EngineChoice:
@@ -174,6 +186,10 @@ def build_engines(choices: EngineChoices, place: Place = HERE) -> Engines:
 
     place: where ONNX networks run, in this process or in one that holds a GPU.
     """
+    from preprocessing.decode import DECODERS
+
+    if (why := DECODERS[choices.decoder].usable()) is not None:
+        raise WeightsError(f"decoder '{choices.decoder}' is not usable by this worker: {why}")
     return Engines(
         choices=choices,
         faces=faces.build(choices.faces, place),

@@ -28,7 +28,7 @@ def spans_of(source: Source, spec: PreprocessSpec) -> tuple[Probe, list[Span]]:
     """
     limits = limits_of(spec)
     facts = probe(source, limits)
-    if spec.decoder != "pyav":
+    if spec.decoder not in ("auto", "pyav"):  # the others cannot begin in the middle
         return facts, [WHOLE]
     return facts, plan_spans(source, facts, spec.segment_seconds)
 
@@ -76,13 +76,14 @@ def limits_of(spec: PreprocessSpec) -> Limits:
 
 
 def _attempt(part: Part, tools: Tools, decoder: AnyDecoder) -> SegmentOutcome:
-    """One pass with one decoder. Damage is kept only by the default decoder, which reads the most."""
+    """One pass with one decoder. Damage of a video is kept only by the default one, which reads the most."""
+    keeps_damaged = decoder.name == "pyav" or part.source.kind != "video"
     meter = Meter()
     segment = tools.writer.begin_segment(
         part.key, part.span.index, part.facts.time_base, encoding=meter.stage("encode")
     )
     try:
-        return SegmentPass(part, tools, decoder, segment, meter).run(keep_damaged=decoder.name != "decord")
+        return SegmentPass(part, tools, decoder, segment, meter).run(keep_damaged=keeps_damaged)
     except BaseException:
         segment.abort()
         raise

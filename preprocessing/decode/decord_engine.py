@@ -6,20 +6,21 @@ kind and knows no mirroring. What it cannot read as PyAV does is an InputError; 
 
 from __future__ import annotations
 
+import ctypes
 import re
+import sys
 from collections.abc import Iterator
-from pathlib import Path
-from typing import BinaryIO
+from importlib.util import find_spec
+from typing import Any
 
-import av
 import numpy as np
 
-from preprocessing.decode.container import ffmpeg_reason, find_stream, open_container, open_regular_file
+from preprocessing.decode.container import open_container, open_regular_file
 from preprocessing.decode.frames import PixelFrame
 from preprocessing.decode.limits import Limits
+from preprocessing.decode.packet_times import STAGE, PacketTimes, packet_times, path_or_file
 from preprocessing.types import Frame, InputError, Probe, Source
 
-STAGE = "decode"
 TIME_TOLERANCE_SECONDS = 0.002  # decord rounds to milliseconds in some containers
 
 
@@ -32,10 +33,20 @@ class DecordDecoder:
         self.limits = limits or Limits()
         self.warnings: list[str] = []
 
+    @staticmethod
+    def usable() -> str | None:
+        """Why it cannot be used here and what mends that, in one line; None where it can."""
+        if find_spec("decord") is None:
+            return "decord2 is not installed: pip install decord2"
+        try:
+            load_decord()
+        except Exception as error:  # of the loader, or of a library of the same name that is none
+            return f"decord cannot be loaded ({_first_line(error)}): pip install --force-reinstall decord2"
+        return None
+
     def frames(self, source: Source, probe: Probe) -> Iterator[Frame]:
         """Every frame of the chosen stream in presentation order. Raises InputError("decode", ...)."""
-        import decord
-
+        decord = load_decord()
         self.warnings = []
         decord.logging.set_level(decord.logging.QUIET)
         if probe.mirrored:
@@ -43,14 +54,14 @@ class DecordDecoder:
         times = _container_times(source, probe)
         with open_regular_file(source.path, STAGE) as file:
             try:
-                reader = decord.VideoReader(_for_decord(source.path, file), ctx=decord.cpu(0), num_threads=1)
+                reader = decord.VideoReader(path_or_file(source.path, file), ctx=decord.cpu(0), num_threads=1)
                 starts = np.asarray(reader.get_frame_timestamp(range(len(reader))))[:, 0]
             except (decord.DECORDError, RuntimeError, IndexError) as error:
                 raise InputError(STAGE, f"decord cannot open it: {_first_line(error)}") from error
-            _check_times(starts, times[:, 0], probe)
+            _check_times(starts, times)
             # decord counts packets that an edit list hides, but libavcodec keeps their pictures to itself.
-            shown = times[times[:, 2] == 1]
-            for index, (pts, duration_pts, _) in enumerate(shown.tolist()):
+            shown = times.shown()
+            for index in range(len(shown)):
                 try:
                     rgb = reader.next().asnumpy()
                 except (decord.DECORDError, RuntimeError, StopIteration) as error:
@@ -63,42 +74,47 @@ class DecordDecoder:
                         f"decord gives {rgb.shape[1]}x{rgb.shape[0]} pixels instead of "
                         f"{probe.width}x{probe.height}",
                     )
-                yield PixelFrame(rgb, pts, duration_pts)
+                yield PixelFrame(rgb, int(shown.pts[index]), int(shown.duration_pts[index]))
 
 
-def _container_times(source: Source, probe: Probe) -> np.ndarray:
-    """(T, 3) int64 of all packets in presentation order: pts, duration, 1 if shown or 0 if only decoded."""
+def load_decord() -> Any:
+    """The module, imported so that it leaves the libraries of others alone.
+
+    By itself it loads every CUDA library that pip has installed, and its own FFmpeg, for the whole process:
+    torch, imported later, then calls NVBLAS for its sums and crashes, and PyAV runs on decord's FFmpeg. It
+    needs neither: on the processor it uses no CUDA, and its functions are called by their own handle.
+    """
+    if "decord" in sys.modules:
+        return sys.modules["decord"]
+    hidden, shared = sys.modules.get("nvidia"), ctypes.RTLD_GLOBAL
+    sys.modules["nvidia"] = None  # type: ignore[assignment]  # as if there were no such packages
+    ctypes.RTLD_GLOBAL = ctypes.RTLD_LOCAL  # type: ignore[misc]
+    try:
+        import decord
+    finally:
+        ctypes.RTLD_GLOBAL = shared  # type: ignore[misc]
+        del sys.modules["nvidia"]
+        if hidden is not None:
+            sys.modules["nvidia"] = hidden
+    return decord
+
+
+def _container_times(source: Source, probe: Probe) -> PacketTimes:
+    """Of all packets. InputError where decord would read another stream."""
     with open_container(source.path, STAGE) as container:
         best = container.streams.best("video")
         if best is None or best.index != probe.stream_index:
             raise InputError(STAGE, "decord would read another of the video streams")
-        try:
-            times = [
-                (packet.pts, packet.duration or 0, not packet.is_discard)
-                for packet in container.demux(find_stream(container, probe.stream_index, STAGE))
-                if packet.pts is not None
-            ]
-        except (av.FFmpegError, OSError) as error:
-            raise InputError(STAGE, f"damaged: {ffmpeg_reason(error)}") from error
-    if not any(is_shown for _, _, is_shown in times):
-        raise InputError(STAGE, "no frame has a time")
-    return np.array(sorted(times), np.int64)
+        return packet_times(container, probe)
 
 
-def _check_times(starts: np.ndarray, pts: np.ndarray, probe: Probe) -> None:
+def _check_times(starts: np.ndarray, times: PacketTimes) -> None:
     """decord and the container must mean the same frames: as many, at the same distances."""
-    if len(starts) != len(pts):
-        raise InputError(STAGE, f"decord counts {len(starts)} frames, the container {len(pts)}")
-    seconds = (pts - pts[0]).astype(np.float64) * float(probe.time_base)
-    drift = float(np.abs((starts - starts[0]) - seconds).max(initial=0.0))
-    if drift > TIME_TOLERANCE_SECONDS:
+    if len(starts) != len(times):
+        raise InputError(STAGE, f"decord counts {len(starts)} frames, the container {len(times)}")
+    apart = (starts - starts[0]) - (times.seconds - times.seconds[0])
+    if (drift := float(np.abs(apart).max(initial=0.0))) > TIME_TOLERANCE_SECONDS:
         raise InputError(STAGE, f"decord's times differ from the container's by {drift:.3f} s")
-
-
-def _for_decord(path: Path, file: BinaryIO) -> str | BinaryIO:
-    """The path where decord can take it; a name that is no valid Unicode: the open file, read as a whole."""
-    name = str(path.absolute())
-    return file if any("\udc80" <= letter <= "\udcff" for letter in name) else name
 
 
 def _first_line(error: BaseException) -> str:

@@ -53,6 +53,11 @@ class PyAVDecoder:
         there `frames` raises.
         """
 
+    @staticmethod
+    def usable() -> str | None:
+        """Why it cannot be used here: never, PyAV reads every header already."""
+        return None
+
     def frames(self, source: Source, probe: Probe, from_pts: int | None = None) -> Iterator[Frame]:
         """Every frame of the chosen stream in presentation order, then InputError where the rest is lost.
 

@@ -79,5 +79,5 @@ def test_keypoints_without_a_video_are_read_whatever_was_chosen(tmp_path: Path) 
 
 
 def test_unknown_decoder_is_refused() -> None:
-    with pytest.raises(WeightsError, match="unknown decoder 'opencv'; known: pyav, decord"):
+    with pytest.raises(WeightsError, match="unknown decoder 'opencv'; known: auto, pyav, decord, torchcodec"):
         resolve_engines(decoder="opencv")

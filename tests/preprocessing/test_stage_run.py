@@ -23,6 +23,7 @@ from preprocessing.spec import PreprocessSpec
 from preprocessing.stage.driver import StageError
 from preprocessing.stage.run import preprocess
 from preprocessing.stage.watch import Watch
+from tests.decoders import ENGINES
 from tests.videos import truncate, write_audio, write_video
 
 SPEC = PreprocessSpec(faces="precropped")
@@ -184,7 +185,7 @@ class TestWithRay:
         assert report.failures == [] and len(names(store)) == 12
 
 
-@pytest.mark.parametrize("decoder", ["pyav", "decord"])
+@pytest.mark.parametrize("decoder", ENGINES)
 def test_stored_times_and_crops_are_those_of_the_file(tmp_path: Path, decoder: str) -> None:
     """A stream that starts at 10 s with uneven frames: exact times, and each crop is its own picture."""
     pts = (250, 251, 253, 256, 257, 260)

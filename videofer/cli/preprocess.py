@@ -37,7 +37,7 @@ def preprocess(
         bool, typer.Option("--labels-from-folders", help="Take labels from folder names.")
     ] = False,
     config: Annotated[Path | None, typer.Option(help="configs/preprocess/*.yaml")] = None,
-    decoder: Annotated[str | None, typer.Option(help="pyav or decord")] = None,
+    decoder: Annotated[str | None, typer.Option(help="auto, pyav, decord or torchcodec")] = None,
     faces: Annotated[str | None, typer.Option(help="auto, yunet, mtcnn or precropped")] = None,
     pose: Annotated[str | None, typer.Option(help="none, sidecar or onnx:POSE[,PERSON]")] = None,
     landmarks: Annotated[
