@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 from preprocessing.config_file import ConfigError, nearest, read_yaml, validate
 from videofer import emotions
 from videofer.data.sampling import SampleSpec
+from videofer.emotions.label_sets import set_of
 from videofer.models.accm import BodyConfig
 from videofer.models.face import FaceConfig
 from videofer.models.fusion import FusionConfig
@@ -49,11 +50,13 @@ class DataRecipe(_Section):
     @field_validator("classes")
     @classmethod
     def _canonical_classes(cls, value: list[str]) -> list[str]:
+        together = set_of(value)  # within one label set, joy may be a class of its own
         for name in value:
-            if emotions.is_emotion(name) and emotions.canonical(name) != name:
+            own = together is not None
+            if not own and emotions.is_emotion(name) and emotions.canonical(name) != name:
                 raise ValueError(f"the class {name!r} is called {emotions.canonical(name)!r} here")
             meant = nearest(name, emotions.EMOTIONS, cutoff=0.85)
-            if meant is not None and meant != name:
+            if meant is not None and meant != name and not own:
                 raise ValueError(f"unknown emotion {name!r}; did you mean {meant!r}?")
             if not name or name != name.strip() or not name.isprintable():
                 raise ValueError(f"{name!r} is not a usable class name")

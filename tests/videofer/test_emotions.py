@@ -7,6 +7,8 @@ import re
 import pytest
 
 from videofer.emotions import BASIC, COLOURS, EMOTIONS, canonical, colour, in_order, is_emotion
+from videofer.emotions.label_sets import LABEL_SETS
+from videofer.emotions.words import BROAD_OF, FINER, FINER_OF, meanings
 
 
 @pytest.mark.parametrize(
@@ -50,3 +52,41 @@ def test_colours_are_distinct() -> None:
     for value in [*COLOURS.values(), colour("zeal"), colour("awe", ["anger", "zeal", "awe"])]:
         assert re.fullmatch("#[0-9A-F]{6}", value.upper())
     assert colour("zeal", ["zeal", "awe"]) != colour("awe", ["zeal", "awe"])
+
+
+@pytest.mark.parametrize(
+    ("word", "name"),
+    [
+        ("Ärger", "anger"), ("aerger", "anger"), ("COLÈRE", "anger"), ("colere", "anger"),
+        ("rabbia", "anger"), ("enojo", "anger"), ("raiva", "anger"), ("愤怒", "anger"), ("憤怒", "anger"),
+        ("Angst", "fear"), ("peur", "fear"), ("Überraschung", "surprise"),
+        ("sorpresa", "surprise"), ("tristeza", "sadness"),
+        ("高兴", "happiness"), ("dégoût", "disgust"), ("nojo", "disgust"), ("neutrale", "neutral"),
+        ("mépris", "contempt"), ("vergüenza", "shame"), ("Doubt/Confusion", "confusion"),
+    ],
+)  # fmt: skip
+def test_words_of_other_languages(word: str, name: str) -> None:
+    assert canonical(word) == name and is_emotion(word)
+
+
+def test_a_given_class_wins_over_the_broad_name() -> None:
+    assert canonical("joy") == "happiness" and canonical("joy", ["joy", "anger"]) == "joy"
+    assert canonical("joie", ["joy"]) == "joy" and canonical("joie", ["happiness"]) == "happiness"
+    assert canonical("engaged", ["engagement"]) == "engagement" and canonical("engaged") == "interest"
+    assert is_emotion("pleasure", ["pleasure"]) and not is_emotion("pleasure")
+
+
+def test_a_finer_word_alone_says_what_is_missing() -> None:
+    with pytest.raises(ValueError, match=r"^'irritated' is 'irritation', a class of .* 'label_set'"):
+        canonical("irritated")
+
+
+def test_no_word_has_two_meanings_of_one_kind() -> None:
+    assert set(BROAD_OF.values()) == set(EMOTIONS) and set(FINER_OF.values()) == set(FINER)
+    assert all(meanings(word) for word in [*BROAD_OF, *FINER_OF])
+    assert meanings("joy") == ["joy", "happiness"] and meanings("xyzzy") == []
+
+
+def test_many_classes_have_different_colours() -> None:
+    classes = LABEL_SETS["bold26"].classes
+    assert len({colour(name, classes) for name in classes}) == 26

@@ -6,6 +6,8 @@ Columns after reading, whatever the file had:
     subject, split  str or None; fold, person  Int64 or NA
     start, end      float64 media seconds of the interval that the label holds for; NaN: from or to the end
     p_<emotion>     float64 or NaN: soft label
+    label_set       str or None, if there is such a column: the one of `videofer.emotions.label_sets` by which
+                    the words of the row are meant
 and every further column of the file as it is. `join_store` adds `key`, the video's content hash.
 """
 
@@ -25,8 +27,10 @@ from cache.errors import UserError
 from cache.schema import VideoRecord
 from preprocessing.config_file import nearest
 from videofer import emotions
+from videofer.emotions.label_sets import LabelError, label_set
 
 COLUMNS = ("name", "label", "subject", "start", "end", "split", "fold", "person")
+LABEL_SET = "label_set"
 SPLITS = ("train", "val", "test")
 # What else people call the columns; compared in lower case.
 _COLUMN_ALIASES = {
@@ -203,7 +207,11 @@ def _rename_columns(table: pd.DataFrame, source: str) -> pd.DataFrame:
 def _check_values(table: pd.DataFrame, where: Callable[[int], str], classes: Sequence[str]) -> pd.DataFrame:
     """Every value in its type. where(place): how an error names a row."""
     columns: dict[str, list[Any]] = {name: [] for name in COLUMNS}
-    soft = {column: _soft_name(column, classes) for column in table.columns if str(column).startswith("p_")}
+    words = _words_of_sets(table, where, classes)
+    everything = list(dict.fromkeys(name for each in words.values() for name in each))
+    soft = {
+        column: _soft_name(column, everything) for column in table.columns if str(column).startswith("p_")
+    }
     if len(set(soft.values())) < len(soft):
         raise ManifestError(f"several columns are soft labels of one emotion: {', '.join(map(str, soft))}")
     soft_values: dict[str, list[float]] = {name: [] for name in soft.values()}
@@ -215,7 +223,8 @@ def _check_values(table: pd.DataFrame, where: Callable[[int], str], classes: Seq
         try:
             columns["name"].append(_name(row["name"]))
             label = _text(row["label"])
-            columns["label"].append(None if label is None else emotions.canonical(label, classes))
+            known = words[_text(row.get(LABEL_SET))]
+            columns["label"].append(None if label is None else emotions.canonical(label, known))
             columns["subject"].append(_text(row["subject"]))
             columns["split"].append(_split(_text(row["split"])))
             start, end = _number(row["start"], "start"), _number(row["end"], "end")
@@ -246,6 +255,21 @@ def _check_values(table: pd.DataFrame, where: Callable[[int], str], classes: Seq
         }
     )
     return pd.concat([checked, table.loc[kept, others].reset_index(drop=True)], axis=1)
+
+
+def _words_of_sets(
+    table: pd.DataFrame, where: Callable[[int], str], classes: Sequence[str]
+) -> dict[str | None, tuple[str, ...]]:
+    """The words that count as they are, by label set; None: of rows that name none."""
+    words: dict[str | None, tuple[str, ...]] = {None: tuple(classes)}
+    for place, value in enumerate(table[LABEL_SET] if LABEL_SET in table.columns else ()):
+        name = _text(value)
+        if name not in words:
+            try:
+                words[name] = (*label_set(str(name)).classes, *classes)
+            except LabelError as error:
+                raise ManifestError(f"{where(place)}: {error}") from None
+    return words
 
 
 def _soft_name(column: object, classes: Sequence[str]) -> str:
