@@ -97,15 +97,56 @@ class LocalNetwork:
         return [self.run(image, normalise, outputs) for image in images_rgb]
 
 
+class BatchedNetwork:
+    """An ONNX file on a device, in batches. Fulfils `Network`.
+
+    On a GPU the last digits of a picture's answer hang on the size of its batch, as its libraries choose how
+    to add up by that; never on what the other pictures show.
+    """
+
+    def __init__(self, path: Path, device: Device) -> None:
+        """UserError where ONNX Runtime cannot use the device, WeightsError where the file is no model."""
+        self._session = open_session(path, device)
+        self.inputs = ports(self._session.get_inputs())
+        self.outputs = ports(self._session.get_outputs())
+
+    def run(
+        self, image_rgb: np.ndarray, normalise: Normaliser, outputs: Sequence[str] | None = None
+    ) -> Answer:
+        """See `Network.run`."""
+        return self.run_batch([image_rgb], normalise, outputs)[0]
+
+    def run_batch(
+        self, images_rgb: Sequence[np.ndarray], normalise: Normaliser, outputs: Sequence[str] | None = None
+    ) -> list[Answer]:
+        """See `Network.run_batch`. One by one where an output does not follow the size of the batch."""
+        size = len(images_rgb)
+        if isinstance(self.inputs[0].shape[0], int):
+            return [self._run(normalise(image), outputs) for image in images_rgb]
+        arrays = self._run(np.concatenate([normalise(image) for image in images_rgb]), outputs)
+        if size == 1:
+            return [arrays]
+        if any(array.shape[:1] != (size,) for array in arrays):
+            return [self._run(normalise(image), outputs) for image in images_rgb]
+        return [[array[n : n + 1] for array in arrays] for n in range(size)]
+
+    def _run(self, blob: np.ndarray, outputs: Sequence[str] | None) -> Answer:
+        arrays: Answer = self._session.run(outputs, {self.inputs[0].name: blob})
+        return arrays
+
+
 @dataclass(frozen=True)
 class Here:
-    """This process. Fulfils `Place`."""
+    """This process: a worker's own core, or all of a device for ONNX files and torch. Fulfils `Place`."""
 
     device: Device = CPU
+    batches: bool = False  # whether ONNX files get batches on a CPU, too
 
     def network(self, model: Model) -> Network:
-        """See `Place.network`. ONNX files run on the CPU, others on the device."""
-        return LocalNetwork(model) if isinstance(model, Path) else model(self.device)
+        """See `Place.network`."""
+        if not isinstance(model, Path):
+            return model(self.device)
+        return BatchedNetwork(model, self.device) if self.batches else LocalNetwork(model)
 
 
 HERE = Here()

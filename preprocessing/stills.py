@@ -54,6 +54,7 @@ from preprocessing.weights import EngineChoice
 
 NUM_TYPICAL = 512  # pictures that tell where a face lies
 BATCH = 1024  # pictures a shard; what a crash costs at most
+MAX_FACES = 64  # whose dense landmarks are sought at once
 MIN_PICTURES_PER_PROCESS = 1500  # starting one takes longer than to store fewer
 FRAME_PTS = 1_000_000  # a still lasts 1 s, as in preprocessing.decode.still_engine
 
@@ -217,10 +218,10 @@ def _places(batch: _Batch, pictures: Sequence[np.ndarray]) -> tuple[Placements, 
 def _dense_landmarks(pictures: Sequence[np.ndarray], found: Placements, engine: LandmarkEngine) -> np.ndarray:
     """(N, P, 2) float32 in pixels of each picture, NaN where no face was found."""
     dense = np.empty((len(pictures), engine.num_points, 2), np.float32)
-    for place, picture in enumerate(pictures):
-        frame = PixelFrame(rgb_of(picture), pts=0, duration_pts=FRAME_PTS)
-        box, five = found.boxes_xyxy[place][None], found.landmarks_xy[place][None]
-        dense[place] = engine.locate(frame, box, five)[0]
+    for start in range(0, len(pictures), MAX_FACES):
+        some = slice(start, start + MAX_FACES)
+        frames = [PixelFrame(rgb_of(picture), pts=0, duration_pts=FRAME_PTS) for picture in pictures[some]]
+        dense[some] = engine.locate(frames, found.boxes_xyxy[some], found.landmarks_xy[some])
     return dense
 
 

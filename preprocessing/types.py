@@ -150,10 +150,11 @@ class LandmarkEngine(Protocol):
     num_points: int  # P, of the layout
     provenance: dict[str, Any]
 
-    def locate(self, frame: Frame, boxes_xyxy: np.ndarray, landmarks_xy: np.ndarray) -> np.ndarray:
+    def locate(self, frames: Sequence[Frame], boxes_xyxy: np.ndarray, landmarks_xy: np.ndarray) -> np.ndarray:
         """boxes (N, 4) and landmarks (N, 5, 2), as a face detector finds them -> (N, P, 2) float32.
 
-        All in upright source pixels. NaN for a face that is not there, or where its place is NaN.
+        frames: N, that of each face. All in upright source pixels. NaN for a face that is not there, or where
+        its place is NaN. A result never depends on its neighbours.
         """
         ...
 

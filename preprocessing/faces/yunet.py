@@ -31,7 +31,7 @@ PAD_TO = 32  # the network halves its input five times
 
 
 class YuNetOnnx:
-    """YuNet through ONNX Runtime. Pictures pass one by one: a result cannot depend on its neighbours."""
+    """YuNet through ONNX Runtime. A picture's result does not depend on its neighbours."""
 
     name = "yunet"
     sure_score = SURE_SCORE
@@ -50,16 +50,14 @@ class YuNetOnnx:
 
     def detect(self, images_rgb: Sequence[np.ndarray]) -> list[Faces]:
         """Faces of each picture (h, w, 3) uint8 RGB, best first, in pixels of that picture."""
-        return [self._detect_one(image) for image in images_rgb]
+        if len(images_rgb) == 0:
+            return []
+        padded = [_padded(image) for image in images_rgb]
+        answers = self._network.run_batch(padded, self._normalise, self._outputs)
+        return [self._read(outputs, padded[0].shape[1]) for outputs in answers]
 
-    def _detect_one(self, image_rgb: np.ndarray) -> Faces:
-        height, width = image_rgb.shape[:2]
-        rows, cols = -(-height // PAD_TO) * PAD_TO, -(-width // PAD_TO) * PAD_TO
-        if (rows, cols) != (height, width):
-            image_rgb = cv2.copyMakeBorder(
-                image_rgb, 0, rows - height, 0, cols - width, cv2.BORDER_CONSTANT, value=(0, 0, 0)
-            )
-        outputs = self._network.run(image_rgb, self._normalise, self._outputs)
+    def _read(self, outputs: Sequence[np.ndarray], cols: int) -> Faces:
+        """Faces in a picture of so many columns."""
         found = []
         for number, stride in enumerate(STRIDES):
             cls, obj, bbox, kps = (part[0] for part in outputs[4 * number : 4 * number + 4])
@@ -77,6 +75,15 @@ class YuNetOnnx:
         boxes, landmarks, scores = (np.concatenate(parts) for parts in zip(*found, strict=True))
         kept = nms(boxes, scores, MAX_IOU)
         return Faces(boxes[kept], landmarks[kept], scores[kept])
+
+
+def _padded(image_rgb: np.ndarray) -> np.ndarray:
+    """With black below and to the right, up to a size that the network takes."""
+    height, width = image_rgb.shape[:2]
+    below, right = -height % PAD_TO, -width % PAD_TO
+    if not below and not right:
+        return image_rgb
+    return cv2.copyMakeBorder(image_rgb, 0, below, 0, right, cv2.BORDER_CONSTANT, value=(0, 0, 0))
 
 
 def _decode(

@@ -4,13 +4,15 @@ The network is MediaPipe's (Kartynnik et al., "Real-time Facial Surface Geometry
 Mobile GPUs", CVPRW 2019). It takes an upright face with some room around it, which MediaPipe finds by a
 detector of its own, or by the landmarks of the frame before. Here it is placed by the box and eyes of any
 detector, so that a frame does not depend on the one before it; and where the landmarks that it finds say that
-the face lies otherwise (turned heads, boxes of another make), it looks a second time, placed by these. Faces
-are passed one by one: on a CPU a batch is no faster.
+the face lies otherwise (turned heads, boxes of another make), it looks a second time, placed by these. All
+faces are looked at in one batch, those that need it in a second one.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -55,33 +57,46 @@ class FaceMesh:
             )
         self._outputs = [outputs[sizes.index(size)].name for size in (_PLACE_NUMBERS, 1)]
 
-    def locate(self, frame: Frame, boxes_xyxy: np.ndarray, landmarks_xy: np.ndarray) -> np.ndarray:
+    def locate(self, frames: Sequence[Frame], boxes_xyxy: np.ndarray, landmarks_xy: np.ndarray) -> np.ndarray:
         """See `LandmarkEngine.locate`."""
         points = np.full((len(boxes_xyxy), self.num_points, 2), np.nan, np.float32)
-        for row, (box, five) in enumerate(zip(boxes_xyxy, landmarks_xy, strict=True)):
-            if not (np.isfinite(box).all() and np.isfinite(five[:2]).all()):
-                continue
-            warp = upright_warp(box, five[:2])
-            found = self._look(frame, warp)
-            if found is None:
-                continue
+        looks = [
+            _Look(row, frame, upright_warp(box, five[:2]))
+            for row, (frame, box, five) in enumerate(zip(frames, boxes_xyxy, landmarks_xy, strict=True))
+            if np.isfinite(box).all() and np.isfinite(five[:2]).all()
+        ]
+        settled, unsettled = [], []
+        for look, found in self._look(looks):
             again = upright_warp(np.concatenate([found.min(axis=0), found.max(axis=0)]), found[EYES])
             if is_otherwise(again):
-                warp = again @ np.vstack([warp, [0, 0, 1]])
-                found = self._look(frame, warp)
-                if found is None:
-                    continue
-            mesh = apply_warp(invert_warp(warp), found)  # (468, 2)
-            points[row] = mesh if self.layout == MESH468.name else to_ibug68(mesh, MESH468.name)
+                unsettled.append(replace(look, warp=again @ np.vstack([look.warp, [0, 0, 1]])))
+            else:
+                settled.append((look, found))
+        for look, found in [*settled, *self._look(unsettled)]:
+            mesh = apply_warp(invert_warp(look.warp), found)  # (468, 2)
+            points[look.row] = mesh if self.layout == MESH468.name else to_ibug68(mesh, MESH468.name)
         return points
 
-    def _look(self, frame: Frame, warp: np.ndarray) -> np.ndarray | None:
-        """Landmarks (468, 2) in pixels of the input that this warp makes; None where it shows no face."""
-        face = frame.aligned_rgb(warp, (SIDE, SIDE))
-        places, logit = self._network.run(face, NORMALISE, self._outputs)
-        if float(logit.reshape(())) < math.log(MIN_FACE / (1 - MIN_FACE)):
-            return None
-        return np.asarray(places.reshape(-1, 3)[:, :2], np.float64)
+    def _look(self, looks: Sequence[_Look]) -> list[tuple[_Look, np.ndarray]]:
+        """Those that show a face, with its landmarks (468, 2) in pixels of the input."""
+        if not looks:
+            return []
+        faces = [look.frame.aligned_rgb(look.warp, (SIDE, SIDE)) for look in looks]
+        answers = self._network.run_batch(faces, NORMALISE, self._outputs)
+        return [
+            (look, np.asarray(places.reshape(-1, 3)[:, :2], np.float64))
+            for look, (places, logit) in zip(looks, answers, strict=True)
+            if float(logit.reshape(())) >= math.log(MIN_FACE / (1 - MIN_FACE))
+        ]
+
+
+@dataclass(frozen=True)
+class _Look:
+    """At one face."""
+
+    row: int  # of those that were asked for
+    frame: Frame
+    warp: np.ndarray  # (2, 3), source pixels -> input pixels
 
 
 def is_otherwise(warp: np.ndarray) -> bool:

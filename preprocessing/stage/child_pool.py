@@ -18,6 +18,7 @@ from preprocessing.engines import EngineChoices
 from preprocessing.spec import PreprocessSpec
 from preprocessing.stage.job import Handle, Job, Reply, Vitals, WorkerLostError
 from preprocessing.stage.threads import one_thread_environment
+from preprocessing.stage.usage import DeviceUsage
 from preprocessing.stage.worker import new_crash_file, one_line, take_crash
 
 VITALS_SECONDS = 0.5
@@ -151,6 +152,7 @@ class ChildPool:
     def __init__(self, store_dir: Path, spec: PreprocessSpec, choices: EngineChoices) -> None:
         self._context = multiprocessing.get_context("spawn")
         self._arguments = (store_dir, spec, choices)
+        self.device_usage: list[DeviceUsage] = []  # each child runs its own networks
 
     def spawn(self) -> ChildHandle:
         ours, theirs = self._context.Pipe()

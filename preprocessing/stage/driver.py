@@ -173,6 +173,9 @@ class Driver:
                 if reply.hopeless:
                     worker.unsealed.clear()  # they cannot be sealed either
                     raise StageError(reply.hopeless)
+                if reply.no_place:
+                    worker.jobs.popleft()  # what it finished before can be sealed
+                    raise StageError(reply.no_place)
                 if reply.unfit:
                     self._convict(worker, reply.unfit)
                     return
@@ -350,5 +353,8 @@ class Driver:
             return
         if reply.unfit or reply.hopeless:
             worker.unsealed.clear()
+            return
+        if reply.no_place:
+            worker.jobs.popleft()
             return
         self._take(worker, reply)

@@ -9,6 +9,7 @@ from typing import Protocol
 from cache.schema import FailureRecord
 from preprocessing.discover import place
 from preprocessing.part import SegmentOutcome
+from preprocessing.stage.usage import DeviceUsage
 from preprocessing.types import Source, Span
 
 READ = "read"  # stage of failures that are the disk's or the network's, not the video's
@@ -61,6 +62,7 @@ class Reply:
     interrupted: bool = False  # the video was given up, as asked
     unfit: str = ""  # an error that nobody foresaw: why this worker must not go on
     hopeless: str = ""  # why no worker can go on: the store cannot be written
+    no_place: str = ""  # why none can go on, though they can seal: nothing runs their networks any more
     seconds: dict[str, float] = field(default_factory=dict)  # `wait` before it, `write` of sealing
 
 
@@ -117,3 +119,8 @@ class Pool(Protocol):
         ...
 
     def close(self) -> None: ...
+
+    @property
+    def device_usage(self) -> list[DeviceUsage]:
+        """Of the processes that ran networks for all workers, once the pool is closed."""
+        ...

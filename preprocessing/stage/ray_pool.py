@@ -11,13 +11,15 @@ from pathlib import Path
 from typing import Any
 
 from cache.errors import UserError
+from preprocessing.device import Device
 from preprocessing.engines import EngineChoices
 from preprocessing.network import HERE, Place
 from preprocessing.spec import PreprocessSpec
 from preprocessing.stage.cluster import start_ray
-from preprocessing.stage.detector_actor import places_on_gpus
+from preprocessing.stage.devices import Devices
 from preprocessing.stage.job import Handle, Job, Reply, Vitals, WorkerLostError
 from preprocessing.stage.threads import THREAD_VARIABLES
+from preprocessing.stage.usage import DeviceUsage
 from preprocessing.stage.worker import Worker, new_crash_file, take_crash
 
 VITALS_SECONDS = 0.9  # between two questions; asked at every turn of the driver they would keep it busy
@@ -101,19 +103,25 @@ class RayPool:
         *,
         num_workers: int,
         address: str | None = None,
-        gpu_provider: str | None = None,
+        device: Device | None = None,
     ) -> None:
-        """gpu_provider: of ONNX Runtime; None: each worker runs its networks on its own core."""
+        """device: what runs the networks for all workers, a process on each GPU or one on the `cpu`;
+        None: each worker runs them on its own core. Raises UserError or WeightsError in one line.
+        """
         import ray
 
         self._ours = start_ray(address, num_workers)
         self._places: Iterator[Place] = itertools.repeat(HERE)  # of each worker's networks
-        if gpu_provider is not None:
+        self._devices: Devices | None = None
+        self.device_usage: list[DeviceUsage] = []
+        if device is not None:
             try:
-                self._places = places_on_gpus(gpu_provider)
+                self._devices = Devices(device)
+                self._devices.load(choices)
             except UserError:
                 self.close()
                 raise
+            self._places = self._devices.places()
         as_actor: Any = ray.remote  # its stubs know no concurrency groups
         self._actor = as_actor(
             num_cpus=1,
@@ -132,6 +140,8 @@ class RayPool:
     def wait(self, handles: list[Handle], timeout_seconds: float) -> list[Handle]:
         import ray
 
+        if self._devices is not None:
+            self._devices.poll()
         owners = {h.awaited: h for h in handles if isinstance(h, RayHandle) and h.awaited is not None}
         if not owners:
             time.sleep(timeout_seconds)
@@ -144,6 +154,10 @@ class RayPool:
     def close(self) -> None:
         import ray
 
+        if self._devices is not None:
+            self.device_usage = self._devices.usage()
+            self._devices.close()
+            self._devices = None
         if self._ours:
             ray.shutdown()
 

@@ -18,6 +18,7 @@ from cache.schema import FailureRecord
 from preprocessing.quantities import as_bytes, as_count, as_share, as_time
 from preprocessing.stage.cluster import usable_cores
 from preprocessing.stage.costs import VideoCost
+from preprocessing.stage.usage import DeviceUsage
 
 if TYPE_CHECKING:
     from preprocessing.stage.plan import Plan
@@ -59,6 +60,7 @@ class RunReport:
     sample: list[VideoCost] = field(default_factory=list)  # of the finished videos, for planning
     num_failures: int = 0  # inputs: of this run, unreadable, and failed before
     failures: list[FailureRecord] = field(default_factory=list)  # at most the first MAX_FAILURES
+    devices: list[DeviceUsage] = field(default_factory=list)  # that ran networks for all workers
 
     @property
     def num_left(self) -> int:
@@ -81,9 +83,11 @@ class RunReport:
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> RunReport:
         """Raises KeyError or TypeError where it is no report."""
+        data = {"devices": [], **data}  # there were none in older reports
         values = {name: data[name] for name in cls.__dataclass_fields__}
         values["slowest"] = [VideoCost(**cost) for cost in values["slowest"]]
         values["sample"] = [VideoCost(**cost) for cost in values["sample"]]
+        values["devices"] = [DeviceUsage.from_json(usage) for usage in values["devices"]]
         values["failures"] = [FailureRecord(**failure) for failure in values["failures"]]
         return cls(**values)
 
@@ -116,6 +120,7 @@ def make_report(
     work_seconds: float,
     num_workers: int,
     engines: dict[str, Any],
+    devices: Sequence[DeviceUsage] = (),
 ) -> RunReport:
     """The account of a run. `started` is in seconds since 1970; failures: of this run and from before."""
     costs = totals.costs
@@ -145,6 +150,7 @@ def make_report(
         sample=costs.sample,
         num_failures=len(failures),
         failures=list(failures)[:MAX_FAILURES],
+        devices=list(devices),
     )
 
 
@@ -191,6 +197,7 @@ def _figures(report: RunReport) -> list[str]:
     busy = as_share(min(report.worker_seconds, seconds * report.num_workers), seconds * report.num_workers)
     lost = f"; {report.num_workers_lost} lost and replaced" if report.num_workers_lost else ""
     rows.append(("workers", f"{report.num_workers}, busy {busy} of {as_time(report.work_seconds)}{lost}"))
+    rows += [(usage.device, _of_device(usage, seconds)) for usage in report.devices]
     data = f"{as_bytes(report.bytes_read)} read, {as_bytes(report.bytes_written)} written"
     if report.media_seconds > 0 and report.bytes_written:
         data += f" ({as_bytes(report.bytes_written / report.media_seconds * 3600)} an hour of video)"
@@ -202,6 +209,18 @@ def _figures(report: RunReport) -> list[str]:
         ]
         rows.append(("slowest", ", ".join(slowest)))
     return [f"  {name:<13}{value}" for name, value in rows]
+
+
+def _of_device(usage: DeviceUsage, seconds: float) -> str:
+    """How busy it was, in what batches, and with which networks."""
+    busy = as_share(min(usage.busy_seconds, seconds), seconds)
+    text = f"busy {busy} of {as_time(seconds)}, {as_count(usage.num_pictures, 'picture')}"
+    if usage.num_batches:
+        each = [f"{n.name} {n.num_pictures:,} in {n.mean_batch:.1f}" for n in usage.networks if n.num_batches]
+        text += f" in batches of {usage.mean_batch:.1f}" + (f" ({', '.join(each)})" if len(each) > 1 else "")
+    if usage.num_restarts:
+        text += f"; died and came back {as_count(usage.num_restarts, 'time')}"
+    return text
 
 
 def _failure_lines(failures: Sequence[FailureRecord]) -> list[str]:

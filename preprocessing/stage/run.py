@@ -15,6 +15,7 @@ from typing import Protocol
 from cache.errors import StoreError, UserError
 from cache.schema import FailureRecord
 from cache.store import Store
+from preprocessing.device import CPU, Device
 from preprocessing.discover import discover
 from preprocessing.engines import EngineChoices, engines_of
 from preprocessing.spec import PreprocessSpec
@@ -25,6 +26,7 @@ from preprocessing.stage.pending import Pending
 from preprocessing.stage.plan import Plan, make_plan
 from preprocessing.stage.report import FINISHED, INTERRUPTED, RunReport, make_report
 from preprocessing.stage.totals import Totals
+from preprocessing.stage.usage import DeviceUsage
 from preprocessing.stage.watch import Watch
 from preprocessing.stage.worker import CRASHES, NO_ROOM_ERRORS
 from preprocessing.types import Source
@@ -85,7 +87,7 @@ def preprocess(
     weights_dir: Path | None = None,
     num_workers: int | None = None,
     ray_address: str | None = None,
-    gpu: bool = False,
+    device: Device | None = None,
     retry_failed: bool = False,
     progress: Progress | None = None,
     skip: Callable[[Path], bool] = lambda _path: False,
@@ -98,14 +100,14 @@ def preprocess(
     StageError, each one line for the user, where nothing at all can be done. One job and no cluster:
     spawned children do it; else a pool of Ray actors, one a core. Ctrl-C and SIGTERM end it by
     StageInterrupted once finished videos are stored; a second one at once. `on_end` gets the account of the
-    run, which is kept in `STORE/runs/`, also where the run is cut short. `gpu`: the networks of ONNX
-    detectors run on the GPUs of the machine or cluster, in one process each, for all workers. `skip`: see
-    `discover`.
+    run, which is kept in `STORE/runs/`, also where the run is cut short. `device`: what runs the networks of
+    all workers, in batches: `cuda`, a process on each GPU of the machine or cluster, or `cpu`, one process;
+    None: each worker on its own core. `skip`: see `discover`.
     """
     progress = progress or Silent()
     began, started = time.monotonic(), time.time()
     sources, lost = discover(inputs, sidecars=spec.pose == "sidecar", frames_fps=spec.frames_fps, skip=skip)
-    choices = engines_of(spec, weights_dir)
+    choices = engines_of(spec, weights_dir, gpu=device is not None and device != CPU)
     if not sources:
         shown = ", ".join(str(path) for path in inputs[:3])
         why = f": {lost[0].name!r}: {lost[0].reason}" if lost else ""
@@ -114,6 +116,7 @@ def preprocess(
     store = open_or_create(out, spec)
     plan, totals, failures = Plan(), Totals(0), list(lost)
     workers, work_seconds, ended = 0, 0.0, FINISHED
+    device_usage: list[DeviceUsage] = []
     with store.lock(), _full_disk_is_one_line():
         try:
             pending = Pending(store, spec, choices)
@@ -127,9 +130,10 @@ def preprocess(
             failures += plan.failures + plan.failed_before
             if plan.jobs:
                 workers = _num_workers(plan.jobs, num_workers, spec.segment_seconds)
+                pool = _pool(store, spec, choices, workers, ray_address, len(plan.jobs), device=device)
                 driver = Driver(
                     store,
-                    _pool(store, spec, choices, workers, ray_address, len(plan.jobs), gpu=gpu),
+                    pool,
                     workers,
                     spec,
                     pending=pending,
@@ -143,6 +147,7 @@ def preprocess(
                 finally:
                     failures += driver.failures
                     work_seconds = time.monotonic() - work_began
+                    device_usage = pool.device_usage
                 _sweep(store, pending)  # what workers left that died
         except KeyboardInterrupt:
             ended = INTERRUPTED
@@ -162,6 +167,7 @@ def preprocess(
                 work_seconds=work_seconds,
                 num_workers=workers,
                 engines=choices.to_json(),
+                devices=device_usage,
             )
             with contextlib.suppress(OSError):  # the run matters more than its account
                 report.save(store.path)
@@ -202,14 +208,13 @@ def _pool(
     ray_address: str | None,
     num_jobs: int,
     *,
-    gpu: bool,
+    device: Device | None,
 ) -> Pool:
     """Spawned children for a single video, Ray otherwise."""
-    if num_jobs == 1 and ray_address is None and not gpu:
+    if num_jobs == 1 and ray_address is None and device is None:
         from preprocessing.stage.child_pool import ChildPool
 
         return ChildPool(store.path, spec, choices)
-    from preprocessing.stage.detector_actor import GPU
     from preprocessing.stage.ray_pool import RayPool
 
     return RayPool(
@@ -218,7 +223,7 @@ def _pool(
         choices,
         num_workers=num_workers,
         address=ray_address,
-        gpu_provider=GPU if gpu else None,
+        device=device,
     )
 
 

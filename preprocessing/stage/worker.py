@@ -18,6 +18,7 @@ from preprocessing.network import HERE, Place
 from preprocessing.pipeline import process_segment, spans_of
 from preprocessing.spec import PreprocessSpec
 from preprocessing.stage.job import READ, Job, Reply, Vitals
+from preprocessing.stage.remote import PlaceLostError
 from preprocessing.stage.threads import pin_threads
 from preprocessing.types import InputError
 
@@ -64,12 +65,12 @@ class Worker:
         """Preprocess one video or span. Faults are a reply: its own, ours, and those of the disk."""
         seconds = {} if self._idle_since is None else {"wait": time.perf_counter() - self._idle_since}
         reply = self._process(job)
-        tells_of_it = not (reply.interrupted or reply.unfit or reply.hopeless)
+        tells_of_it = not (reply.interrupted or reply.unfit or reply.hopeless or reply.no_place)
         if tells_of_it and (changed := what_changed(job)) is not None:  # it is not the content of this key
             if reply.outcome is not None:
                 self._writer.withdraw(reply.outcome.record)
             reply = Reply(failed_stage=READ, failed_error="InputError", failed_reason=changed)
-        if self._writer.should_rotate and not (reply.unfit or reply.hopeless):
+        if self._writer.should_rotate and not (reply.unfit or reply.hopeless or reply.no_place):
             sealed = self.seal()
             seconds |= sealed.seconds
             reply = replace(reply, sealed=sealed.sealed, hopeless=sealed.hopeless)
@@ -101,6 +102,8 @@ class Worker:
             return Reply(interrupted=True)
         except MemoryError:
             return Reply(failed_stage="worker", failed_error="MemoryError", failed_reason="out of memory")
+        except PlaceLostError as error:
+            return Reply(no_place=str(error))
         except Exception as error:  # one input must not stop all others
             return unwritable(error) if is_full(error) else Reply(unfit=one_line(error))
         return Reply(outcome=outcome)

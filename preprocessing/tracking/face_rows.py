@@ -112,11 +112,9 @@ def face_block(
     raw = values[rows]
     dense = None
     if landmarks is not None:
-        dense = np.empty((len(rows), landmarks.num_points, 2), np.float32)
         with meter.stage("landmarks"):
-            for n, r in enumerate(rows):
-                five = raw[n, 4:14].reshape(1, 5, 2)
-                dense[n] = landmarks.locate(frames[track.indices[r]][1], raw[n : n + 1, :4], five)[0]
+            own = [frames[track.indices[r]][1] for r in rows]
+            dense = landmarks.locate(own, raw[:, :4], raw[:, 4:14].reshape(-1, 5, 2))
     return FaceBlock(
         boxes_xyxy=raw[:, :4],
         landmarks_xy=raw[:, 4:14].reshape(-1, 5, 2),

@@ -25,6 +25,7 @@ from preprocessing.decode.frames import PixelFrame
 from preprocessing.engines import EngineChoices, build_engines, engines_of
 from preprocessing.landmarks.layouts import IBUG68, MIRRORED_68, to_ibug68
 from preprocessing.landmarks.mesh import EYES, ROLE, SIDE, FaceMesh, is_otherwise, upright_warp
+from preprocessing.network import HERE, Here
 from preprocessing.pipeline import process_segment
 from preprocessing.spec import PreprocessSpec
 from preprocessing.types import LandmarkEngine, Source
@@ -84,12 +85,13 @@ def test_places_come_back_in_source_pixels(tmp_path: Path) -> None:
     mesh = FaceMesh(choice_of(mesh_file(tmp_path / "mesh.onnx")))
     boxes = np.array([[30, 30, 70, 90], [10, 20, 30, 40]], np.float32)
     five = np.stack([apply_warp(cv2.getRotationMatrix2D((50, 60), 20, 1), FIVE), FIVE]).astype(np.float32)
-    points = mesh.locate(frame(), boxes, five)
+    points = mesh.locate([frame()] * len(boxes), boxes, five)
     assert points.shape == (2, 468, 2) and points.dtype == np.float32
     for found, box, eyes in zip(points, boxes, five, strict=True):
         np.testing.assert_allclose(apply_warp(upright_warp(box, eyes[:2]), found), PLACES[:, :2], atol=1e-3)
     as_68 = FaceMesh(choice_of(mesh_file(tmp_path / "again.onnx")), IBUG68.name)
-    np.testing.assert_allclose(as_68.locate(frame(), boxes, five), to_ibug68(points, "mesh468"), atol=1e-3)
+    found = as_68.locate([frame()] * len(boxes), boxes, five)
+    np.testing.assert_allclose(found, to_ibug68(points, "mesh468"), atol=1e-3)
     assert (as_68.layout, as_68.num_points, mesh.layout, mesh.num_points) == ("ibug68", 68, "mesh468", 468)
 
 
@@ -114,7 +116,7 @@ def test_a_face_that_lies_otherwise_is_looked_at_again(
     places = np.concatenate([apply_warp(change, PLACES[:, :2]), PLACES[:, 2:]], axis=1).astype(np.float32)
     mesh = FaceMesh(choice_of(mesh_file(tmp_path / "mesh.onnx", places)))
     box = np.array([[30, 30, 70, 90]], np.float32)
-    (found,) = mesh.locate(frame(), box, FIVE[None])
+    (found,) = mesh.locate([frame()], box, FIVE[None])
     first = upright_warp(box[0], FIVE[:2])
     seen = places[:, :2].astype(np.float64)
     again = upright_warp(np.concatenate([seen.min(axis=0), seen.max(axis=0)]), seen[EYES])
@@ -123,15 +125,31 @@ def test_a_face_that_lies_otherwise_is_looked_at_again(
     np.testing.assert_allclose(apply_warp(warp, found), places[:, :2], atol=1e-2)
 
 
+@pytest.mark.parametrize("place", [HERE, Here(batches=True)], ids=["one by one", "batches"])
+def test_neighbours_do_not_matter(place: Here, tmp_path: Path) -> None:
+    """Faces of several frames, some of them none, some looked at twice: each as if it were alone."""
+    change = cv2.getRotationMatrix2D((SIDE / 2, SIDE / 2), 9, 1)
+    turned = np.concatenate([apply_warp(change, PLACES[:, :2]), PLACES[:, 2:]], axis=1).astype(np.float32)
+    mesh = FaceMesh(choice_of(mesh_file(tmp_path / "mesh.onnx", turned)), place=place)
+    frames = [frame(130), frame(120), frame(140), frame(200)]
+    boxes = np.array([[30, 30, 70, 90], [30, 30, 70, 90], [10, 20, 30, 40], [np.nan] * 4], np.float32)
+    five = np.repeat(FIVE[None], 4, axis=0)
+    together = mesh.locate(frames, boxes, five)
+    assert np.isfinite(together).all(axis=(1, 2)).tolist() == [True, False, True, False]
+    for n in range(4):
+        alone = mesh.locate(frames[n : n + 1], boxes[n : n + 1], five[n : n + 1])[0]
+        np.testing.assert_array_equal(together[n], alone)
+
+
 def test_no_face_and_no_place_have_no_landmarks(tmp_path: Path) -> None:
     mesh = FaceMesh(choice_of(mesh_file(tmp_path / "mesh.onnx")))
     box, nowhere = np.array([[30, 30, 70, 90]], np.float32), np.full((1, 4), np.nan, np.float32)
-    assert np.isfinite(mesh.locate(frame(130), box, FIVE[None])).all()
-    assert np.isnan(mesh.locate(frame(120), box, FIVE[None])).all()  # the network says that it is no face
-    assert np.isnan(mesh.locate(frame(), nowhere, FIVE[None])).all()
-    assert mesh.locate(frame(), box[:0], FIVE[None][:0]).shape == (0, 468, 2)
+    assert np.isfinite(mesh.locate([frame(130)], box, FIVE[None])).all()
+    assert np.isnan(mesh.locate([frame(120)], box, FIVE[None])).all()  # the network says that it is no face
+    assert np.isnan(mesh.locate([frame()], nowhere, FIVE[None])).all()
+    assert mesh.locate([], box[:0], FIVE[None][:0]).shape == (0, 468, 2)
     eyes_in_one = np.repeat(FIVE[:1], 5, axis=0)[None]
-    assert np.isfinite(mesh.locate(frame(), box, eyes_in_one)).all()
+    assert np.isfinite(mesh.locate([frame()], box, eyes_in_one)).all()
 
 
 def test_what_is_no_mesh_is_refused(tmp_path: Path) -> None:
@@ -227,7 +245,7 @@ def located(mesh: LandmarkEngine, picture: np.ndarray, weights: Path) -> tuple[n
     found = faces.build(faces.resolve("yunet", weights)).detect([picture])[0]
     best = int((found.boxes_xyxy[:, 3] - found.boxes_xyxy[:, 1]).argmax())
     box, five = found.boxes_xyxy[best : best + 1], found.landmarks_xy[best : best + 1]
-    return mesh.locate(PixelFrame(picture, 0, 1), box, five)[0], five[0]
+    return mesh.locate([PixelFrame(picture, 0, 1)], box, five)[0], five[0]
 
 
 def eye_distance(points: np.ndarray) -> float:

@@ -1,158 +1,180 @@
-"""The process that runs networks for all workers: the answers of home, batches across callers, clean errors.
+"""The process that runs networks for all workers, in this one: opening, batches across callers, clean errors.
 
-Here on the CPU: what differs on a GPU is ONNX Runtime's provider alone.
+With Ray and its deaths: `test_stage_devices.py`. Here on the CPU: what differs on a GPU is the device's name.
 """
 
 from __future__ import annotations
 
-import subprocess
-import sys
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+import asyncio
+import os
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 
 from cache.errors import UserError
 from preprocessing.blob import Normaliser
-from preprocessing.network import LocalNetwork
-from preprocessing.onnx_session import CPU
-from preprocessing.stage.cluster import running_ray
-from preprocessing.stage.detector_actor import (
-    DetectorActor,
-    RemoteNetwork,
-    There,
-    places_on_gpus,
-    require_provider,
-)
+from preprocessing.device import CPU
+from preprocessing.network import BatchedNetwork, Here, LocalNetwork, Network
+from preprocessing.onnx_session import open_session, require_provider
+from preprocessing.stage.detector_actor import DetectorActor
 from preprocessing.weights import WeightsError
-from tests.onnx_models import node, save_model
-
-NORMALISE = Normaliser(mean=(123.675, 116.28, 103.53), std=(58.395, 57.12, 57.375))
-
-pytestmark = pytest.mark.ray
+from tests.stage_models import NORMALISE, SIZE_WH, Doomed, pictures, small_model
 
 
-def small_model(path: Path) -> Path:
-    """Two outputs of a picture of 32x24 pixels."""
-    kernel = np.random.default_rng(0).normal(size=(5, 3, 4, 4)).astype(np.float32)
-    return save_model(
-        path,
-        input_shape=("N", 3, 24, 32),
-        outputs={"maps": ("N", 5, 6, 8), "peaks": ("N", 5, 6)},
-        nodes=[
-            node("Conv", ["image", "kernel"], ["maps"], strides=[4, 4]),
-            node("ReduceMax", ["maps"], ["peaks"], axes=[3], keepdims=0),
-        ],
-        constants={"kernel": kernel},
-    )
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    return small_model(tmp_path / "pose.onnx")
 
 
-@pytest.fixture(scope="module")
-def actor() -> Iterator[Any]:
-    import ray
-
-    with running_ray(None, 2):
-        yield ray.remote(DetectorActor).options(num_cpus=0, max_concurrency=100).remote(CPU, max_batch=4)
-
-
-def test_answers_are_those_of_this_process(actor: Any, tmp_path: Path) -> None:
-    path = small_model(tmp_path / "pose.onnx")
-    here, there = LocalNetwork(path), RemoteNetwork(actor, path)
-    assert there.inputs == here.inputs and there.outputs == here.outputs
-    rng = np.random.default_rng(0)
-    _, _, height, width = here.inputs[0].shape
-    images = [rng.integers(0, 256, (height, width, 3), np.uint8) for _ in range(12)]
-    with ThreadPoolExecutor(12) as callers:
-        answers = list(callers.map(lambda image: there.run(image, NORMALISE), images))
-    for image, answer in zip(images, answers, strict=True):
-        for ours, theirs in zip(here.run(image, NORMALISE), answer, strict=True):
-            assert theirs.shape == ours.shape
-            np.testing.assert_allclose(theirs, ours, atol=1e-5)
-    name = here.outputs[-1].name
-    (named,) = there.run(images[0], NORMALISE, [name])
-    np.testing.assert_allclose(named, answers[0][-1], atol=1e-5)
+def test_batches_are_answers_of_single_pictures(model: Path) -> None:
+    images = pictures(12)
+    here = LocalNetwork(model)
+    wanted = [here.run(image, NORMALISE) for image in images]
+    for network in (here, BatchedNetwork(model, CPU)):
+        assert network.inputs == here.inputs and network.outputs == here.outputs
+        for found, ours in zip(network.run_batch(images, NORMALISE), wanted, strict=True):
+            for theirs, array in zip(found, ours, strict=True):
+                assert theirs.shape == array.shape
+                np.testing.assert_allclose(theirs, array, atol=1e-5)
+        (named,) = network.run(images[0], NORMALISE, ["peaks"])
+        np.testing.assert_allclose(named, wanted[0][1], atol=1e-5)
 
 
-def test_pictures_of_several_callers_share_a_batch(actor: Any, tmp_path: Path) -> None:
-    import ray
-
-    path = small_model(tmp_path / "pose.onnx")
-    there = RemoteNetwork(actor, path)
-    _, _, height, width = there.inputs[0].shape
-    before = len(ray.get(actor.batch_sizes.remote()))
-    image = np.zeros((height, width, 3), np.uint8)
-    ray.get([actor.run.remote(path, image, NORMALISE) for _ in range(40)])
-    sizes = ray.get(actor.batch_sizes.remote())[before:]
-    assert sum(sizes) == 40 and max(sizes) > 1 and max(sizes) <= 4
+def test_neighbours_do_not_matter(model: Path) -> None:
+    """In batches of one size, to the last digit."""
+    network = BatchedNetwork(model, CPU)
+    first, *others = pictures(9)
+    alone = network.run_batch([first, *others[:3]], NORMALISE)[0]
+    for company in (others[3:6], others[5:8], [first, first, first]):
+        together = network.run_batch([*company, first], NORMALISE)[3]
+        for ours, theirs in zip(alone, together, strict=True):
+            np.testing.assert_array_equal(ours, theirs)
 
 
-def test_a_picture_that_does_not_fit_fails_alone(actor: Any, tmp_path: Path) -> None:
-    import ray
-
-    path = small_model(tmp_path / "pose.onnx")
-    there = RemoteNetwork(actor, path)
-    _, _, height, width = there.inputs[0].shape
-    good = actor.run.remote(path, np.zeros((height, width, 3), np.uint8), NORMALISE)
-    bad = actor.run.remote(path, np.zeros((height + 1, width, 3), np.uint8), NORMALISE)
-    assert len(ray.get(good)) == len(there.outputs)
-    with pytest.raises(RuntimeError, match=r"dimensions|Dimension"):
-        ray.get(bad)
+def test_an_output_without_the_batch_is_asked_for_one_by_one(tmp_path: Path) -> None:
+    path = small_model(tmp_path / "pose.onnx", loses_batch=True)
+    images = pictures(3)
+    here = LocalNetwork(path)
+    for image, found in zip(images, BatchedNetwork(path, CPU).run_batch(images, NORMALISE), strict=True):
+        for theirs, array in zip(found, here.run(image, NORMALISE), strict=True):
+            assert theirs.shape == array.shape
+            np.testing.assert_allclose(theirs, array, atol=1e-5)
 
 
-def test_no_model_is_said_so(actor: Any, tmp_path: Path) -> None:
-    (tmp_path / "no.onnx").write_bytes(b"no model")
-    with pytest.raises(WeightsError, match="not a usable ONNX model"):
-        There(actor).network(tmp_path / "no.onnx")
+def test_pictures_of_several_callers_share_a_batch(model: Path) -> None:
+    async def ask() -> tuple[int, float]:
+        actor = DetectorActor(CPU, max_batch=4)
+        images = pictures(2)
+        answers = await asyncio.gather(*(actor.run(model, images, NORMALISE) for _ in range(20)))
+        assert all(len(answer) == 2 for answer in answers)
+        _, usage = await actor.usage()
+        (network,) = usage.networks
+        assert network.name == "pose" and network.mean_batch == usage.mean_batch
+        assert 0 < usage.busy_seconds <= network.busy_seconds + 1e-6
+        return network.num_pictures, network.mean_batch
+
+    num_pictures, mean_batch = asyncio.run(ask())
+    assert num_pictures == 40 and 1 < mean_batch <= 4
 
 
-def test_a_provider_that_is_not_there_is_refused() -> None:
-    require_provider(CPU)
-    with pytest.raises(UserError, match=r"has no NoSuchProvider .it has .*CPUExecutionProvider"):
-        require_provider("NoSuchProvider")
+def test_a_picture_that_does_not_fit_fails_alone(model: Path) -> None:
+    async def ask() -> None:
+        actor = DetectorActor(CPU)
+        (good,) = pictures(1)
+        tall = np.zeros((SIZE_WH[1] + 1, SIZE_WH[0], 3), np.uint8)
+        answers, error = await asyncio.gather(
+            actor.run(model, [good], NORMALISE), actor.run(model, [tall], NORMALISE), return_exceptions=True
+        )
+        assert isinstance(answers, list) and len(answers[0]) == 2
+        assert isinstance(error, RuntimeError) and "imensions" in str(error)
+
+    asyncio.run(ask())
 
 
-def test_without_a_gpu_the_run_says_so(actor: Any) -> None:
-    with pytest.raises(UserError, match="no GPU: Ray found none"):
-        places_on_gpus(CPU)
+def test_no_model_is_said_so_and_may_come_later(tmp_path: Path) -> None:
+    path = tmp_path / "pose.onnx"
+    path.write_bytes(b"no model")
+
+    async def ask() -> None:
+        actor = DetectorActor(CPU)
+        for _ in range(2):
+            with pytest.raises(WeightsError, match="not a usable ONNX model"):
+                await actor.open(path)
+        small_model(path)
+        inputs, outputs = await actor.open(path)
+        assert [port.name for port in (*inputs, *outputs)] == ["image", "maps", "peaks"]
+
+    asyncio.run(ask())
 
 
-def test_each_gpu_has_a_process_and_needs_its_provider() -> None:
-    """In a process of its own: the machine has one GPU there, as far as Ray is told."""
-    done = subprocess.run([sys.executable, "-c", SCRIPT], capture_output=True, text=True, timeout=120)
-    assert done.returncode == 0, done.stderr[-2000:]
-    assert "ok\n" in done.stdout
+def test_a_model_is_opened_once_and_on_the_thread_that_runs_it() -> None:
+    async def ask() -> None:
+        actor = DetectorActor(CPU)
+        loader = Doomed("once")
+        await asyncio.gather(
+            *(actor.open(loader) for _ in range(5)), actor.run(loader, pictures(1), NORMALISE)
+        )
+        _, usage = await actor.usage()
+        assert [network.name for network in usage.networks] == [str(loader)]
+
+    asyncio.run(ask())
 
 
-SCRIPT = """
-import ray
-quiet = {"include_dashboard": False, "log_to_driver": False, "logging_level": "ERROR"}
-ray.init(address="local", num_cpus=2, num_gpus=1, **quiet)
-from cache.errors import UserError
-import preprocessing.stage.detector_actor as stage
-from preprocessing.stage.detector_actor import GPU, places_on_gpus, require_provider
-from preprocessing.onnx_session import CPU
-places = places_on_gpus(CPU)
-assert next(places) == next(places)
-stage.START_SECONDS = 1.0
-try:
-    places_on_gpus(CPU)
-except UserError as error:
-    assert str(error) == "no GPU became free within 1 s: other jobs hold them", error
-else:
-    raise SystemExit("a second process on one GPU")
-stage.START_SECONDS = 60.0
-del places
-try:
-    require_provider(GPU)
-except UserError:
-    try:
-        places_on_gpus(GPU)
-    except UserError as error:
-        assert str(error).startswith("ONNX Runtime here has no CUDAExecutionProvider"), error
-    else:
-        raise SystemExit("a GPU out of nothing")
-print("ok")
-"""
+def test_a_lost_device_ends_the_process(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    class Ended(BaseException):
+        pass
+
+    def end(status: int) -> None:
+        raise Ended(status)
+
+    monkeypatch.setattr(os, "_exit", end)
+
+    async def ask() -> None:
+        await DetectorActor(CPU).run(Doomed("lost"), pictures(3), NORMALISE)
+
+    with pytest.raises(Ended, match="1"):
+        asyncio.run(ask())
+    assert "the device is lost, starting anew: CUDA error" in capfd.readouterr().err
+
+
+def test_onnx_runtime_without_cuda_says_so(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import onnxruntime
+
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: ["CPUExecutionProvider"])
+    assert require_provider(CPU) == "CPUExecutionProvider"
+    with pytest.raises(UserError, match=r"has no CUDAExecutionProvider .it has CPUExecutionProvider"):
+        open_session(model, "cuda:0")
+
+
+def test_a_cuda_that_does_not_start_is_no_silent_cpu(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """ONNX Runtime warns and takes the CPU where its CUDA libraries do not load."""
+    import onnxruntime
+
+    asked = []
+
+    class Session:
+        def __init__(self, _path: str, _options: object, providers: list[tuple[str, dict[str, str]]]) -> None:
+            asked.extend(providers)
+
+        def get_providers(self) -> list[str]:
+            return ["CPUExecutionProvider"]
+
+    known = ["CUDAExecutionProvider", "CPUExecutionProvider"]
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: known)
+    monkeypatch.setattr(onnxruntime, "preload_dlls", lambda: None)
+    monkeypatch.setattr(onnxruntime, "InferenceSession", Session)
+    with pytest.raises(UserError, match="could not start its CUDAExecutionProvider"):
+        open_session(model, "cuda:1")
+    ((name, settings),) = asked
+    assert name == "CUDAExecutionProvider" and settings["device_id"] == "1" and settings["use_tf32"] == "0"
+
+
+def test_the_same_engine_is_built_here_or_on_a_device(model: Path) -> None:
+    networks: list[Network] = [Here().network(model), Here(batches=True).network(model)]
+    assert [type(network) for network in networks] == [LocalNetwork, BatchedNetwork]
+    opened = Here("cuda:3").network(Doomed("tell"))
+    assert opened.inputs[0].name == "cuda:3"  # loaders are told where
+    assert Normaliser() == Normaliser() and hash(Normaliser()) == hash(Normaliser())  # kinds of pictures

@@ -19,6 +19,7 @@ from preprocessing.spec import PreprocessSpec
 from preprocessing.stage.driver import Driver, StageError
 from preprocessing.stage.job import KILLED, Handle, Job, Reply, Vitals, WorkerLostError
 from preprocessing.stage.totals import Totals
+from preprocessing.stage.usage import DeviceUsage
 from preprocessing.tracking.evidence import SegmentEvidence
 from preprocessing.types import Probe, Source, Span
 
@@ -85,6 +86,8 @@ class FakeHandle:
             return Reply(unfit="ZeroDivisionError: nobody foresaw it")
         if self.fate == "full":
             return Reply(hopeless="the store cannot be written: No space left on device")
+        if self.fate == "placeless":
+            return Reply(no_place="the process that holds the GPU is gone")
         if self.fate == "fail":
             return Reply(failed_stage="decode", failed_error="InputError", failed_reason="no good")
         if self.fate == "unreadable":
@@ -125,6 +128,7 @@ class FakePool:
         self.store, self.clock, self.behave, self.handle = store, clock, behave, handle
         self.handles: list[FakeHandle] = []
         self.closed = False
+        self.device_usage: list[DeviceUsage] = []
 
     def spawn(self) -> FakeHandle:
         writer = ShardWriter(self.store.path, codec="jpeg", crop_size=112)
@@ -319,6 +323,14 @@ def test_interrupted_driver_keeps_what_busy_workers_finished(tmp_path: Path) -> 
     with pytest.raises(KeyboardInterrupt):
         driver_stopped_at(30, store, pool).run(jobs("v0", "v1", "v2", "v3"))
     assert stored(store) == ["v0", "v1"]
+
+
+def test_a_lost_gpu_ends_the_run_keeps_what_is_done_and_blames_no_video(tmp_path: Path) -> None:
+    store = Store.create(tmp_path / "store", spec={}, contract={}, codec="jpeg")
+    pool = FakePool(store, Clock(), lambda job, n: "placeless" if job.source.name in "cd" else "work")
+    with pytest.raises(StageError, match="the process that holds the GPU is gone"):
+        make_driver(store, pool, 1).run(jobs("a", "b", "c", "d", "e"))
+    assert store.failures() == [] and stored(store) == ["a", "b"] and pool.closed
 
 
 def test_a_full_disk_ends_the_run_and_blames_no_video(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from preprocessing.stage.costs import NUM_SAMPLED, NUM_SLOWEST, Costs, VideoCost
 from preprocessing.stage.plan import Plan
 from preprocessing.stage.report import FINISHED, INTERRUPTED, MAX_FAILURES, RunReport, make_report, text_of
 from preprocessing.stage.totals import Totals
+from preprocessing.stage.usage import DeviceUsage, NetworkUsage
 
 
 def cost(number: int, worker_seconds: float = 1.0) -> VideoCost:
@@ -70,6 +71,27 @@ def test_slowest_are_sorted(seconds: list[float]) -> None:
     for number, value in enumerate(seconds):
         costs.saw(cost(number, value))
     assert [c.worker_seconds for c in costs.slowest] == sorted(seconds, reverse=True)[:NUM_SLOWEST]
+
+
+def test_devices_and_their_networks_have_a_line() -> None:
+    faces, pose = NetworkUsage("yunet", 1200, 150, 0.8), NetworkUsage("tinypose", 300, 100, 0.4)
+    busy = DeviceUsage("cuda:0", 1.0, [faces, pose])
+    lines = text_of(replace(a_report(), devices=[busy, DeviceUsage("cuda:1", 0.0, num_restarts=2)]))
+    of_each = "(yunet 1,200 in 8.0, tinypose 300 in 3.0)"
+    shown = f"  cuda:0       busy 25 % of 4.00 s, 1,500 pictures in batches of 6.0 {of_each}"
+    assert shown in lines.splitlines()
+    assert "  cuda:1       busy 0 % of 4.00 s, 0 pictures; died and came back 2 times" in lines.splitlines()
+    assert "cuda" not in text_of(a_report())
+    alone = text_of(replace(a_report(), devices=[replace(busy, networks=[faces])]))
+    assert "1,200 pictures in batches of 8.0\n" in alone
+
+
+def test_devices_are_read_back_and_older_reports_have_none(tmp_path: Path) -> None:
+    report = replace(a_report(), devices=[DeviceUsage("cuda:0", 1.0, [NetworkUsage("yunet", 4, 2, 1.0)])])
+    data = json.loads(report.save(tmp_path).read_bytes())
+    assert RunReport.from_json(data) == report
+    del data["devices"]
+    assert RunReport.from_json(data) == replace(report, devices=[])
 
 
 def test_the_file_is_read_back(tmp_path: Path) -> None:

@@ -75,6 +75,7 @@ def preprocess(
 ) -> int:
     """Decode, follow every person, crop faces, read skeletons, and store all of it."""
     from cache.remote import is_url
+    from preprocessing.device import FIRST_GPU
 
     if manifest is not None and labels_from_folders:
         raise typer.BadParameter("give either --manifest or --labels-from-folders")
@@ -116,7 +117,7 @@ def preprocess(
             weights_dir=weights_dir,
             num_workers=workers,
             ray_address=ray_address,
-            gpu=gpu,
+            device=FIRST_GPU if gpu else None,
             retry_failed=retry_failed,
         )
     except KeyboardInterrupt:
