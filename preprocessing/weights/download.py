@@ -48,15 +48,20 @@ def fetch(
 def _from_any_address(
     weight: Weight, target: Path, part: Part, patience: Patience, progress: Progress | None
 ) -> None:
-    failures = []
+    failures: list[WeightsError] = []
     for url in filter(None, (weight.url, weight.mirror)):
         logger.info("downloading %s", url)
         try:
             _from_address(weight, url, target, part, patience, progress)
-            return
-        except UnreachableError as error:
-            failures.append(str(error))
-    raise UnreachableError("; ".join(failures))
+            break
+        except WeightsError as error:
+            failures.append(error)
+    else:
+        only_unreachable = all(isinstance(error, UnreachableError) for error in failures)
+        kind = UnreachableError if only_unreachable else WeightsError
+        raise kind("; ".join(map(str, failures)))
+    for failure in failures:
+        logger.warning("taken from the mirror: %s", failure)
 
 
 def _from_address(

@@ -67,6 +67,7 @@ PERSONS = (
         "person detector, 640 x 640",
         ("body-performance", "body26-performance"),
         _YOLOX,
+        sha256="8e9ea96a176bd48501eaaa77216e49ee30794d2f8ba80c7b9862beca4ea972da",
     ),
 )
 
@@ -132,6 +133,8 @@ BODIES = (
         "133 points of body, hands and face, 192 x 256",
         ("wholebody-balanced",),
         _RTMW,
+        sha256="9a9bc17c13ff0a1e37507f45a037a21bc410cd08374b0e664c57d0080843aa58",
+        num_bytes=228_708_578,
     ),
     _of_openmmlab(
         "rtmw-l-384",

@@ -64,7 +64,9 @@ def find(name: str, weights_dir: Path | None = None, *, download: bool = True) -
         logger.info("%s not found and $VIDEOFER_OFFLINE is set: not downloaded", file)
         return None
     try:
-        return fetch(known, download_dir(), patience=BRIEF)
+        path = fetch(known, download_dir(), patience=BRIEF)
+        logger.warning("fetched %s (%s) from %s", path, known.licence, known.url)
+        return path
     except UnreachableError as error:
         logger.warning("%s not found, and its download failed: %s", file, error)
         return None

@@ -42,7 +42,7 @@ class Part:
 
     def __init__(self, path: Path, file: BinaryIO) -> None:
         self.path = path
-        self._file = file
+        self._file = file  # unbuffered, and whatever is written goes to its end
         self._note = path.with_name(path.name + ".json")
 
     @property
@@ -67,8 +67,10 @@ class Part:
         fresh.replace(self._note)
 
     def append(self, block: bytes) -> None:
-        self._file.seek(0, os.SEEK_END)
-        self._file.write(block)
+        """Writes all of it, or raises: a disk that is nearly full takes a piece first, without an error."""
+        rest = memoryview(block)
+        while rest:
+            rest = rest[self._file.write(rest) :]
 
     def become(self, target: Path) -> None:
         """It is the whole file and was checked: it gets its name, for good also after a power cut."""

@@ -1,0 +1,92 @@
+"""Which files a user wants who names weights, engines or addresses, and under which licence they come."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import PurePosixPath
+from urllib.parse import unquote, urlsplit
+
+from preprocessing.weights.known import REGISTRY
+from preprocessing.weights.record import Record
+from preprocessing.weights.registry import Registry, Weight, WeightsError
+from preprocessing.weights.transfer import check_address
+
+UNKNOWN_LICENCE = "not known here: see where it is published"
+
+
+def wanted(names: Sequence[str], registry: Registry = REGISTRY) -> list[Weight]:
+    """The files of those names, each once: short names, names of files or engines, https addresses.
+
+    An engine stands for all its files that can be fetched. WeightsError for a name that is none of these.
+    """
+    found: dict[str, Weight] = {}
+    for name in names:
+        for weight in _wanted(name, registry):
+            found[weight.file] = weight
+    return list(found.values())
+
+
+def _wanted(name: str, registry: Registry) -> list[Weight]:
+    weight = registry.find(name)
+    if weight is not None:
+        return [weight]
+    if "://" in name:
+        return [from_address(name)]
+    of_engine = registry.of_engine(name)
+    if not of_engine:
+        raise WeightsError(
+            f"unknown weights {name!r}: not in `videofer weights list`, no engine, no https address"
+        )
+    return [weight for weight in of_engine if weight.url is not None] or of_engine
+
+
+def from_address(url: str, sha256: str | None = None) -> Weight:
+    """A file that the registry does not list, at its own address.
+
+    sha256: its hash, if the user knows it; else the digits of it in the file's name, as torch.hub and
+    OpenMMLab write them: `NAME-1a2b3c4d.pth`, `NAME-1a2b3c4d_20230504.pth`. WeightsError.
+    """
+    check_address(url)
+    file = unquote(PurePosixPath(urlsplit(url).path).name)
+    if not is_plain_name(file):
+        raise WeightsError(f"the address {url} does not end with the name of a file")
+    if sha256 is not None and not re.fullmatch("[0-9a-f]{64}", sha256):
+        raise WeightsError(f"a SHA-256 has 64 digits of 0-9 and a-f, not {sha256!r}")
+    return Weight(
+        name=file,
+        file=file,
+        purpose="fetched by its address",
+        engines=(),
+        licence=UNKNOWN_LICENCE,
+        commercial=False,
+        citation="",
+        url=url,
+        sha256=sha256 or _digits_in_name(file),
+    )
+
+
+def _digits_in_name(file: str) -> str | None:
+    """The leading digits of a hash that a name ends with. All figures would be a date."""
+    found = re.search(r"-([0-9a-f]{8,64})(?:_\d{8})?\.(?:pth|pt)(?:\.tar)?$", file)
+    return None if found is None or found[1].isdigit() else found[1]
+
+
+def is_plain_name(name: str) -> bool:
+    """Whether it is the name of a file, and of no folder, no hidden file and none of ours."""
+    return (
+        0 < len(name.encode()) <= 200
+        and name.isprintable()
+        and not name.startswith(".")
+        and not re.search(r'[/\\:*?"<>|]', name)
+        and not name.endswith((".json", ".partial", ".unpacked"))
+    )
+
+
+def check_licences(files: Sequence[Weight | Record], *, accepted: bool) -> None:
+    """WeightsError that names those which may not be used for everything, unless that was accepted."""
+    restricted = [f"{one.file} ({one.licence})" for one in files if not one.commercial]
+    if restricted and not accepted:
+        raise WeightsError(
+            f"not for every use: {', '.join(restricted)}; if that allows yours, say --accept-license"
+        )
