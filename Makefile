@@ -2,6 +2,8 @@
 # make test    the tests; those that drive a browser install Chromium first where they may (root on Debian)
 # make test-ray      those that start a real Ray
 # make test-faults   kills, lost nodes, full disks, stuck, poison and broken videos against real runs
+# make mmpose        adds mmpose for `--pose mmpose:CONFIG`: compiles for some minutes where no built wheel is kept
+# make test-mmpose   runs its engine for real
 # make lint    ruff and mypy
 # make bench   speed, side by side in one run
 # make bench-train   speed of training and timelines, on a GPU where there is one
@@ -15,7 +17,7 @@ STAMP  := $(VENV)/.installed
 DEMO_OUT  ?= demo
 DEMO_ARGS ?=
 
-.PHONY: setup demo test test-ray test-faults lint bench bench-train lock clean
+.PHONY: setup demo test test-ray test-faults mmpose test-mmpose lint bench bench-train lock clean
 .DELETE_ON_ERROR:
 
 setup: $(STAMP)
@@ -41,6 +43,12 @@ test-ray: $(STAMP)
 test-faults: $(STAMP)
 	$(BIN)/python -m pytest -m faults tests/faults
 	$(BIN)/python tools/fuzz.py --cases 1200 --workers 3
+
+mmpose: $(STAMP)
+	tools/mmpose.sh $(BIN)/python
+
+test-mmpose: mmpose
+	$(BIN)/python -m pytest -m mmpose tests/mmpose
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

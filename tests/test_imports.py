@@ -12,7 +12,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = ("cache", "preprocessing", "videofer")
 TIERS = [
-    {"builtin", "emotions", "models", "resources", "synthetic"},
+    {"builtin", "doctor", "emotions", "models", "resources", "synthetic"},
     {"datasets", "data", "ensembles", "evaluation", "recipe", "checkpoint", "export", "quality", "upkeep"},
     {"training"},
     {"experiments"},

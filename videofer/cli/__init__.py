@@ -11,8 +11,20 @@ from types import TracebackType
 from typing import Any
 
 
-def _interrupted_early(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-    """Ctrl-C while modules are imported: one line here as well."""
+def _debug() -> bool:
+    return "--debug" in sys.argv or os.environ.get("VIDEOFER_DEBUG") == "1"
+
+
+def _is_ours(module: str | None) -> bool:
+    return module is None or module.partition(".")[0] in ("videofer", "preprocessing", "cache")
+
+
+def _unfinished(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """A package that is not there, and Ctrl-C while modules are imported: one line here as well."""
+    if isinstance(error, ModuleNotFoundError) and not _is_ours(error.name) and not _debug():
+        line = f"videofer: error: {error}; `python -m videofer.doctor` says what mends it"
+        print(line, file=sys.stderr, flush=True)
+        os._exit(2)
     if not issubclass(kind, KeyboardInterrupt):
         sys.__excepthook__(kind, error, trace)
         return
@@ -31,7 +43,7 @@ def _interrupted_unseen(ignored: Any) -> None:
 
 
 if sys.excepthook is sys.__excepthook__:  # else it is somebody else's program
-    sys.excepthook = _interrupted_early
+    sys.excepthook = _unfinished
 if sys.unraisablehook is sys.__unraisablehook__:
     sys.unraisablehook = _interrupted_unseen
 
@@ -49,6 +61,7 @@ from videofer.cli import (
     crossval,
     datasets_command,
     demo,
+    doctor_command,
     evaluate,
     export,
     init,
@@ -58,6 +71,7 @@ from videofer.cli import (
     timeline,
     train,
     tune,
+    weights_command,
 )
 from videofer.cli.errors import one_line_errors
 
@@ -73,6 +87,7 @@ app.command("preprocess")(preprocess.preprocess)
 app.command("plan")(plan.plan)
 app.add_typer(store.app, name="store")
 app.add_typer(datasets_command.app, name="datasets")
+app.add_typer(weights_command.app, name="weights")
 app.command("train")(train.train)
 app.command("crossval")(crossval.crossval)
 app.command("evaluate")(evaluate.evaluate)
@@ -84,13 +99,13 @@ app.command("app")(app_command.app)
 app.command("annotations")(annotations_command.import_annotations)
 app.command("agree")(agree.agree)
 app.command("demo")(demo.demo)
+app.command("doctor")(doctor_command.doctor)
 app.command("init")(init.init)
 
 
 def main() -> None:
     """Entry point of the console script."""
     arguments = sys.argv[1:]
-    debug = "--debug" in arguments or os.environ.get("VIDEOFER_DEBUG") == "1"
-    code = one_line_errors(app, [a for a in arguments if a != "--debug"], debug=debug)
+    code = one_line_errors(app, [a for a in arguments if a != "--debug"], debug=_debug())
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # all is done and said; the interpreter may end in peace
     sys.exit(code)
