@@ -6,109 +6,17 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import av
-import cv2
 import numpy as np
 import pytest
 
-from preprocessing.decode.frames import PixelFrame
 from preprocessing.skeletons import build_skeletons, resolve_skeletons
 from preprocessing.skeletons.layouts import COCO17
 from preprocessing.types import SkeletonEngine
 from preprocessing.weights import WeightFile, WeightsError
 from tests.onnx_models import node, save_model
+from tests.pose_models import ArrayFrame, heatmap_model, rtmdet_model, simcc_model, spot, yolox_model
 
 JOINT = {name: index for index, name in enumerate(COCO17.joints)}
-
-
-class ArrayFrame:
-    """A frame whose pixels are in memory; counts what is asked of it."""
-
-    def __init__(self, rgb: np.ndarray) -> None:
-        self.rgb = rgb
-        self.height, self.width = rgb.shape[:2]
-        self.pts, self.duration_pts = 0, 0
-        self.num_reduced = 0
-
-    def reduced_rgb(self, size_wh: tuple[int, int]) -> np.ndarray:
-        self.num_reduced += 1
-        return np.asarray(cv2.resize(self.rgb, size_wh, interpolation=cv2.INTER_AREA))
-
-    def rgb_patch(self, x0: int, y0: int, x1: int, y1: int) -> np.ndarray:
-        raise AssertionError("not asked for here")
-
-    def aligned_rgb(
-        self, warp: np.ndarray, size_wh: tuple[int, int], *, black_outside: bool = False
-    ) -> np.ndarray:
-        assert black_outside, "bodies are cut out as in training"
-        return PixelFrame(self.rgb, 0, 1).aligned_rgb(warp, size_wh, black_outside=True)
-
-    def luma_thumbnail(self) -> np.ndarray:
-        raise AssertionError("not asked for here")
-
-
-def spot(x: float, y: float, width: int = 640, height: int = 480, sigma: float = 4.0) -> ArrayFrame:
-    """A dark picture with one bright blob centred at (x, y), in continuous coordinates."""
-    rows, cols = np.mgrid[:height, :width] + 0.5
-    blob = 255 * np.exp(-((cols - x) ** 2 + (rows - y) ** 2) / (2 * sigma**2))
-    return ArrayFrame(np.repeat(blob[..., None], 3, axis=2).astype(np.uint8))
-
-
-def heatmap_model(
-    path: Path, *, joints: int = 17, input_shape: tuple[int | str, ...] = ("N", 3, 256, 192)
-) -> Path:
-    """Heatmaps (N, joints, H/4, W/4): the brightness of the pixel with index 4 i, in [0, 1]."""
-    kernel = np.full((joints, 3, 1, 1), 1 / 3 / 2.4, np.float32)
-    return save_model(
-        path,
-        input_shape=input_shape,
-        outputs={"maps": ("N", joints, 64, 48)},
-        nodes=[node("Conv", ["image", "kernel"], ["maps"], strides=[4, 4])],
-        constants={"kernel": kernel},
-    )
-
-
-def simcc_model(path: Path) -> Path:
-    """SimCC at one bin a pixel: the brightest column and the brightest row."""
-    return save_model(
-        path,
-        input_shape=("N", 3, 256, 192),
-        outputs={"simcc_x": ("N", 17, 192), "simcc_y": ("N", 17, 256)},
-        nodes=[
-            node("Conv", ["image", "kernel"], ["maps"]),
-            node("ReduceMax", ["maps"], ["simcc_x"], axes=[2], keepdims=0),
-            node("ReduceMax", ["maps"], ["simcc_y"], axes=[3], keepdims=0),
-        ],
-        constants={"kernel": np.full((17, 3, 1, 1), 1 / 3 / 2.4, np.float32)},
-    )
-
-
-def rtmdet_model(path: Path, dets: list[list[float]], labels: list[int]) -> Path:
-    """Finds the same boxes in every picture."""
-    return save_model(
-        path,
-        input_shape=("N", 3, "height", "width"),
-        outputs={"dets": (1, len(dets), 5), "labels": (1, len(dets))},
-        nodes=[node("Identity", ["d"], ["dets"]), node("Identity", ["l"], ["labels"])],
-        constants={
-            "d": np.array([dets], np.float32).reshape(1, -1, 5),
-            "l": np.array([labels], np.int64).reshape(1, -1),
-        },
-    )
-
-
-def yolox_model(path: Path, cells: dict[int, list[float]], side: int = 64) -> Path:
-    """Raw YOLOX output, the same for every picture: x, y, log w, log h, objectness, person, other class."""
-    num_cells = sum((side // stride) ** 2 for stride in (8, 16, 32))
-    raw = np.zeros((1, num_cells, 7), np.float32)
-    for cell, values in cells.items():
-        raw[0, cell] = values
-    return save_model(
-        path,
-        input_shape=(1, 3, side, side),
-        outputs={"output": raw.shape},
-        nodes=[node("Identity", ["raw"], ["output"])],
-        constants={"raw": raw},
-    )
 
 
 def engine_of(pose: Path, person: Path | None = None) -> SkeletonEngine:
