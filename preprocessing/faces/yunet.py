@@ -54,7 +54,8 @@ class YuNetOnnx:
             return []
         padded = [_padded(image) for image in images_rgb]
         answers = self._network.run_batch(padded, self._normalise, self._outputs)
-        return [self._read(outputs, padded[0].shape[1]) for outputs in answers]
+        sizes = [image.shape[1] for image in padded]
+        return [self._read(outputs, cols) for outputs, cols in zip(answers, sizes, strict=True)]
 
     def _read(self, outputs: Sequence[np.ndarray], cols: int) -> Faces:
         """Faces in a picture of so many columns."""

@@ -15,6 +15,8 @@ import skimage.data
 
 from preprocessing import faces
 from preprocessing.align import TEMPLATE, apply_warp, similarity_from_landmarks, warp_face
+from preprocessing.device import CPU
+from preprocessing.faces.mtcnn import PIXELS, Cascade
 from preprocessing.faces.yunet import DYNAMIC_FILE, PUBLISHED_FILE
 from preprocessing.types import FaceDetector, Faces
 from preprocessing.weights import EngineChoice, WeightsError
@@ -128,6 +130,19 @@ def test_batch_neighbours_do_not_matter(detector: FaceDetector, astronaut: np.nd
     for image, found in zip(images, together, strict=True):
         assert_same(found, detector.detect([image])[0])
     assert detector.detect([]) == []
+
+
+def test_the_cascade_finds_the_same_in_batches(astronaut: np.ndarray) -> None:
+    """As it runs on a GPU. Its three networks take crops of all pictures together: last digits may differ."""
+    noise = np.random.default_rng(0).integers(0, 256, astronaut.shape, np.uint8)
+    images = [astronaut, noise, astronaut[:, ::-1].copy(), astronaut // 2]
+    alone, together = Cascade()(CPU), Cascade(batches=True)(CPU)
+    for image, answer in zip(images, together.run_batch(images, PIXELS), strict=True):
+        for ours, theirs in zip(alone.run(image, PIXELS), answer, strict=True):
+            assert theirs.shape == ours.shape
+            np.testing.assert_allclose(theirs, ours, atol=1e-3)
+    (scores,) = together.run(astronaut, PIXELS, ["scores"])
+    assert scores.shape == (1, 1) and scores[0, 0] > 0.99
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (19, 400), (400, 19), (31, 33), (64, 64)])
