@@ -27,6 +27,7 @@ NAMES = tuple(
     )
 )
 """All that may follow `rtmlib:`."""
+_PERSONS = {weight.name for weight in PERSONS}
 
 
 def resolve_rtmlib(name: str, weights_dir: Path | None = None) -> EngineChoice:
@@ -44,9 +45,9 @@ def resolve_rtmlib(name: str, weights_dir: Path | None = None) -> EngineChoice:
             f"{', '.join(weight.file for weight in absent)} into --weights-dir or $VIDEOFER_WEIGHTS"
         )
     weights = {
-        "person" if weight in PERSONS else "pose": WeightFile.of(path)
+        "person" if weight.name in _PERSONS else "pose": WeightFile.of(path)
         for weight, path in found.items()
         if path is not None
     }
-    papers = "; ".join(dict.fromkeys(weight.citation for weight in wanted if weight not in PERSONS))
+    papers = "; ".join(dict.fromkeys(weight.citation for weight in wanted if weight.name not in _PERSONS))
     return EngineChoice(PREFIX + name, weights, papers)
