@@ -112,6 +112,7 @@ BODIES = (
         ("body26-balanced",),
         _RTMPOSE,
         sha256="26f3a19e61304a600dfb82d1001d41d24343b89fc70a33ffc84657e0b0bf2ecf",
+        num_bytes=55_685_444,
     ),
     _of_openmmlab(
         "rtmpose-x-halpe26",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from pathlib import PurePosixPath
 from urllib.parse import unquote, urlsplit
 
 from preprocessing.weights.known import REGISTRY
@@ -48,7 +47,7 @@ def from_address(url: str, sha256: str | None = None) -> Weight:
     OpenMMLab write them: `NAME-1a2b3c4d.pth`, `NAME-1a2b3c4d_20230504.pth`. WeightsError.
     """
     check_address(url)
-    file = unquote(PurePosixPath(urlsplit(url).path).name)
+    file = unquote(urlsplit(url).path.rpartition("/")[2])
     if not is_plain_name(file):
         raise WeightsError(f"the address {url} does not end with the name of a file")
     if sha256 is not None and not re.fullmatch("[0-9a-f]{64}", sha256):

@@ -43,8 +43,10 @@ class Registry:
     """Known weight files. Found by their short name, by their file's name, or by an engine that uses them."""
 
     def __init__(self, weights: Iterable[Weight]) -> None:
-        self._by_name = {weight.name: weight for weight in weights}
-        self._by_file = {weight.file: weight for weight in self._by_name.values()}
+        listed = list(weights)
+        self._by_name = {weight.name: weight for weight in listed}
+        self._by_file = {weight.file: weight for weight in listed}
+        assert len(self._by_name) == len(self._by_file) == len(listed), "two weights of one name"
 
     def __iter__(self) -> Iterator[Weight]:
         return iter(self._by_name.values())
