@@ -1,0 +1,47 @@
+"""The data sets that are known: by name, and by what a folder looks like."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from preprocessing.config_file import nearest
+from videofer.datasets.adapter import Adapter, DatasetError, Reading, what_is_in
+from videofer.datasets.adapters.ck_plus import CkPlus
+from videofer.datasets.adapters.crema_d import CremaD
+from videofer.datasets.adapters.enterface import Enterface
+from videofer.datasets.adapters.ravdess import Ravdess
+
+ADAPTERS: dict[str, Adapter] = {
+    adapter.name: adapter for adapter in (Ravdess(), CremaD(), Enterface(), CkPlus())
+}
+"""Name -> adapter. Of those that recognise a folder the first is taken, so the general ones are last."""
+
+
+def recognise(path: Path) -> list[tuple[Adapter, str]]:
+    """The adapters that take a folder or file for theirs, and why; the best first."""
+    found = ((adapter, adapter.recognise(path)) for adapter in ADAPTERS.values())
+    return [(adapter, why) for adapter, why in found if why is not None]
+
+
+def adapter_of(path: Path, name: str | None = None) -> Adapter:
+    """The adapter of that name, else the one that recognises the path. DatasetError in one line."""
+    if not path.exists():
+        raise DatasetError(f"{path}: no such file or folder")
+    if name is not None:
+        if name in ADAPTERS:
+            return ADAPTERS[name]
+        guess = nearest(name.lower(), list(ADAPTERS))
+        hint = f"; did you mean {guess!r}?" if guess else ""
+        raise DatasetError(f"no data set is called {name!r}{hint} (known: {', '.join(ADAPTERS)})")
+    found = recognise(path)
+    if not found:
+        raise DatasetError(
+            f"{path}: no known data set is recognised; {what_is_in(path)}; name it with --name "
+            f"({', '.join(ADAPTERS)})"
+        )
+    return found[0][0]
+
+
+def read(path: Path, name: str | None = None) -> Reading:
+    """A copy of a data set as a manifest, with its report. DatasetError, ManifestError in one line."""
+    return adapter_of(path, name).read(path)
