@@ -6,7 +6,6 @@ import re
 from collections.abc import Sequence
 from urllib.parse import unquote, urlsplit
 
-from preprocessing.weights.known import REGISTRY
 from preprocessing.weights.record import Record
 from preprocessing.weights.registry import Registry, Weight, WeightsError
 from preprocessing.weights.transfer import check_address
@@ -14,7 +13,7 @@ from preprocessing.weights.transfer import check_address
 UNKNOWN_LICENCE = "not known here: see where it is published"
 
 
-def wanted(names: Sequence[str], registry: Registry = REGISTRY) -> list[Weight]:
+def wanted(names: Sequence[str], registry: Registry) -> list[Weight]:
     """The files of those names, each once: short names, names of files or engines, https addresses.
 
     An engine stands for all its files that can be fetched. WeightsError for a name that is none of these.

@@ -23,7 +23,6 @@ from pydantic import TypeAdapter, ValidationError
 from cache.atomic import atomic_write
 from preprocessing.weights.check import OtherFileError, check, check_hash
 from preprocessing.weights.choice import sha256_of
-from preprocessing.weights.known import REGISTRY
 from preprocessing.weights.order import is_plain_name
 from preprocessing.weights.present import Present
 from preprocessing.weights.record import Record, read_record, record_of, write_record
@@ -69,15 +68,13 @@ def pack(target: Path, files: Sequence[Present], progress: Progress | None = Non
     return records
 
 
-def contents(path: Path, registry: Registry = REGISTRY) -> list[Record]:
+def contents(path: Path, registry: Registry) -> list[Record]:
     """What a pack says that it holds; the licences of known files are those of the registry. WeightsError."""
     with _opened(path) as tar:
         return _manifest(tar, path, registry)
 
 
-def unpack(
-    path: Path, folder: Path, *, registry: Registry = REGISTRY, progress: Progress | None = None
-) -> list[Path]:
+def unpack(path: Path, folder: Path, registry: Registry, progress: Progress | None = None) -> list[Path]:
     """Brings the files of a pack into a folder, each checked and whole or not there; those that are new.
 
     A file that is there already stays if it is the same. WeightsError if the pack is damaged or is none, if

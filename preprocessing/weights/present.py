@@ -8,7 +8,6 @@ from pathlib import Path
 
 from preprocessing.weights.check import Trust, check
 from preprocessing.weights.choice import sha256_of
-from preprocessing.weights.known import REGISTRY
 from preprocessing.weights.locate import missing, search_dirs
 from preprocessing.weights.record import read_record, record_of, record_path, write_record
 from preprocessing.weights.registry import Registry, Weight, WeightsError
@@ -31,7 +30,7 @@ class Finding:
     problem: str = ""
 
 
-def present(weights_dir: Path | None = None, registry: Registry = REGISTRY) -> list[Present]:
+def present(weights_dir: Path | None, registry: Registry) -> list[Present]:
     """Files of the registry, and others that have a record beside them; of two of a name the one used.
 
     WeightsError if the named folder does not exist.

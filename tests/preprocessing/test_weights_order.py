@@ -18,17 +18,17 @@ def names(weights: list[Weight]) -> list[str]:
 
 
 def test_names_files_engines_and_addresses() -> None:
-    assert names(wanted(["sfd", "2DFAN4-11f355bf06.pth.tar", "sfd"])) == ["sfd", "fan"]
-    assert names(wanted(["rtmlib:body-balanced"])) == ["yolox-m", "rtmpose-m"]
-    assert names(wanted(["face-alignment:blazeface"])) == ["blazeface", "blazeface-anchors"]
-    (own,) = wanted([ADDRESS + "my%20model.onnx?download=1"])
+    assert names(wanted(["sfd", "2DFAN4-11f355bf06.pth.tar", "sfd"], REGISTRY)) == ["sfd", "fan"]
+    assert names(wanted(["rtmlib:body-balanced"], REGISTRY)) == ["yolox-m", "rtmpose-m"]
+    assert names(wanted(["face-alignment:blazeface"], REGISTRY)) == ["blazeface", "blazeface-anchors"]
+    (own,) = wanted([ADDRESS + "my%20model.onnx?download=1"], REGISTRY)
     assert own.file == "my model.onnx" and own.sha256 is None and not own.commercial
 
 
 def test_an_engine_leaves_out_what_cannot_be_fetched() -> None:
-    assert names(wanted(["yunet"])) == ["yunet"]
-    assert names(wanted(["mesh"])) == ["facemesh"]  # there is nothing else: fetching it says so
-    assert names(wanted(["yunet-dynamic"])) == ["yunet-dynamic"]
+    assert names(wanted(["yunet"], REGISTRY)) == ["yunet"]
+    assert names(wanted(["mesh"], REGISTRY)) == ["facemesh"]  # there is nothing else: fetching it says so
+    assert names(wanted(["yunet-dynamic"], REGISTRY)) == ["yunet-dynamic"]
 
 
 @pytest.mark.parametrize(
@@ -45,7 +45,7 @@ def test_an_engine_leaves_out_what_cannot_be_fetched() -> None:
 )
 def test_other_names_are_refused(name: str, said: str) -> None:
     with pytest.raises(WeightsError, match=re.escape(said)):
-        wanted([name])
+        wanted([name], REGISTRY)
 
 
 @pytest.mark.parametrize(
@@ -71,7 +71,7 @@ def test_a_hash_of_the_user_comes_first() -> None:
 
 
 def test_licences_that_do_not_allow_every_use_are_accepted_or_refused() -> None:
-    weights = wanted(["sfd", "scrfd", ADDRESS + "a.onnx"])
+    weights = wanted(["sfd", "scrfd", ADDRESS + "a.onnx"], REGISTRY)
     with pytest.raises(WeightsError) as error:
         check_licences(weights, accepted=False)
     assert str(error.value) == (
@@ -79,7 +79,7 @@ def test_licences_that_do_not_allow_every_use_are_accepted_or_refused() -> None:
         "a.onnx (not known here: see where it is published); if that allows yours, say --accept-license"
     )
     check_licences(weights, accepted=True)
-    check_licences(wanted(["sfd"]), accepted=False)
+    check_licences(wanted(["sfd"], REGISTRY), accepted=False)
 
 
 @pytest.mark.parametrize(

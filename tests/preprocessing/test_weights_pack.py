@@ -100,7 +100,7 @@ def test_a_pack_brings_all_there_is(folder: Path, tmp_path: Path) -> None:
     assert [record.file for record in records] == ["one.onnx", "two.onnx", "own.onnx"]
     assert seen[-1] == (7011, 7011)
     assert [record.commercial for record in contents(tmp_path / "a.tar", REGISTRY)] == [True, False, False]
-    written = unpack(tmp_path / "a.tar", tmp_path / "new", registry=REGISTRY)
+    written = unpack(tmp_path / "a.tar", tmp_path / "new", REGISTRY)
     assert [path.read_bytes() for path in written] == [CONTENT, b"second", b"third"]
     assert [finding.trust for finding in verify(present(tmp_path / "new", REGISTRY))] == [
         Trust.PUBLISHED,
@@ -109,7 +109,7 @@ def test_a_pack_brings_all_there_is(folder: Path, tmp_path: Path) -> None:
     ]
     record = read_record(tmp_path / "new" / "own.onnx")
     assert record == read_record(folder / "own.onnx")
-    assert unpack(tmp_path / "a.tar", tmp_path / "new", registry=REGISTRY) == []  # all were there
+    assert unpack(tmp_path / "a.tar", tmp_path / "new", REGISTRY) == []  # all were there
 
 
 def test_a_pack_is_the_same_for_the_same_files(folder: Path, tmp_path: Path) -> None:
@@ -138,7 +138,7 @@ def test_another_file_of_the_name_stays(folder: Path, tmp_path: Path) -> None:
     new.mkdir()
     (new / "two.onnx").write_bytes(b"mine")
     with pytest.raises(WeightsError, match=r"two\.onnx is there and is another file than that in .*a\.tar"):
-        unpack(tmp_path / "a.tar", new, registry=REGISTRY)
+        unpack(tmp_path / "a.tar", new, REGISTRY)
     assert (new / "two.onnx").read_bytes() == b"mine" and (new / "one.onnx").read_bytes() == CONTENT
 
 
@@ -209,7 +209,7 @@ def test_a_hostile_pack_is_refused(
 ) -> None:
     path = tar_of(tmp_path / "a.tar", of, *members)
     with pytest.raises(WeightsError, match=said) as error:
-        unpack(path, tmp_path / "in" / "new", registry=REGISTRY)
+        unpack(path, tmp_path / "in" / "new", REGISTRY)
     assert "\n" not in str(error.value)
     inside = tmp_path / "in" / "new"
     assert not inside.exists() or names(inside) <= {"own.onnx", "own.onnx.json"}
@@ -233,7 +233,7 @@ def test_a_compressed_tar_is_not_opened(folder: Path, tmp_path: Path) -> None:
     with tarfile.open(tmp_path / "a.tar", "w:gz") as tar:
         tar.add(folder / "one.onnx", "one.onnx")
     with pytest.raises(WeightsError, match="is no whole pack of weights"):
-        unpack(tmp_path / "a.tar", tmp_path / "new", registry=REGISTRY)
+        unpack(tmp_path / "a.tar", tmp_path / "new", REGISTRY)
 
 
 @pytest.fixture(scope="module")
@@ -258,7 +258,7 @@ def test_a_damaged_pack_brings_the_file_whole_or_not(
     folder = tmp_path_factory.mktemp("damaged")
     (folder / "a.tar").write_bytes(harmed)
     try:
-        unpack(folder / "a.tar", folder / "new", registry=REGISTRY)
+        unpack(folder / "a.tar", folder / "new", REGISTRY)
     except WeightsError as error:
         assert "\n" not in str(error)
     for path in folder.glob("new/*.onnx"):

@@ -36,7 +36,7 @@ def list_weights(
     from preprocessing.weights import REGISTRY
     from preprocessing.weights.present import present
 
-    here = {one.path.name: one for one in present(weights_dir)}
+    here = {one.path.name: one for one in present(weights_dir, REGISTRY)}
     others = [str(one.path) for one in here.values() if one.known is None]
     if as_json:
         rows = [_row(weight, here.get(weight.file)) for weight in REGISTRY]
@@ -98,12 +98,13 @@ def verify(
     ] = None,
 ) -> int:
     """Read every file that is here and compare its hash. Exit code 3 if one is wrong."""
+    from preprocessing.weights import REGISTRY
     from preprocessing.weights.present import pick, present
     from preprocessing.weights.present import trust as trust_file
     from preprocessing.weights.present import verify as verify_files
     from videofer.cli.store_shared import counting
 
-    files = present(weights_dir)
+    files = present(weights_dir, REGISTRY)
     for one in pick(trust or [], files):
         trust_file(one)
     with counting("checking files") as progress:
@@ -124,11 +125,12 @@ def pack(
     weights_dir: WeightsDir = None,
 ) -> int:
     """Put the files that are here into one, for a machine without network."""
+    from preprocessing.weights import REGISTRY
     from preprocessing.weights.pack import pack as pack_files
     from preprocessing.weights.present import pick, present
     from videofer.cli.transfer_progress import transferring
 
-    files = present(weights_dir)
+    files = present(weights_dir, REGISTRY)
     with transferring("packing") as progress:
         records = pack_files(file, pick(names, files) if names else files, progress)
     for record in records:
@@ -140,17 +142,18 @@ def pack(
 @app.command()
 def unpack(file: PackFile, accept_license: AcceptLicense = False, weights_dir: WeightsDir = None) -> int:
     """Bring the files of a pack to where engines look for them; each is checked as a download is."""
+    from preprocessing.weights import REGISTRY
     from preprocessing.weights.locate import download_dir
     from preprocessing.weights.order import check_licences
     from preprocessing.weights.pack import contents
     from preprocessing.weights.pack import unpack as unpack_files
     from videofer.cli.transfer_progress import transferring
 
-    records = contents(file)
+    records = contents(file, REGISTRY)
     check_licences(records, accepted=accept_license)
     folder = download_dir(weights_dir)
     with transferring("unpacking") as progress:
-        written = {path.name for path in unpack_files(file, folder, progress=progress)}
+        written = {path.name for path in unpack_files(file, folder, REGISTRY, progress)}
     for record in records:
         note = record.licence if record.file in written else "was there"
         typer.echo(f"{folder / record.file}  ({note})")
@@ -176,7 +179,7 @@ def _ordered(
             raise WeightsError("--sha256 goes with exactly one address; the hashes of others are known")
         return [from_address(names[0], sha256)], []
     if names:
-        return wanted(names), []
+        return wanted(names, REGISTRY), []
     can = [weight for weight in REGISTRY if weight.url is not None]
     return (
         [weight for weight in can if weight.commercial or accept_license],
