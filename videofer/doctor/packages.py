@@ -8,12 +8,15 @@ from importlib.metadata import PackageNotFoundError, requires, version
 from videofer.doctor.findings import Finding
 
 TWINS = {
-    ("opencv-python-headless", "opencv-python", "opencv-contrib-python", "opencv-contrib-python-headless"): (
-        "opencv-python-headless"
+    "OpenCV": (
+        "opencv-python-headless",
+        "opencv-python",
+        "opencv-contrib-python",
+        "opencv-contrib-python-headless",
     ),
-    ("onnxruntime", "onnxruntime-gpu"): "onnxruntime-gpu",
+    "ONNX Runtime": ("onnxruntime-gpu", "onnxruntime"),
 }
-"""Packages that bring the same module and overwrite one another's files, and the one of them to keep."""
+"""Packages that bring the same module and overwrite one another's files; the first is the one to keep."""
 
 
 def examine_packages(distribution: str = "videofer") -> list[Finding]:
@@ -30,13 +33,14 @@ def examine_packages(distribution: str = "videofer") -> list[Finding]:
 
 
 def check(requirement: str) -> Finding | None:
-    """None if `requirement` (such as "h5py>=3.12") is installed and fits."""
+    """None if `requirement` (such as "h5py>=3.12") is installed and fits; a twin does as well."""
     match = re.match(r"[A-Za-z0-9._-]+", requirement)
     assert match is not None, requirement
     name = match[0]
     line = requirement.partition(";")[0].strip()
     mend = f"pip install '{line}'"
-    installed = installed_version(name)
+    same_module = next((names for names in TWINS.values() if name in names), (name,))
+    installed = next(filter(None, map(installed_version, (name, *same_module))), None)
     if installed is None:
         return Finding(name, "broken", "not installed", mend, needed=True)
     if not fits(line, installed):
@@ -56,14 +60,13 @@ def fits(requirement: str, installed: str) -> bool:
 def twins() -> list[Finding]:
     """Packages of which only one may be installed."""
     findings = []
-    for names, keep in TWINS.items():
+    for module, names in TWINS.items():
         there = [name for name in names if installed_version(name)]
-        if len(there) < 2:
-            continue
-        others = " ".join(name for name in there if name != keep)
-        seen = "are the same module and overwrite one another's files: which one works is chance"
-        mend = f"pip uninstall --yes {others} && pip install --force-reinstall --no-deps {keep}"
-        findings.append(Finding(" + ".join(there), "note", seen, mend))
+        if len(there) > 1:
+            keep, *others = there
+            seen = f"{' and '.join(there)} overwrite one another's files: which one works is chance"
+            mend = f"pip uninstall --yes {' '.join(others)} && pip install --force-reinstall --no-deps {keep}"
+            findings.append(Finding(f"more than one {module}", "note", seen, mend))
     return findings
 
 

@@ -11,7 +11,7 @@ from typing import TextIO
 from videofer.doctor.findings import Finding, Report, State
 
 MARKS: dict[State, tuple[str, str, str]] = {
-    "ok": ("✓", "ok", "green"),
+    "ok": ("✓", "+", "green"),
     "note": ("!", "!", "yellow"),
     "absent": ("·", "-", "bright_black"),
     "broken": ("✗", "X", "red"),
@@ -27,6 +27,7 @@ TITLES = {
 }
 MAX_WIDTH = 100
 NAME_WIDTH = 27
+MARGIN = "  "
 
 
 def show(report: Report, out: TextIO) -> None:
@@ -52,25 +53,23 @@ def summary(report: Report) -> str:
     if broken:
         return f"videofer does not work here: {', '.join(broken)}. What mends it stands above."
     absent = sum(finding.state in ("absent", "broken") for finding in findings)
-    return f"videofer works here; {absent} choices are not there." if absent else "All works here."
+    if not absent:
+        return "All works here."
+    return f"videofer works here; {absent} {'choice is' if absent == 1 else 'choices are'} not there."
 
 
 def lines_of(finding: Finding, width: int, paint: Paint, *, unicode: bool) -> list[str]:
-    """Mark, name and what was seen, wrapped beside the name; below it what mends it."""
+    """Mark, name and what was seen, wrapped beside the name; below it what mends it, on one line to copy."""
     mark, ascii_mark, colour = MARKS[finding.state]
-    mark = mark if unicode else ascii_mark
-    indent = 2 + len(mark) + 1 + NAME_WIDTH
+    mark = f"{mark if unicode else ascii_mark:<2}"
+    indent = len(MARGIN) + len(mark) + NAME_WIDTH
     seen = textwrap.wrap(finding.seen, width - indent, break_long_words=False, break_on_hyphens=False) or [""]
-    name = f"{finding.name:<{NAME_WIDTH}}"
-    lines = [f"  {paint(mark, colour)} {name}{seen[0]}".rstrip()]
+    lines = [f"{MARGIN}{paint(mark, colour)}{finding.name:<{NAME_WIDTH}}{seen[0]}".rstrip()]
     lines += [" " * indent + line for line in seen[1:]]
     if finding.mend:
-        arrow = "→" if unicode else ">"
-        mend = textwrap.wrap(finding.mend, width - indent - 2, break_long_words=False, break_on_hyphens=False)
-        lines += [
-            " " * indent + (f"{arrow} " if number == 0 else "  ") + paint(line, "cyan")
-            for number, line in enumerate(mend)
-        ]
+        arrow = "→ " if unicode else "> "
+        fits = indent + len(arrow) + len(finding.mend) <= width
+        lines.append((" " * indent if fits else MARGIN + "  ") + arrow + paint(finding.mend, "cyan"))
     return lines
 
 
