@@ -49,6 +49,7 @@ class DecordDecoder:
         decord = load_decord()
         self.warnings = []
         decord.logging.set_level(decord.logging.QUIET)
+        errors = (decord.DECORDError, decord.DECORDLimitReachedError, RuntimeError)
         if probe.mirrored:
             raise InputError(STAGE, "decord does not mirror pictures")
         times = _container_times(source, probe)
@@ -56,7 +57,7 @@ class DecordDecoder:
             try:
                 reader = decord.VideoReader(path_or_file(source.path, file), ctx=decord.cpu(0), num_threads=1)
                 starts = np.asarray(reader.get_frame_timestamp(range(len(reader))))[:, 0]
-            except (decord.DECORDError, RuntimeError, IndexError) as error:
+            except (*errors, IndexError) as error:
                 raise InputError(STAGE, f"decord cannot open it: {_first_line(error)}") from error
             _check_times(starts, times)
             # decord counts packets that an edit list hides, but libavcodec keeps their pictures to itself.
@@ -64,15 +65,15 @@ class DecordDecoder:
             for index in range(len(shown)):
                 try:
                     rgb = reader.next().asnumpy()
-                except (decord.DECORDError, RuntimeError, StopIteration) as error:
+                except (*errors, StopIteration) as error:
                     raise InputError(
                         STAGE, f"decord stops after {index} frames of {len(shown)}: {_first_line(error)}"
                     ) from error
                 if rgb.shape != (probe.height, probe.width, 3):
                     raise InputError(
                         STAGE,
-                        f"decord gives {rgb.shape[1]}x{rgb.shape[0]} pixels instead of "
-                        f"{probe.width}x{probe.height}",
+                        f"decord gives {' x '.join(map(str, rgb.shape))} values instead of "
+                        f"{probe.height} x {probe.width} x 3",
                     )
                 yield PixelFrame(rgb, int(shown.pts[index]), int(shown.duration_pts[index]))
 
@@ -105,7 +106,7 @@ def _container_times(source: Source, probe: Probe) -> PacketTimes:
         best = container.streams.best("video")
         if best is None or best.index != probe.stream_index:
             raise InputError(STAGE, "decord would read another of the video streams")
-        return packet_times(container, probe)
+        return packet_times(container, source, probe)
 
 
 def _check_times(starts: np.ndarray, times: PacketTimes) -> None:

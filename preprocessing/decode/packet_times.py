@@ -11,8 +11,8 @@ import av
 import numpy as np
 
 from preprocessing.decode.avi_times import AviTimes
-from preprocessing.decode.container import ffmpeg_reason, find_stream
-from preprocessing.types import InputError, Probe
+from preprocessing.decode.container import ffmpeg_reason, find_stream, is_cut_off
+from preprocessing.types import InputError, Probe, Source
 
 STAGE = "decode"
 
@@ -40,19 +40,29 @@ class PacketTimes:
         return PacketTimes(self.pts[keep], self.duration_pts[keep], keep[keep], self.time_base)
 
 
-def packet_times(container: Any, probe: Probe) -> PacketTimes:
-    """Of the chosen stream, from an open container to its end. Raises InputError("decode", ...)."""
+def packet_times(container: Any, source: Source, probe: Probe) -> PacketTimes:
+    """Of the chosen stream, from an open container to its end.
+
+    Raises InputError("decode", ...) where the file shows damage: there, engines that number frames give
+    pictures at wrong times, or end without a word.
+    """
+    if is_cut_off(source.path):
+        raise InputError(STAGE, "the file is cut off")
     stream = find_stream(container, probe.stream_index, STAGE)
     avi_times = AviTimes(stream) if container.format.name == "avi" else None
     rows: list[tuple[int, int, bool]] = []
+    num_corrupt = 0
     try:
         for packet in container.demux(stream):
+            num_corrupt += packet.is_corrupt
             if avi_times is not None and packet.size:
                 avi_times.correct(packet)
             if packet.pts is not None:
                 rows.append((packet.pts, packet.duration or 0, not packet.is_discard))
     except (av.FFmpegError, OSError) as error:
         raise InputError(STAGE, f"damaged: {ffmpeg_reason(error)}") from error
+    if num_corrupt:
+        raise InputError(STAGE, f"damaged: {num_corrupt} packets are not whole")
     if not any(is_shown for _, _, is_shown in rows):
         raise InputError(STAGE, "no frame has a time")
     pts, durations, shown = np.array(sorted(rows), np.int64).T

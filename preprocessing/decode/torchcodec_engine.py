@@ -76,7 +76,7 @@ class TorchCodecDecoder:
         if probe.mirrored:
             raise InputError(STAGE, "torchcodec does not mirror pictures")
         with open_container(source.path, STAGE, self.limits) as container:
-            times = packet_times(container, probe).shown()
+            times = packet_times(container, source, probe).shown()
         size = min(MAX_BATCH, max(1, BATCH_BYTES // (3 * probe.width * probe.height)))
         with open_regular_file(source.path, STAGE) as file:
             try:
