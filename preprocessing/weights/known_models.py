@@ -9,7 +9,7 @@ MODELS = (
         name="resnet18-imagenet",
         file="resnet18-f37072fd.pth",
         purpose="ResNet-18 trained on ImageNet, to start a trunk from",
-        engines=("training.pretrained_trunk: imagenet",),
+        engines=("training.pretrained_trunk=imagenet",),
         licence="BSD-3-Clause",
         commercial=True,
         citation="He et al.: Deep residual learning for image recognition. CVPR 2016",

@@ -44,18 +44,18 @@ class Served:
     address: str = ""
     stop: threading.Event = field(default_factory=threading.Event)
 
-    def weight(self, name: str, content: bytes, **changes: Any) -> Weight:
+    def weight(self, file: str, content: bytes, **changes: Any) -> Weight:
         """A file that is served, as the registry would know it."""
-        self.files[f"/{name}"] = content
+        self.files[f"/{file}"] = content
         known: dict[str, Any] = {
-            "name": name.partition(".")[0],
-            "file": name,
+            "name": file.partition(".")[0],
+            "file": file,
             "purpose": "a test",
             "engines": ("test",),
             "licence": "MIT",
             "commercial": True,
             "citation": "nobody",
-            "url": f"{self.address}/{name}",
+            "url": f"{self.address}/{file}",
             "sha256": hashlib.sha256(content).hexdigest(),
             "num_bytes": len(content),
         }

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import io
 import os
 import pickle
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -10,6 +12,9 @@ from safetensors.torch import save_file
 from torchvision.models import resnet18
 
 from cache.errors import UserError
+from preprocessing.weights import Registry, locate
+from tests.preprocessing.weights_server import Served, serve
+from videofer.models import pretrained
 from videofer.models.pretrained import resnet18_weights
 from videofer.models.resnet import ResNet18Trunk
 
@@ -74,19 +79,53 @@ def test_unknown_sources_fail(tmp_path: Path) -> None:
         resnet18_weights(str(tmp_path / "none.pth"))
 
 
-def test_imagenet_is_taken_from_the_cache_only_when_offline(
+@pytest.fixture
+def imagenet(
     tmp_path: Path, source: dict[str, torch.Tensor], monkeypatch: pytest.MonkeyPatch
+) -> Iterator[tuple[Served, bytes]]:
+    """A server that has torchvision's file, which is of other numbers here, and a machine without it."""
+    content = io.BytesIO()
+    torch.save(source, content)
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setenv("no_proxy", "*")
+    with serve() as served:
+        weight = served.weight("resnet18-f37072fd.pth", content.getvalue(), name="resnet18-imagenet")
+        for module in (pretrained, locate):
+            monkeypatch.setattr(module, "REGISTRY", Registry([weight]))
+        yield served, content.getvalue()
+
+
+def test_imagenet_is_downloaded_once(
+    imagenet: tuple[Served, bytes], source: dict[str, torch.Tensor], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    served, _ = imagenet
+    monkeypatch.setenv("VIDEOFER_OFFLINE", "0")
+    for _ in range(2):
+        assert torch.equal(resnet18_weights("imagenet")["conv1.weight"], source["conv1.weight"])
+    assert len(served.asked) == 1
+
+
+def test_imagenet_is_taken_from_what_is_here_only_when_offline(
+    imagenet: tuple[Served, bytes],
+    tmp_path: Path,
+    source: dict[str, torch.Tensor],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    served, content = imagenet
     monkeypatch.setenv("VIDEOFER_OFFLINE", "1")
     with pytest.raises(
-        UserError, match=r"'imagenet' is not at .*resnet18-f37072fd\.pth, and \$VIDEOFER_OFFLINE"
-    ):
+        UserError,
+        match=r"are missing: `videofer weights fetch resnet18-imagenet`.*\$VIDEOFER_OFFLINE",
+    ) as error:
         resnet18_weights("imagenet")
-    cached = tmp_path / "hub" / "checkpoints" / "resnet18-f37072fd.pth"
-    cached.parent.mkdir(parents=True)
-    torch.save(source, cached)
-    assert torch.equal(resnet18_weights("imagenet")["conv1.weight"], source["conv1.weight"])
-    cached.write_bytes(b"half a download")
-    with pytest.raises(UserError, match="'imagenet' could not be had"):
-        resnet18_weights("imagenet")
+    assert "\n" not in str(error.value)
+    for folder in (tmp_path / "torch" / "hub" / "checkpoints", tmp_path / "mine"):
+        monkeypatch.setenv("VIDEOFER_WEIGHTS", str(tmp_path / "mine"))
+        folder.mkdir(parents=True)
+        (folder / "resnet18-f37072fd.pth").write_bytes(content)
+        assert torch.equal(resnet18_weights("imagenet")["conv1.weight"], source["conv1.weight"])
+        (folder / "resnet18-f37072fd.pth").write_bytes(content[:-100])
+        with pytest.raises(UserError, match="is not the published file"):
+            resnet18_weights("imagenet")
+    assert served.asked == []

@@ -6,10 +6,8 @@ which knows tensors and plain containers and refuses everything else.
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlparse
 
 import torch
 from safetensors import SafetensorError
@@ -17,6 +15,10 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from cache.errors import UserError
+from preprocessing.weights import REGISTRY, find, missing
+from preprocessing.weights.check import check
+from preprocessing.weights.download import fetch
+from preprocessing.weights.locate import download_dir, offline
 
 IMAGENET = "imagenet"
 SUFFIXES = (".safetensors", ".pth", ".pt")
@@ -25,8 +27,8 @@ SUFFIXES = (".safetensors", ".pth", ".pt")
 def resnet18_weights(source: str) -> dict[str, Tensor]:
     """Weights by name, on the CPU.
 
-    source: "imagenet" for torchvision's ResNet-18, downloaded once into torch's cache (never where
-    $VIDEOFER_OFFLINE is set), or a .safetensors, .pth or .pt file. Raises UserError.
+    source: "imagenet" for torchvision's ResNet-18, downloaded once (never where $VIDEOFER_OFFLINE is set),
+    or a .safetensors, .pth or .pt file. Raises UserError.
     """
     if source == IMAGENET:
         return _imagenet()
@@ -39,24 +41,22 @@ def resnet18_weights(source: str) -> dict[str, Tensor]:
 
 
 def _imagenet() -> dict[str, Tensor]:
-    from torchvision.models import ResNet18_Weights
-
-    weights = ResNet18_Weights.IMAGENET1K_V1
-    cached = Path(torch.hub.get_dir()) / "checkpoints" / Path(urlparse(weights.url).path).name
-    if not cached.is_file() and os.environ.get("VIDEOFER_OFFLINE", "0") not in ("", "0"):
-        raise UserError(
-            f"pretrained {IMAGENET!r} is not at {cached}, and $VIDEOFER_OFFLINE forbids downloading: "
-            "give a file by training.pretrained_trunk, or null for none"
-        )
-    try:
-        content = weights.get_state_dict(
-            progress=False, check_hash=True, weights_only=True, map_location="cpu"
-        )
-    except Exception as error:  # of the download or, as below, of the file
-        raise UserError(
-            f"pretrained {IMAGENET!r} could not be had from {weights.url} or {cached}: {_line(error)}"
-        ) from error
-    return _tensors(content, cached)
+    """From a folder of weights or torch's own cache; else downloaded as every other file of weights is."""
+    weight = REGISTRY.find("resnet18-imagenet")
+    assert weight is not None
+    cached = Path(torch.hub.get_dir()) / "checkpoints" / weight.file
+    path = find(weight.name, download=False)
+    if path is None and cached.is_file():
+        check(cached, weight)
+        path = cached
+    if path is None:
+        if offline():
+            raise UserError(
+                f"{missing(weight.name)}; or name another file there, or null for none "
+                "($VIDEOFER_OFFLINE forbids downloading)"
+            )
+        path = fetch(weight, download_dir())
+    return _read_pickle(path)
 
 
 def _read_safetensors(path: Path) -> dict[str, Tensor]:
