@@ -36,7 +36,7 @@ AUDIO_SUFFIXES = frozenset({
     ".amr", ".mka"
 })
 # fmt: on
-KEYPOINT_SUFFIX = ".keypoints.npz"
+KEYPOINT_SUFFIXES = (".keypoints.npz", ".keypoints.csv", ".keypoints.json")
 FPS_FILE = "frames.txt"  # in a folder of pictures: its first number is their rate
 _FPS = re.compile(
     r"\s*(?:fps)?\s*[:=]?\s*(\d{1,9}(?:\.\d{1,9}|/0*[1-9]\d{0,8})?)(?![\d./])", re.ASCII | re.IGNORECASE
@@ -151,7 +151,7 @@ def place(path: Path) -> str:
 
 
 def _add_given(walk: _Walk, path: Path) -> None:
-    if path.is_dir() or path.name.lower().endswith(".npz"):
+    if path.is_dir() or path.name.lower().endswith((".npz", *KEYPOINT_SUFFIXES)):
         walk.add(path, "keypoints", 1, fps=walk.frames_fps)
         return
     kind: Kind = "image" if path.suffix.lower() in IMAGE_SUFFIXES else "video"
@@ -199,8 +199,9 @@ def _add_entry(walk: _Walk, entry: Path, stems: set[str], depth: int) -> None:
         elif _owner(entry.name) not in stems:
             walk.add(entry, "keypoints", depth, fps=walk.frames_fps)
         return
-    if entry.name.lower().endswith(KEYPOINT_SUFFIX):
-        if entry.name[: -len(KEYPOINT_SUFFIX)] not in stems:
+    ending = next((end for end in KEYPOINT_SUFFIXES if entry.name.lower().endswith(end)), None)
+    if ending is not None:
+        if entry.name[: -len(ending)] not in stems:
             walk.add(entry, "keypoints", depth, fps=walk.frames_fps)
         return
     if not _is_media(entry):
@@ -255,13 +256,14 @@ def _declared_fps(path: Path) -> float | None:
 
 
 def _sidecar_beside(walk: _Walk, path: Path) -> Path | None:
-    """An input's keypoints: `x.keypoints.npz`, or an OpenPose folder `x_keypoints` or `x.openpose`."""
+    """An input's keypoints: `x.keypoints.npz`, `.csv`, `.json`; or OpenPose's folder `x_keypoints`, `x.openpose`."""
     if not walk.sidecars:
         return None
     stem = path.name if _is_dir(path) else path.stem
-    file = path.with_name(stem + KEYPOINT_SUFFIX)
-    if file.is_file():
-        return file
+    for ending in KEYPOINT_SUFFIXES:
+        file = path.with_name(stem + ending)
+        if file.is_file():
+            return file
     folders = (path.with_name(stem + ending) for ending in ("_keypoints", ".openpose"))
     return next((folder for folder in folders if openpose_files(folder)), None)
 

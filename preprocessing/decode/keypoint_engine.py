@@ -1,7 +1,8 @@
 """Inputs that are keypoints without a picture: their times, and frames that have nothing but a time.
 
-A `.npz` tells its times by `t_seconds` or `fps`; a folder of OpenPose JSON files, one a frame, by the
-declared rate. What the keypoints are is read by `preprocessing.skeletons`.
+A `.npz` tells its times by `t_seconds` or `fps`, a table by its column of times; a folder of OpenPose JSON
+files, one a frame, and a table without times by the declared rate. What the keypoints are is read by
+`preprocessing.skeletons`.
 """
 
 from __future__ import annotations
@@ -78,6 +79,8 @@ def _read_times(source: Source) -> tuple[np.ndarray, tuple[int, int]]:
     """(T,) int64 microseconds, strictly increasing; (width, height) or (0, 0). Raises InputError."""
     if not source.path.is_file():
         return _times_at_rate(len(openpose_files(source.path)), source.fps), (0, 0)
+    if source.path.suffix.lower() in (".csv", ".json"):
+        return _times_of_table(source)
     try:
         with zipfile.ZipFile(source.path) as archive:
             if sum(member.file_size for member in archive.infolist()) > _MAX_ARRAY_BYTES:
@@ -94,8 +97,25 @@ def _read_times(source: Source) -> tuple[np.ndarray, tuple[int, int]]:
     except (OSError, ValueError, TypeError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise InputError("probe", f"not a keypoint file: {error}".replace("\n", " ")) from error
     size_wh = (int(size[0]), int(size[1])) if len(size) == 2 else (0, 0)
+    return _checked_times(num_rows, seconds, fps), size_wh
+
+
+def _times_of_table(source: Source) -> tuple[np.ndarray, tuple[int, int]]:
+    """The same of a CSV table or JSON file."""
+    from preprocessing.skeletons.sidecar import load_sidecar  # reads them whole
+
+    data = load_sidecar(source.path)
+    if data.size_wh == (1, 1):
+        raise InputError(
+            "probe", "coordinates are parts of a picture of unknown size: put it beside its video"
+        )
+    return _checked_times(len(data.keypoints), data.t_seconds, data.fps or source.fps), (0, 0)
+
+
+def _checked_times(num_rows: int, seconds: np.ndarray | None, fps: float | None) -> np.ndarray:
+    """(T,) int64 microseconds, strictly increasing. Raises InputError."""
     if seconds is None:
-        return _times_at_rate(num_rows, fps), size_wh
+        return _times_at_rate(num_rows, fps)
     if seconds.shape != (num_rows,) or num_rows == 0:
         raise InputError("probe", f"'t_seconds' is {seconds.shape}, 'keypoints' has {num_rows} rows")
     if not np.isfinite(seconds).all() or np.abs(seconds).max() > 1e9:
@@ -103,7 +123,7 @@ def _read_times(source: Source) -> tuple[np.ndarray, tuple[int, int]]:
     starts_us = np.rint(seconds * 1e6).astype(np.int64)
     if (np.diff(starts_us) <= 0).any():
         raise InputError("probe", "'t_seconds' does not increase")
-    return starts_us, size_wh
+    return starts_us
 
 
 def _times_at_rate(num_rows: int, fps: float | None) -> np.ndarray:

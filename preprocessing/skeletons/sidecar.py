@@ -1,14 +1,16 @@
-"""Keypoints beside a video: an .npz file or a folder of OpenPose JSON, and the engine that serves them.
+"""Keypoints beside a video: .npz, .csv, .json, or a folder of OpenPose JSON; and the engine that serves them.
 
 The .npz holds `keypoints` (T, P, J, 3) float (x and y in upright source pixels, score in [0, 1]; NaN or
 score 0 where nothing is seen), and may hold `t_seconds` (T,) media time (absent: row i is decoded frame i),
 `layout` (absent: coco17), `joints` (J,) names to be checked against the layout's, `size_wh` (2,) of the
-picture the coordinates refer to, and `fps`.
+picture the coordinates refer to ((1, 1) where they are parts of it), and `fps`. The other forms are those of
+`keypoint_csv`, `keypoint_json` and `openpose`.
 """
 
 from __future__ import annotations
 
 import zipfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,11 +18,16 @@ from typing import Any
 import numpy as np
 
 from preprocessing.skeletons.boxes import SEEN_SCORE, body_scores, boxes_of_keypoints
+from preprocessing.skeletons.keypoint_csv import read_csv
+from preprocessing.skeletons.keypoint_json import read_json
+from preprocessing.skeletons.keypoint_rows import UNIT
 from preprocessing.skeletons.layouts import COCO17, LAYOUTS, Layout
 from preprocessing.skeletons.openpose import load_openpose
 from preprocessing.types import Bodies, Frame, InputError
 
 MAX_BYTES = 2 << 30
+MAX_TABLE_BYTES = 1 << 30
+TABLES = {".csv": read_csv, ".json": read_json}
 
 
 @dataclass(frozen=True)
@@ -43,13 +50,16 @@ class SidecarKeypoints:
 
 
 def load_sidecar(path: Path, *, gaps: bool = True) -> SidecarKeypoints:
-    """Reads and checks a .npz file or a folder of OpenPose JSON. InputError("skeletons", ...) in one line.
+    """Reads and checks a file or a folder of OpenPose JSON. InputError("skeletons", ...) in one line.
 
     gaps: whether a frame for which OpenPose wrote no file has a row; else row i is the i-th file.
     """
     if path.is_dir():
         keypoints, layout = load_openpose(path, gaps=gaps)
         return _checked(path, {"keypoints": keypoints, "layout": np.array(layout.name)})
+    reader = TABLES.get(path.suffix.lower())
+    if reader is not None:
+        return _load_table(path, reader)
     try:
         with zipfile.ZipFile(path) as archive:
             num_bytes = sum(member.file_size for member in archive.infolist())
@@ -62,6 +72,18 @@ def load_sidecar(path: Path, *, gaps: bool = True) -> SidecarKeypoints:
     except Exception as error:  # over foreign bytes numpy, zipfile and zlib raise almost anything
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise InputError("skeletons", f"{path.name} is not a file of keypoints: {reason}") from error
+
+
+def _load_table(path: Path, reader: Callable[[Path], dict[str, np.ndarray]]) -> SidecarKeypoints:
+    try:
+        if path.stat().st_size > MAX_TABLE_BYTES:
+            raise ValueError(f"larger than {MAX_TABLE_BYTES} bytes")
+        content = reader(path)
+    except Exception as error:  # over foreign text pandas and json raise almost anything
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        reason = f"no {reason}" if isinstance(error, KeyError) else reason
+        raise InputError("skeletons", f"{path.name} is not a file of keypoints: {reason}") from error
+    return _checked(path, content)
 
 
 def _checked(path: Path, content: dict[str, np.ndarray]) -> SidecarKeypoints:
@@ -93,7 +115,8 @@ def _checked(path: Path, content: dict[str, np.ndarray]) -> SidecarKeypoints:
     if (keypoints[..., 2] > 1.001).any():
         raise refuse(f"joint scores up to {keypoints[..., 2].max():.3g}, expected [0, 1]")
     seen = keypoints[..., 2] > 0
-    if seen.any() and np.abs(keypoints[seen][:, :2]).max() <= 2:
+    in_parts = np.array_equal(np.ravel(content.get("size_wh", ())), UNIT)
+    if not in_parts and seen.any() and np.abs(keypoints[seen][:, :2]).max() <= 2:
         raise refuse("coordinates look normalised to the picture's size; expected source pixels")
     t_seconds = content.get("t_seconds")
     if t_seconds is not None:

@@ -105,12 +105,12 @@ def decode_case(path: Path) -> Result:
     from preprocessing.decode.keyframes import plan_spans
     from preprocessing.decode.pyav_engine import PyAVDecoder
     from preprocessing.decode.still_engine import IMAGE_SUFFIXES
-    from preprocessing.discover import KEYPOINT_SUFFIX
+    from preprocessing.discover import KEYPOINT_SUFFIXES
     from preprocessing.probe import probe
     from preprocessing.types import InputError, Source
 
     kind: Any = "image" if path.suffix.lower() in IMAGE_SUFFIXES else "video"
-    if path.name.endswith(KEYPOINT_SUFFIX):
+    if path.name.endswith(KEYPOINT_SUFFIXES):
         kind = "keypoints"
     source = Source(path, path.name, kind)
     pts: list[int] = []
