@@ -256,7 +256,7 @@ def _declared_fps(path: Path) -> float | None:
 
 
 def _sidecar_beside(walk: _Walk, path: Path) -> Path | None:
-    """An input's keypoints: `x.keypoints.npz`, `.csv`, `.json`; or OpenPose's folder `x_keypoints`, `x.openpose`."""
+    """An input's keypoints: `x.keypoints.npz`, `.csv`, `.json`; or a folder `x_keypoints` or `x.openpose`."""
     if not walk.sidecars:
         return None
     stem = path.name if _is_dir(path) else path.stem

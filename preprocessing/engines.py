@@ -126,6 +126,7 @@ def engines_of(spec: PreprocessSpec, weights_dir: Path | None = None, *, gpu: bo
         decoder=spec.decoder,
         faces_name=spec.faces,
         pose=spec.pose,
+        skeleton=spec.skeleton,
         appearance=spec.appearance,
         landmarks_name=spec.landmarks,
         weights_dir=weights_dir,
@@ -138,6 +139,7 @@ def resolve_engines(
     decoder: str = "pyav",
     faces_name: str = "auto",
     pose: str = "sidecar",
+    skeleton: str | None = None,
     appearance: str = "plain",
     landmarks_name: str = "none",
     weights_dir: Path | None = None,
@@ -150,7 +152,7 @@ def resolve_engines(
     return EngineChoices(
         decoder=_resolve_decoder(decoder, gpu=gpu),
         faces=faces.resolve(faces_name, weights_dir),
-        skeletons=skeletons.resolve_skeletons(pose, weights_dir),
+        skeletons=skeletons.resolve_skeletons(pose, weights_dir, layout=skeleton),
         appearance=_resolve_appearance(appearance, weights_dir),
         landmarks=landmarks.resolve(landmarks_name, weights_dir),
     )
