@@ -8,7 +8,7 @@ from tools.weights_table import BEGIN, PAGE, page, tables
 
 def test_the_tables_are_those_of_the_registry() -> None:
     text = PAGE.read_text(encoding="utf-8")
-    assert page(text, REGISTRY) == text, "run tools/weights_table.py"
+    assert page(text, REGISTRY) == text, "run python -m tools.weights_table"
 
 
 def test_another_registry_makes_another_page() -> None:

@@ -5,17 +5,14 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from textwrap import wrap
 from urllib.parse import urlsplit
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))
-
 from preprocessing.quantities import as_bytes
 from preprocessing.weights import REGISTRY, Registry, Weight
 
+ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs" / "weights.md"
 BEGIN, END = "<!-- tables: tools/weights_table.py -->", "<!-- end of tables -->"
 
