@@ -13,7 +13,8 @@ list=tools/mmpose-requirements.txt
 say() { echo "mmpose: $*" >&2; }
 stop() { say "$*"; exit 1; }
 
-"$python" -c 'import torch' 2>/dev/null || stop "$python has no torch: run 'make setup' first"
+"$python" -c 'import importlib.util, sys; sys.exit(importlib.util.find_spec("torch") is None)' 2>/dev/null ||
+  stop "$python has no torch: run 'make setup' first"
 works() {
   "$python" -W ignore -c 'import mmpose.apis, mmpose.models, mmdet.models, mmcv.ops, xtcocotools._mask' 2>&1 | tail -n 1
   return "${PIPESTATUS[0]}"
