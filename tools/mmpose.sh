@@ -39,9 +39,13 @@ for line in Path(sys.argv[1]).read_text("utf-8").split("\n"):
         sys.exit(f"mmpose: {name} {found} is installed, {wanted} is needed: pip uninstall {name}, then again")
 PY
 )
-if [ -z "$missing" ] && works >/dev/null; then
-  say "1.3.2 is there"
-  exit 0
+if [ -z "$missing" ]; then
+  if reason=$(works); then
+    say "1.3.2 is there"
+    exit 0
+  fi
+  say "1.3.2 is there but does not load ($reason): mmcv and xtcocotools anew, for this torch"
+  missing=$(grep -oE '^(mmcv|xtcocotools)==[0-9.]+' "$list")
 fi
 
 # A compiled wheel serves one torch, one Python and one platform.
@@ -106,6 +110,8 @@ for requirement in $missing; do
 done
 
 # No package brings others with it, so that the versions of what is there stay as they are.
-"$python" -m pip install --quiet --disable-pip-version-check --no-deps "${plain[@]}" "${built[@]}"
+install=("$python" -m pip install --quiet --disable-pip-version-check --no-deps)
+if [ ${#plain[@]} -gt 0 ]; then "${install[@]}" "${plain[@]}"; fi
+if [ ${#built[@]} -gt 0 ]; then "${install[@]}" --force-reinstall "${built[@]}"; fi
 reason=$(works) || stop "installed, but it does not load: $reason"
 say "1.3.2 is installed; try: videofer doctor"

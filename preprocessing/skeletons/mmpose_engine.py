@@ -12,7 +12,6 @@ pipeline, its preprocessor, network, flip test and decoding run as they are.
 from __future__ import annotations
 
 import logging
-import re
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -28,6 +27,7 @@ from preprocessing.skeletons.mmpose_config import (
 from preprocessing.skeletons.mmpose_network import AS_IS, MmposeModel
 from preprocessing.types import Frame
 from preprocessing.weights import EngineChoice, WeightFile, WeightsError, find, sha256_of
+from preprocessing.weights.order import from_address
 
 logger = logging.getLogger(__name__)
 
@@ -134,17 +134,16 @@ def _locate_checkpoint(config: Path, named: list[str], weights_dir: Path | None)
             f"mmpose publishes no weights for {config.name}: name a checkpoint, {FORM}; "
             f"`{RANDOM}` is a network without training, its joints are noise"
         )
-    name = url.rpartition("/")[2]
-    path = find(name, weights_dir, download=False)
+    published = from_address(url)
+    path = find(published.file, weights_dir, download=False)
     if path is None:
         raise WeightsError(
-            f"weights of mmpose:{config.stem} are missing: `videofer weights fetch {url}` gets them; or put "
-            f"{name} into --weights-dir or $VIDEOFER_WEIGHTS"
+            f"weights of mmpose:{config.stem} are missing: `videofer weights fetch {url} --accept-license` "
+            f"gets them; or put {published.file} into --weights-dir or $VIDEOFER_WEIGHTS"
         )
-    digits = re.search(r"-([0-9a-f]{8})(?:_\d{8})?\.pth$", name)
-    if digits is not None and not sha256_of(path).startswith(digits[1]):
+    if published.sha256 is not None and not sha256_of(path).startswith(published.sha256):
         raise WeightsError(
-            f"{path} is not the published file: its SHA-256 does not start with {digits[1]}; remove it"
+            f"{path} is not the published file: its SHA-256 does not start with {published.sha256}; remove it"
         )
     return path
 

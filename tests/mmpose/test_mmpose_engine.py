@@ -252,7 +252,9 @@ def test_published_weights_are_asked_for_by_name(tmp_path: Path) -> None:
     with pytest.raises(WeightsError) as caught:
         resolve_mmpose(RTMPOSE, tmp_path)
     url = published_checkpoint(locate_config(RTMPOSE))
-    assert url is not None and f"`videofer weights fetch {url}` gets them" in str(caught.value)
+    assert url is not None and f"`videofer weights fetch {url} --accept-license` gets them" in str(
+        caught.value
+    )
     (tmp_path / url.rpartition("/")[2]).write_bytes(b"something else")
     with pytest.raises(
         WeightsError, match="is not the published file: its SHA-256 does not start with e613ba3f"
