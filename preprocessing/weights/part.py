@@ -44,6 +44,7 @@ class Part:
         self.path = path
         self._file = file  # unbuffered, and whatever is written goes to its end
         self._note = path.with_name(path.name + ".json")
+        self._fresh = path.with_name(path.name + ".json.new")  # a note that is being written
 
     @property
     def num_bytes(self) -> int:
@@ -62,9 +63,8 @@ class Part:
         if version is None:
             self._note.unlink(missing_ok=True)
             return
-        fresh = self._note.with_name(self._note.name + ".new")
-        fresh.write_text(json.dumps(asdict(version)), encoding="utf-8")
-        fresh.replace(self._note)
+        self._fresh.write_text(json.dumps(asdict(version)), encoding="utf-8")
+        self._fresh.replace(self._note)
 
     def append(self, block: bytes) -> None:
         """Writes all of it, or raises: a disk that is nearly full takes a piece first, without an error."""
@@ -76,12 +76,16 @@ class Part:
         """It is the whole file and was checked: it gets its name, for good also after a power cut."""
         os.fsync(self._file.fileno())
         publish(self.path, target)
-        self._note.unlink(missing_ok=True)
+        self._forget()
 
     def remove(self) -> None:
         """Nothing is left of it."""
-        self._note.unlink(missing_ok=True)
+        self._forget()
         self.path.unlink(missing_ok=True)
+
+    def _forget(self) -> None:
+        self._note.unlink(missing_ok=True)
+        self._fresh.unlink(missing_ok=True)  # of a process that was killed
 
 
 @contextmanager

@@ -152,6 +152,10 @@ def _begin(response: http.client.HTTPResponse, url: str, part: Part, num_bytes: 
         raise BrokenOffError("the server sent another part than was asked for")
     length = response.headers.get("Content-Length", "")
     total = int(length) if length.isdigit() else None
+    if total is None and num_bytes is None and not response.chunked:
+        raise UnreachableError(
+            f"{url} does not say how long the file is, so nobody can tell when it is whole"
+        )
     if num_bytes is not None and total is not None and total != num_bytes:
         raise WeightsError(f"{url} has {total} bytes, the published file {num_bytes}; not used")
     headers = response.headers

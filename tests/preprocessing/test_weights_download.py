@@ -213,6 +213,15 @@ def test_a_first_download_is_held_to_ever_after(
     assert not path.exists()
 
 
+def test_a_file_of_no_known_length_is_not_taken_for_whole(served: Served, tmp_path: Path) -> None:
+    """The end of such a connection is the end of the file or a broken wire: nobody can tell."""
+    weight = served.weight(NAME, CONTENT, sha256=None, num_bytes=None)
+    served.faults = [Fault(hide_length=True, cut=300_000)]
+    with pytest.raises(UnreachableError, match="does not say how long the file is"):
+        fetch(weight, tmp_path, patience=QUICK)
+    assert names(tmp_path) == set()
+
+
 def test_the_digits_in_a_name_are_checked(served: Served, tmp_path: Path) -> None:
     digits = hashlib.sha256(CONTENT).hexdigest()[:10]
     assert fetch(served.weight(NAME, CONTENT, sha256=digits), tmp_path / "a").read_bytes() == CONTENT
