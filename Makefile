@@ -1,5 +1,5 @@
 # make demo    everything, once, before your eyes: synthetic videos, preprocessing, training, timeline
-# make test    the tests; those that drive a browser install Chromium first where they may (root on Debian)
+# make test    the tests; Chromium and FFmpeg are installed first where they may be (root on Debian)
 # make test-ray      those that start a real Ray
 # make test-faults   kills, lost nodes, full disks, stuck, poison and broken videos against real runs
 # make mmpose        adds mmpose for `--pose mmpose:CONFIG`: compiles for some minutes where no built wheel is kept
@@ -35,6 +35,7 @@ demo: $(STAMP)
 
 test: $(STAMP)
 	@tools/browser.sh
+	@tools/ffmpeg.sh
 	$(BIN)/python -m pytest
 
 test-ray: $(STAMP)

@@ -62,6 +62,12 @@ def test_what_a_system_does_not_tell_is_no_error(tmp_path: Path) -> None:
     assert found.state == "broken" and str(tmp_path / "none") in found.seen
 
 
+def test_a_busy_machine_is_said_to_be_one() -> None:
+    assert machine.load(0.4, 4).state == "ok"
+    busy = machine.load(8.0, 4)
+    assert busy.state == "note" and "too low" in busy.seen
+
+
 def test_little_room_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     usage = type("Usage", (), {"total": 64_000_000, "free": 60_000_000})
     monkeypatch.setattr("videofer.doctor.machine.shutil.disk_usage", lambda folder: usage)
@@ -169,6 +175,8 @@ def test_lines_of_errors_are_taken_apart() -> None:
     assert split_line(line) == ("weights of fan are missing", "videofer weights fetch fan")
     line = "torchcodec is not installed: pip install 'torchcodec>=0.12'"
     assert split_line(line) == ("torchcodec is not installed", "pip install 'torchcodec>=0.12'")
+    line = "no cuda:0: torch finds no GPU (see `videofer doctor`)"
+    assert split_line(line) == ("no cuda:0: torch finds no GPU", "")
     assert split_line("unknown decoder 'x'; known: pyav") == ("unknown decoder 'x'; known: pyav", "")
 
 

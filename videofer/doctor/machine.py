@@ -19,6 +19,7 @@ from videofer.doctor.findings import Finding
 LITTLE_MEMORY = 4e9  # a worker takes about 0.5 GB, Ray itself 1 GB
 LITTLE_SHARED_MEMORY = 1e9  # Docker gives 64 MB unless it is asked for more
 LITTLE_DISK = 2e9
+BUSY = 0.5  # load per core
 CGROUP = Path("/sys/fs/cgroup")
 SHARED_MEMORY = Path("/dev/shm")  # noqa: S108  # where Ray keeps its objects
 MEMINFO = Path("/proc/meminfo")
@@ -29,6 +30,7 @@ def examine_machine() -> list[Finding]:
     folders = [("disk here", Path.cwd()), ("disk of temporary files", Path(tempfile.gettempdir()))]
     return [
         cores(CGROUP),
+        load(os.getloadavg()[0], usable_cores()),
         memory(MEMINFO, CGROUP),
         shared_memory(SHARED_MEMORY),
         *(disk(name, folder) for name, folder in folders),
@@ -53,6 +55,15 @@ def cores(cgroup: Path) -> Finding:
         f"--workers {max(1, int(granted))} for preprocess and train",
         figures,
     )
+
+
+def load(running: float, num_cores: int) -> Finding:
+    """How many processes want to run. running: the system's average over a minute."""
+    figures: dict[str, float | int | str] = {"load": round(running, 2)}
+    if running < BUSY * num_cores:
+        return Finding("load", "ok", f"{running:.1f}", figures=figures)
+    seen = f"{running:.1f} on {num_cores} cores: the machine is busy, the speeds below are too low"
+    return Finding("load", "note", seen, figures=figures)
 
 
 def memory(meminfo: Path, cgroup: Path) -> Finding:

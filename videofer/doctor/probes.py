@@ -52,6 +52,7 @@ def split_line(line: str) -> tuple[str, str]:
 
     "REASON: `COMMAND` gets ..." or "REASON: pip install ..."; a line without a command stays whole.
     """
+    line = line.removesuffix(" (see `videofer doctor`)")
     quoted = re.match(r"(.+?)[:;,]? (?:run )?`([^`]+)`", line)
     plain = re.match(r"(.+?): ((?:pip|apt-get|conda|make|put) .+)$", line)
     found = quoted or plain
