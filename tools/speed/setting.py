@@ -42,8 +42,12 @@ def every_fifth(**changes: object) -> PreprocessSpec:
     return PreprocessSpec().model_copy(update={"detect_longest_seconds": 0.01, **changes})
 
 
-def make_video(path: Path, num_frames: int) -> None:
-    """640x480 H.264: a moving face before a slowly panned room, with the noise of a camera."""
+def make_video(path: Path, num_frames: int, height: int = 480) -> None:
+    """640 wide H.264: a moving face before a slowly panned room, with the noise of a camera.
+
+    height: at most 480, at least 360, so that the face stays inside.
+    """
+    above = (480 - height) // 2
     portrait = skimage.data.astronaut()[0:280, 90:370]  # type: ignore[no-untyped-call]
     rng = np.random.default_rng(0)
     coarse = cv2.resize(
@@ -52,7 +56,7 @@ def make_video(path: Path, num_frames: int) -> None:
     room = np.clip(coarse + rng.normal(0, 8, (540, 900, 1)), 0, 255).astype(np.uint8)
     with av.open(path, "w") as container:
         stream = container.add_stream("libx264", rate=FPS, options={"preset": "medium", "crf": "22"})
-        stream.width, stream.height, stream.pix_fmt = 640, 480, "yuv420p"
+        stream.width, stream.height, stream.pix_fmt = 640, height, "yuv420p"
         for index in range(num_frames):
             pan_x, pan_y = int(120 + 110 * np.sin(index / 60)), int(30 + 25 * np.cos(index / 45))
             picture = room[pan_y : pan_y + 480, pan_x : pan_x + 640].copy()
@@ -61,6 +65,7 @@ def make_video(path: Path, num_frames: int) -> None:
             picture[y : y + 280, x : x + 280] = portrait
             noise = rng.normal(0, 2.5, (480, 640, 1))
             picture = np.clip(picture + noise, 0, 255).astype(np.uint8)
+            picture = np.ascontiguousarray(picture[above : above + height])
             for packet in stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")):
                 container.mux(packet)
         for packet in stream.encode(None):
