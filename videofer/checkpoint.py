@@ -32,6 +32,7 @@ from torch import Tensor
 from cache.atomic import atomic_write, atomic_write_text
 from cache.errors import UserError
 from preprocessing.config_file import dump_yaml
+from preprocessing.skeletons.layouts import LAYOUTS, mapping
 from videofer.data.sampling import SampleSpec
 from videofer.evaluation.calibration import Calibration, complete
 from videofer.models.face import FaceModel
@@ -181,6 +182,18 @@ class LoadedModel(TrainedModel):
 INPUTS = ("frames", "clip_mask", "keypoints", "body_mask", "seed")
 """Keys of a batch that go into the model."""
 
+
+def seen_contract(contract: Mapping[str, Any], recipe: Recipe) -> Mapping[str, Any]:
+    """The input contract of a store as a model of this recipe sees it: with its bodies in `data.skeleton`.
+
+    Unchanged where the recipe has none, or where the store's bodies lack joints of it.
+    """
+    wanted, given = recipe.data.skeleton, str(contract.get("skeleton"))
+    if wanted is None or given not in LAYOUTS or mapping(LAYOUTS[given], LAYOUTS[wanted]).missing:
+        return contract
+    return {**contract, "skeleton": wanted}
+
+
 _FACE_FIELDS = ("crop_size", "alignment", "colour")
 _BODY_FIELDS = ("skeleton",)
 
@@ -192,6 +205,7 @@ def contract_differences(model: Mapping[str, Any], given: Mapping[str, Any], rec
     it has no body that could be misread, and the body is masked.
     """
     ignored: set[str] = set()
+    given = seen_contract(given, recipe)
     if recipe.model.face is None:
         ignored.update(_FACE_FIELDS)
     if recipe.model.body is None or given.get("skeleton") == "none":

@@ -14,6 +14,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from preprocessing.config_file import ConfigError, nearest, read_yaml, validate
+from preprocessing.skeletons.layouts import LAYOUTS
 from videofer import emotions
 from videofer.data.sampling import SampleSpec
 from videofer.emotions.label_sets import set_of
@@ -39,6 +40,7 @@ class DataRecipe(_Section):
     window_seconds: float = Field(gt=0)
     sampling: Literal["window", "interval"] = "window"
     body_length: int = Field(default=32, ge=1, le=4096)  # L instants a window
+    skeleton: str | None = None  # joint layout that bodies are brought to; null: as the store has them
     eval_windows: int = Field(
         default=3, ge=1
     )  # evenly spaced in a labelled interval; their predictions are averaged
@@ -62,6 +64,13 @@ class DataRecipe(_Section):
                 raise ValueError(f"{name!r} is not a usable class name")
         if len(set(value)) != len(value):
             raise ValueError(f"a class stands twice in {value}")
+        return value
+
+    @field_validator("skeleton")
+    @classmethod
+    def _known_skeleton(cls, value: str | None) -> str | None:
+        if value is not None and value not in LAYOUTS:
+            raise ValueError(f"'{value}' is not one of {', '.join(LAYOUTS)}")
         return value
 
     @model_validator(mode="after")
@@ -228,6 +237,7 @@ class Recipe(_Section):
             sampling=self.data.sampling,
             body_length=self.data.body_length,
             num_joints=body.num_joints if body else 17,
+            skeleton=self.data.skeleton,
             input_size=face.input_size if face else 112,
             use_face=face is not None,
             use_body=body is not None,

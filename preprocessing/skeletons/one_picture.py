@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 
 from cache.errors import UserError
-from preprocessing.decode.frames import PixelFrame
 from preprocessing.skeletons.onestage import OneStage
 from preprocessing.skeletons.select import build_skeletons, resolve_skeletons
 from preprocessing.skeletons.topdown import TopDown
@@ -35,6 +34,8 @@ def estimate(
     Raises UserError in one line where the engine cannot be had, and ValueError where picture or boxes are of
     another form.
     """
+    from preprocessing.decode.frames import PixelFrame
+
     image, boxes = np.asarray(image_rgb_uint8), np.asarray(boxes_xyxy, np.float32)
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or 0 in image.shape:
         raise ValueError(f"the picture is {image.dtype} {image.shape}, expected uint8 (h, w, 3)")

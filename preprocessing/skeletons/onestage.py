@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from scipy.optimize import linear_sum_assignment
 
 from preprocessing.blob import Normaliser
 from preprocessing.network import Network
@@ -70,6 +69,8 @@ class OneStage:
 
     def read(self, frame: Frame, boxes_xyxy: np.ndarray) -> np.ndarray:
         """Keypoints (N, J, 3) float32 of the person in each box (N, 4); zeros where it found none there."""
+        from scipy.optimize import linear_sum_assignment
+
         found = self.detect(frame, 0, 0.0, None)
         keypoints = np.zeros((len(boxes_xyxy), self._layout.num_joints, 3), np.float32)
         overlap = _iou(np.asarray(boxes_xyxy, np.float32), found.boxes_xyxy)

@@ -85,6 +85,17 @@ def test_contract() -> None:
     assert contract_differences(CONTRACT, {**CONTRACT, "skeleton": "none"}, recipe) == []
 
 
+def test_contract_of_bodies_in_another_layout() -> None:
+    recipe = small_recipe()
+    recipe = recipe.model_copy(update={"data": recipe.data.model_copy(update={"skeleton": "openpose18"})})
+    model = {**CONTRACT, "skeleton": "openpose18"}
+    for given in ("openpose18", "coco17", "wholebody133"):  # all can be brought to what the model takes
+        assert contract_differences(model, {**CONTRACT, "skeleton": given}, recipe) == []
+    assert contract_differences(model, {**CONTRACT, "skeleton": "kinect25"}, recipe) == [
+        "skeleton is 'kinect25', the model was trained with 'openpose18'"
+    ]
+
+
 def test_contract_of_one_modality() -> None:
     recipe = small_recipe()
     model = recipe.model.model_copy(update={"face": None, "fusion": None})

@@ -41,6 +41,7 @@ class FakeTrack:
     landmark_layout: str = ""
     warps: np.ndarray = field(default_factory=lambda: np.empty((0, 2, 3), np.float32))
     crop_size: int = 8
+    layout: str = "coco17"
     video_key: str = "v"
     person_id: int = 0
 
@@ -204,6 +205,20 @@ def test_keypoints_of_another_layout_fails(track: FakeTrack) -> None:
         read_keypoints(track, np.array([3]), SPEC)
     track.keypoints = track.keypoints[:, :0]
     assert not read_keypoints(track, np.array([-1, -1]), SPEC).any()  # nobody's body: nothing to compare
+
+
+def test_keypoints_are_brought_to_the_layout_that_is_wanted(track: FakeTrack) -> None:
+    spec = replace(SPEC, skeleton="openpose18", num_joints=18)
+    track.keypoints[:, :, 2] = 0.9
+    track.keypoints[3, 5], track.keypoints[3, 6] = (10, 20, 0.8), (30, 24, 0.5)
+    track.keypoints[4, 5, 2] = 0
+    keypoints = read_keypoints(track, np.array([3, 4, -1]), spec)
+    np.testing.assert_allclose(keypoints[0, 1], (20, 22, 0.5))  # the neck
+    assert not keypoints[1, 1].any()  # of a shoulder that is not seen
+    np.testing.assert_array_equal(keypoints[0, 0], track.keypoints[3, 0])  # the nose
+    assert not keypoints[2].any() and np.isfinite(keypoints).all()
+    track.layout, track.keypoints = "openpose18", np.ones((10, 18, 3), np.float32)
+    assert (read_keypoints(track, np.array([3]), spec) == 1).all()
 
 
 def test_resize_averages() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from training_store import make_training_store, small_recipe
 
 from cache.errors import UserError
 from cache.store import Store
+from videofer.checkpoint import load_checkpoint
 from videofer.cli import app
 from videofer.cli.errors import DONE, USAGE, one_line_errors
 from videofer.models import FaceConfig
@@ -46,13 +48,13 @@ def with_trunk(trunk: Any, **training: Any) -> Recipe:
     return recipe.model_copy(update={"model": recipe.model.model_copy(update={"face": face})})
 
 
-def with_joints(num_joints: int) -> Recipe:
-    from dataclasses import replace
-
-    recipe = small_recipe()
+def with_joints(num_joints: int, skeleton: str | None = None, recipe: Recipe | None = None) -> Recipe:
+    recipe = recipe or small_recipe()
     assert recipe.model.body is not None
     body = replace(recipe.model.body, num_joints=num_joints)
-    return recipe.model_copy(update={"model": recipe.model.model_copy(update={"body": body})})
+    data = recipe.data.model_copy(update={"skeleton": skeleton})
+    model = recipe.model.model_copy(update={"body": body})
+    return recipe.model_copy(update={"model": model, "data": data})
 
 
 @pytest.mark.parametrize(
@@ -70,6 +72,11 @@ def with_joints(num_joints: int) -> Recipe:
             r"^the class 'fear' has no training sample: remove it from data\.classes, or label some$",
         ),
         (with_joints(22), 1, r"num_joints is 22, but the skeletons of .* \(coco17\) have 17 joints"),
+        (with_joints(17, "openpose18"), 1, r"num_joints is 17, but the skeletons .* \(openpose18\) have 18"),
+        (
+            with_joints(26, "halpe26"), 1,
+            r"data\.skeleton is halpe26, but .* \(coco17\) cannot be brought to it: coco17 has no head",
+        ),
         (small_recipe(inner_folds=9), 1, r"inner_folds is 9, but there are only 4"),
     ],
 )  # fmt: skip
@@ -89,6 +96,15 @@ def test_a_store_without_the_modality(tmp_path: Path) -> None:
         other = {"face": "body", "body": "face"}[name]
         report = train(only(other, epochs=1), tmp_path / name, tmp_path / f"run_{name}", progress=silent)
         assert set(report.val_metrics) == {other}
+
+
+def test_bodies_are_learnt_in_another_layout(store: Path, tmp_path: Path) -> None:
+    recipe = with_joints(18, "openpose18", only("body", epochs=1))
+    train(recipe, store, tmp_path / "run", progress=silent)
+    model = load_checkpoint(tmp_path / "run")
+    assert model.contract["skeleton"] == "openpose18"
+    model.check_contract(Store.open(store).contract, "the store")  # which holds coco17
+    assert Store.open(store).contract["skeleton"] == "coco17"
 
 
 def relabelled(store: Path, path: Path, change: Any) -> Path:

@@ -23,6 +23,7 @@ import numpy as np
 
 from cache.schema import SEEN_STATES
 from preprocessing.landmarks.layouts import IBUG68, to_ibug68
+from preprocessing.skeletons.layouts import LAYOUTS, mapping
 
 NANOSECONDS = 1_000_000_000
 _MARGIN_SECONDS = 1.0  # frames this far outside the instants are looked at; only speeds up long tracks
@@ -53,6 +54,9 @@ class Track(Protocol):
 
     @property
     def keypoints(self) -> np.ndarray: ...  # (n, J, 3) float32; J may be 0 where the track never has a body
+
+    @property
+    def layout(self) -> str: ...  # of the joints
 
 
 class LandmarkTrack(Track, Protocol):
@@ -91,6 +95,8 @@ class SampleSpec:
     """window: of fixed length. interval: the clips tile the whole labelled interval (as published)."""
     body_length: int = 32  # L
     num_joints: int = 17  # J
+    skeleton: str | None = None
+    """The joint layout that bodies are brought to; None: as they are stored."""
     input_size: int = 112  # S: crops are brought to this side
     use_face: bool = True
     use_body: bool = True
@@ -273,13 +279,16 @@ def read_keypoints(track: Track, rows: np.ndarray, spec: SampleSpec) -> np.ndarr
     out = np.zeros((len(rows), spec.num_joints, 3), dtype=np.float32)
     present = rows >= 0
     if present.any():
-        num_joints = track.keypoints.shape[1]
+        keypoints = track.keypoints[rows[present]]
+        if spec.skeleton is not None and track.layout in LAYOUTS:
+            keypoints = mapping(LAYOUTS[track.layout], LAYOUTS[spec.skeleton])(keypoints)
+        num_joints = keypoints.shape[1]
         if num_joints != spec.num_joints:
             raise ValueError(
                 f"video {track.video_key}, person {track.person_id}: skeletons of {num_joints} joints, "
                 f"the recipe's body model takes {spec.num_joints}"
             )
-        out[present] = np.nan_to_num(track.keypoints[rows[present]], nan=0.0)
+        out[present] = np.nan_to_num(keypoints, nan=0.0)
     return out
 
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from preprocessing.skeletons.in_layout import why_not
 from preprocessing.skeletons.layouts import LAYOUTS, mirror_order
 from videofer.data.examples import Example
 from videofer.models.trunks import PLANS, takes_resnet18
@@ -91,6 +92,12 @@ def _check_modalities(prepared: Prepared, recipe: Recipe, where: str) -> None:
         raise TrainingError(
             f"the recipe has model.body, but {where} has no skeleton of anybody who is trained on: "
             "preprocess with --pose, or set model.body and model.fusion to null"
+        )
+    wanted = recipe.data.skeleton
+    if wanted is not None and skeleton != wanted and skeleton in LAYOUTS:
+        raise TrainingError(
+            f"data.skeleton is {wanted}, but the skeletons of {where} ({skeleton}) cannot be brought to it: "
+            + why_not(skeleton, wanted)
         )
     num_joints = LAYOUTS[skeleton].num_joints if skeleton in LAYOUTS else body.num_joints
     if num_joints != body.num_joints:

@@ -15,6 +15,7 @@ from cache.errors import UserError
 from cache.schema import VideoRecord
 from cache.store import Store
 from preprocessing.config_file import nearest
+from videofer.checkpoint import seen_contract
 from videofer.data.examples import Example, make_examples
 from videofer.data.groups import linked_groups
 from videofer.datasets.manifest import soft_columns
@@ -57,7 +58,7 @@ class Prepared:
     """A split, and what belongs to it."""
 
     split: Split
-    contract: Mapping[str, Any]  # of the store
+    contract: Mapping[str, Any]  # of the store, with the skeleton that the recipe brings its bodies to
     unused: list[str]  # a line for each row of the manifest that gives no example: its name and why
     modalities: frozenset[str]  # of "face", "body", "landmarks": the store has them of somebody trained on
 
@@ -96,7 +97,7 @@ def prepare(recipe: Recipe, store: Path, manifest: Path | None) -> Prepared:
     }
     return Prepared(
         split=split,
-        contract=opened.contract,
+        contract=seen_contract(opened.contract, recipe),
         unused=[*unused, *skipped],
         modalities=frozenset(name for name, is_there in modalities.items() if is_there),
     )
