@@ -66,6 +66,7 @@ def test_fetch_list_verify(served: Served, videofer: Videofer) -> None:
     folder = user_cache_dir()
     assert code == DONE
     assert out.splitlines() == [f"{folder}/pose.onnx  (MIT)", f"{folder}/person.onnx  (MIT)"]
+    assert videofer("fetch", "pose")[:2] == (DONE, f"{folder}/pose.onnx  (was there)\n")
     code, out, _ = videofer("list")
     assert code == DONE
     assert [line.split()[:2] for line in out.splitlines()[1:5]] == [
@@ -83,6 +84,23 @@ def test_fetch_list_verify(served: Served, videofer: Videofer) -> None:
     code, out, _ = videofer("verify")
     assert code == SOME_FAILED
     assert out.startswith(f"WRONG         {folder}/pose.onnx is not the published file")
+    assert "pose.onnx is not the published file" in videofer.refused("fetch", "pose")
+    assert "pose.onnx is not the published file" in videofer.refused("fetch", "pose", "--weights-dir", folder)
+
+
+def test_fetch_takes_what_lies_where_nobody_may_write(
+    served: Served, videofer: Videofer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("VIDEOFER_WEIGHTS", str(tmp_path / "shared"))
+    (tmp_path / "shared").mkdir()
+    (tmp_path / "shared" / "pose.onnx").write_bytes(CONTENT)
+    monkeypatch.setattr("os.access", lambda *_: False)
+    code, out, _ = videofer("fetch", "pose", "person")
+    assert code == DONE
+    assert out.splitlines() == [
+        f"{tmp_path}/shared/pose.onnx  (was there)",
+        f"{user_cache_dir()}/person.onnx  (MIT)",
+    ]
 
 
 def test_list_for_machines(served: Served, videofer: Videofer, tmp_path: Path) -> None:

@@ -64,7 +64,8 @@ def fetch(
     weights_dir: WeightsDir = None,
 ) -> int:
     """Download files, going on where an earlier run stopped; each is checked before it gets its name."""
-    from preprocessing.weights import WeightsError
+    from preprocessing.weights import WeightsError, find
+    from preprocessing.weights.check import check
     from preprocessing.weights.download import fetch as fetch_file
     from preprocessing.weights.locate import download_dir
     from preprocessing.weights.order import check_licences
@@ -75,6 +76,11 @@ def fetch(
     folder, num_failed = download_dir(weights_dir), 0
     for weight in weights:
         try:
+            path = None if weights_dir else find(weight.file, download=False)
+            if path is not None:
+                check(path, weight)
+                typer.echo(f"{path}  (was there)")
+                continue
             with transferring(weight.name) as progress:
                 path = fetch_file(weight, folder, progress=progress)
         except WeightsError as error:
