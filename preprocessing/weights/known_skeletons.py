@@ -44,6 +44,18 @@ def _of_openmmlab(
 
 
 PERSONS = (
+    Weight(
+        name="yolox-nano",
+        file="yolox_nano.onnx",
+        purpose="person detector beside any pose model, 416 x 416",
+        engines=("onnx:POSE,yolox_nano.onnx",),
+        licence="Apache-2.0",
+        commercial=True,
+        citation=_YOLOX,
+        url="https://github.com/Megvii-BaseDetection/YOLOX/releases/download/0.1.1rc0/yolox_nano.onnx",
+        sha256="c789161ed43c8269fcd4e67c67eeeb4e80c622da2eb296a20bc6007bd18a0b7d",
+        num_bytes=3_659_407,
+    ),
     _of_openmmlab(
         "yolox-tiny",
         "rtmposev1/onnx_sdk/yolox_tiny_8xb8-300e_humanart-6f3252f9",
