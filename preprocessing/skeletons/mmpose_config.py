@@ -42,11 +42,11 @@ class TopDownConfig:
         return next((layout for layout in LAYOUTS.values() if layout.joints == self.joints), COCO17)
 
     def to_layout(self, keypoints: np.ndarray) -> np.ndarray:
-        """(N, joints, 3) as the network has them -> (N, J, 3) of `layout`; NaN with score 0 where absent."""
+        """(N, joints, 3) as the network has them -> (N, J, 3) of `layout`; zeros where one is absent."""
         if self.joints == self.layout.joints:
             return keypoints
         own = Layout("mmpose", self.joints, anatomy=self.joints, bones=(), head=(), core=())
-        return mapping(own, self.layout)(keypoints)
+        return np.nan_to_num(mapping(own, self.layout)(keypoints))
 
 
 def locate_config(name: str) -> Path:

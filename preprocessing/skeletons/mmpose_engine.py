@@ -86,7 +86,7 @@ class MmposePose:
     def read(self, frame: Frame, boxes_xyxy: np.ndarray) -> np.ndarray:
         """Keypoints (N, J, 3) float32 in source pixels, of the person in each box (N, 4); scores in [0, 1].
 
-        NaN with score 0 for joints of the layout that the config does not find.
+        Zeros for joints of the layout that the config does not find.
         """
         areas = [padded_box(box, self._config) for box in boxes_xyxy]
         crops = [
