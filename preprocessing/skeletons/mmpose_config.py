@@ -46,7 +46,7 @@ class TopDownConfig:
         if self.joints == self.layout.joints:
             return keypoints
         own = Layout("mmpose", self.joints, anatomy=self.joints, bones=(), head=(), core=())
-        return np.nan_to_num(mapping(own, self.layout)(keypoints))
+        return np.asarray(np.nan_to_num(mapping(own, self.layout)(keypoints)))
 
 
 def locate_config(name: str) -> Path:
