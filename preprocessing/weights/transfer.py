@@ -237,4 +237,5 @@ def _check_room(part: Part, num_bytes: int | None) -> None:
 def _said(error: Exception) -> str:
     """What an error of a library says, in one line."""
     reason = error.reason if isinstance(error, urllib.error.URLError) else error
-    return " ".join(str(reason).split()) or type(reason).__name__
+    text = reason.strerror if isinstance(reason, OSError) and reason.strerror else str(reason)
+    return " ".join(text.split()) or type(reason).__name__
