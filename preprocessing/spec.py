@@ -17,10 +17,20 @@ class PreprocessSpec(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     decoder: Literal["auto", "pyav", "decord", "torchcodec"] = "pyav"
-    faces: Literal["auto", "yunet", "mtcnn", "precropped"] = "auto"
+    faces: Literal[
+        "auto",
+        "yunet",
+        "mtcnn",
+        "precropped",
+        "face-alignment:sfd",
+        "face-alignment:blazeface",
+        "face-alignment:yunet",
+        "face-alignment:retinaface",
+        "face-alignment:scrfd",
+    ] = "auto"
     pose: str = "none"  # none | sidecar | onnx:POSE[,PERSON] | rtmlib:NAME | mmpose:CONFIG[,CHECKPOINT]
     skeleton: str = COCO17.name  # joint layout of all skeletons in the store
-    landmarks: Literal["none", "mesh", "mesh468"] = "none"  # dense ones, beside the five of each face
+    landmarks: Literal["none", "mesh", "mesh468", "fan", "fan3d"] = "none"  # dense ones, beside the five
 
     max_fps: float = Field(30.0, gt=0)  # a faster video is thinned out to at most this rate
     crop_size: int = Field(112, ge=32, le=512)  # pixels

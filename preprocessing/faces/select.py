@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from preprocessing.faces import mtcnn, yunet
+from preprocessing.faces import face_alignment_engine, mtcnn, yunet
 from preprocessing.faces.mtcnn import MTCNN, bundled_weights
 from preprocessing.faces.precropped import Precropped
 from preprocessing.faces.yunet import DYNAMIC_FILE, PUBLISHED_FILE, YuNetOnnx, YuNetOpenCV
 from preprocessing.network import HERE, Place
 from preprocessing.types import FaceDetector
-from preprocessing.weights import EngineChoice, WeightFile, WeightsError, find
+from preprocessing.weights import EngineChoice, WeightFile, WeightsError, find, missing
 
 
 def _yunet(choice: EngineChoice, place: Place, min_score: float | None) -> FaceDetector:
@@ -21,14 +21,18 @@ def _yunet(choice: EngineChoice, place: Place, min_score: float | None) -> FaceD
     return YuNetOpenCV(choice, least)
 
 
-def _mtcnn(choice: EngineChoice, _place: Place, min_score: float | None) -> FaceDetector:
-    return MTCNN(choice, mtcnn.MIN_SCORE if min_score is None else min_score)
+def _mtcnn(choice: EngineChoice, place: Place, min_score: float | None) -> FaceDetector:
+    return MTCNN(choice, mtcnn.MIN_SCORE if min_score is None else min_score, place)
 
 
 FACE_DETECTORS: dict[str, Callable[[EngineChoice, Place, float | None], FaceDetector]] = {
     "yunet": _yunet,
     "mtcnn": _mtcnn,
     "precropped": lambda choice, _place, _min_score: Precropped(choice),
+    **{
+        face_alignment_engine.PREFIX + name: face_alignment_engine.build
+        for name in face_alignment_engine.DETECTORS
+    },
 }
 
 
@@ -45,22 +49,21 @@ def resolve(name: str = "auto", weights_dir: Path | None = None) -> EngineChoice
     if name == "yunet":
         found = _find_yunet(weights_dir)
         if found is None:
-            raise WeightsError(
-                f"no weights for face detector 'yunet': put {PUBLISHED_FILE} "
-                "into --weights-dir or $VIDEOFER_WEIGHTS"
-            )
+            raise missing(PUBLISHED_FILE)
         return found
     if name == "mtcnn":
         return _choose_mtcnn("asked for")
     if name == "precropped":
         return EngineChoice(name, reason="asked for")
+    if name in FACE_DETECTORS:
+        return face_alignment_engine.resolve(name, weights_dir)
     raise WeightsError(f"unknown face detector {name!r}; known: auto, {', '.join(FACE_DETECTORS)}")
 
 
 def build(choice: EngineChoice, place: Place = HERE, min_score: float | None = None) -> FaceDetector:
     """Exactly the chosen detector with exactly the chosen files, or WeightsError.
 
-    place: where the networks of ONNX detectors run. min_score: faces of less are left out; None: the
+    place: where the detector's networks run. min_score: faces of less are left out; None: the
     detector's own threshold, for footage.
     """
     if choice.name not in FACE_DETECTORS:

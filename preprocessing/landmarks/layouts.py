@@ -101,6 +101,21 @@ _FIRST = np.array([vertices[0] for vertices in IBUG68_FROM_MESH468])
 _SECOND = np.array([vertices[-1] for vertices in IBUG68_FROM_MESH468])
 
 
+_EYES_68 = (IBUG68.lines["right eye"], IBUG68.lines["left eye"])
+_NOSE_TIP_68, _MOUTH_CORNERS_68 = 30, (48, 54)
+
+
+def five_of_68(points_xy: np.ndarray) -> np.ndarray:
+    """Points (..., 68, 2) of IBUG68 -> (..., 5, 2), the landmarks of face detectors.
+
+    The middle of each eye's outline, the tip of the nose, the outer corners of the mouth; the image's left
+    first, in an upright face.
+    """
+    eyes = np.stack([points_xy[..., line, :].mean(axis=-2) for line in _EYES_68], axis=-2)
+    rest = points_xy[..., (_NOSE_TIP_68, *_MOUTH_CORNERS_68), :]
+    return np.concatenate([eyes, rest], axis=-2).astype(np.float32)
+
+
 def to_ibug68(points_xy: np.ndarray, layout: str) -> np.ndarray:
     """Points (..., P, 2) of a layout -> (..., 68, 2) of IBUG68, float32. ValueError for an unknown layout."""
     points_xy = np.asarray(points_xy, np.float32)

@@ -90,7 +90,7 @@ def test_auto_takes_yunet_where_its_weights_are(shared_weights: Path, tmp_path: 
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("yunet", "no weights for face detector 'yunet': put face_detection_yunet_2023mar.onnx into"),
+        ("yunet", "weights of yunet are missing: .* gets face_detection_yunet_2023mar.onnx"),
         ("s3fd", "unknown face detector 's3fd'; known: auto, yunet, mtcnn, precropped"),
     ],
 )

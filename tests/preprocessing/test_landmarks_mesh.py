@@ -25,7 +25,6 @@ from preprocessing.decode.frames import PixelFrame
 from preprocessing.engines import EngineChoices, build_engines, engines_of
 from preprocessing.landmarks.layouts import IBUG68, MIRRORED_68, to_ibug68
 from preprocessing.landmarks.mesh import EYES, ROLE, SIDE, FaceMesh, is_otherwise, upright_warp
-from preprocessing.network import HERE, Here
 from preprocessing.pipeline import process_segment
 from preprocessing.spec import PreprocessSpec
 from preprocessing.types import LandmarkEngine, Source
@@ -125,12 +124,11 @@ def test_a_face_that_lies_otherwise_is_looked_at_again(
     np.testing.assert_allclose(apply_warp(warp, found), places[:, :2], atol=1e-2)
 
 
-@pytest.mark.parametrize("place", [HERE, Here(batches=True)], ids=["one by one", "batches"])
-def test_neighbours_do_not_matter(place: Here, tmp_path: Path) -> None:
+def test_neighbours_do_not_matter(tmp_path: Path) -> None:
     """Faces of several frames, some of them none, some looked at twice: each as if it were alone."""
     change = cv2.getRotationMatrix2D((SIDE / 2, SIDE / 2), 9, 1)
     turned = np.concatenate([apply_warp(change, PLACES[:, :2]), PLACES[:, 2:]], axis=1).astype(np.float32)
-    mesh = FaceMesh(choice_of(mesh_file(tmp_path / "mesh.onnx", turned)), place=place)
+    mesh = FaceMesh(choice_of(mesh_file(tmp_path / "mesh.onnx", turned)))
     frames = [frame(130), frame(120), frame(140), frame(200)]
     boxes = np.array([[30, 30, 70, 90], [30, 30, 70, 90], [10, 20, 30, 40], [np.nan] * 4], np.float32)
     five = np.repeat(FIVE[None], 4, axis=0)
@@ -163,15 +161,21 @@ def test_what_is_no_mesh_is_refused(tmp_path: Path) -> None:
 
 
 def test_weights_that_lack_are_named(tmp_path: Path) -> None:
-    with pytest.raises(WeightsError, match=r"landmarks 'mesh': put facemesh_468.onnx into --weights-dir"):
+    with pytest.raises(
+        WeightsError, match="weights of mesh are missing.* put facemesh_468.onnx into --weights-dir"
+    ):
         landmarks.resolve("mesh", tmp_path)
     mesh_file(tmp_path / "facemesh_468.onnx")
     with pytest.raises(WeightsError, match="is not the published file"):
         landmarks.resolve("mesh", tmp_path)
-    with pytest.raises(WeightsError, match="unknown landmarks 'fan'; known: none, mesh, mesh468"):
-        landmarks.resolve("fan")
-    with pytest.raises(WeightsError, match="unknown landmarks 'fan'; known: none, mesh, mesh468"):
-        landmarks.build(EngineChoice("fan"))
+    with pytest.raises(
+        WeightsError, match="unknown landmarks 'dlib'; known: none, mesh, mesh468, fan, fan3d"
+    ):
+        landmarks.resolve("dlib")
+    with pytest.raises(
+        WeightsError, match="unknown landmarks 'dlib'; known: none, mesh, mesh468, fan, fan3d"
+    ):
+        landmarks.build(EngineChoice("dlib"))
     assert landmarks.build(landmarks.resolve("none")) is None
 
 

@@ -29,7 +29,9 @@ Model = Annotated[
     str, typer.Option(help="Folder of a run or of an export, or builtin: the model that is included.")
 ]
 WeightsDir = Annotated[Path | None, typer.Option(help="Folder of weights; else $VIDEOFER_WEIGHTS.")]
-Faces = Annotated[str, typer.Option(help="How faces are found: auto, yunet, mtcnn or precropped.")]
+Faces = Annotated[
+    str, typer.Option(help="How faces are found: auto, yunet, mtcnn, precropped or face-alignment:DETECTOR.")
+]
 Smooth = Annotated[str | None, typer.Option(help="Against flicker: hmm (default), viterbi, kernel or none.")]
 MinConfidence = Annotated[float | None, typer.Option(help="Rows less sure than this are labelled uncertain.")]
 TimelineKeys = Annotated[

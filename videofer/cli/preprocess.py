@@ -38,10 +38,12 @@ def preprocess(
     ] = False,
     config: Annotated[Path | None, typer.Option(help="configs/preprocess/*.yaml")] = None,
     decoder: Annotated[str | None, typer.Option(help="auto, pyav, decord or torchcodec")] = None,
-    faces: Annotated[str | None, typer.Option(help="auto, yunet, mtcnn or precropped")] = None,
+    faces: Annotated[
+        str | None, typer.Option(help="auto, yunet, mtcnn, precropped or face-alignment:DETECTOR")
+    ] = None,
     pose: Annotated[str | None, typer.Option(help="none, sidecar or onnx:POSE[,PERSON]")] = None,
     landmarks: Annotated[
-        str | None, typer.Option(help="none, mesh (68 of each face) or mesh468: dense ones by the face mesh")
+        str | None, typer.Option(help="none, mesh, mesh468 (by the face mesh), fan or fan3d: dense ones")
     ] = None,
     people: Annotated[str | None, typer.Option(help="all, main, or how many of the main ones.")] = None,
     weights_dir: WeightsDir = None,
