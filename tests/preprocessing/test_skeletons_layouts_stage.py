@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from pydantic import ValidationError
@@ -13,9 +14,10 @@ from cache.reader import StoreReader
 from cache.schema import State
 from cache.store import Store
 from cache.verify import verify
-from preprocessing.skeletons.layouts import BANDAI22, LAYOUTS
+from preprocessing.skeletons.layouts import BANDAI22, LAYOUTS, mapping
 from preprocessing.spec import PreprocessSpec
 from preprocessing.stage.run import preprocess
+from tests.pose_models import colour_model, coloured_body, rtmdet_model
 
 FPS = 25.0
 NUM_FRAMES = 60
@@ -122,3 +124,38 @@ def test_the_contract_names_the_layout() -> None:
     for pose in ("none", "onnx:pose.onnx"):
         with pytest.raises(ValidationError, match=f"needs pose sidecar, not {pose}"):
             PreprocessSpec(pose=pose, skeleton="bandai22")
+
+
+@pytest.mark.parametrize(("skeleton", "num_joints"), [("wholebody133", 133), ("openpose25", 25)])
+def test_whole_bodies_and_their_parts_are_stored(tmp_path: Path, skeleton: str, num_joints: int) -> None:
+    """A network of 133 points over a folder of pictures: all are stored, or those of another layout."""
+    pose = colour_model(tmp_path / "whole.onnx", joints=133, simcc=True)
+    person = rtmdet_model(tmp_path / "person.onnx", [[100.0, 50, 200, 190, 0.9]], [0])
+    column, row = np.divmod(np.arange(133) * 37 % 133, 14)  # the body's own joints are spread over all
+    truth = np.stack([212 + 20.0 * column, 112 + 20.0 * row], axis=1)  # in the box, a grid of points
+    picture = coloured_body(truth, (640, 480), sigma=6)
+    folder = tmp_path / "frames"
+    folder.mkdir()
+    for n in range(12):
+        cv2.imwrite(str(folder / f"{n:03}.png"), np.roll(picture, 2 * n, axis=1)[..., ::-1])
+    spec = PreprocessSpec(faces="precropped", pose=f"onnx:{pose},{person}", skeleton=skeleton, frames_fps=25)
+    report = preprocess([folder], tmp_path / "store", spec)
+    assert report.failures == []
+    reader = StoreReader(tmp_path / "store")
+    (video,) = reader.videos()
+    (stored_person,) = [p for p in video.persons if p.bodies]
+    track = reader.track(video.key, stored_person.id)
+    assert track.layout == Store.open(tmp_path / "store").contract["skeleton"] == skeleton
+    assert track.keypoints.shape == (12, num_joints, 3)
+    expected = truth + np.arange(12)[:, None, None] * (2, 0)
+    if skeleton != "wholebody133":
+        change = mapping(LAYOUTS["wholebody133"], LAYOUTS[skeleton])
+        expected = change(np.concatenate([expected, np.ones((12, 133, 1))], axis=2))[..., :2]
+    assert np.abs(track.keypoints[..., :2] - expected).max() < 4
+    assert (track.keypoints[..., 2] > 0.5).all()
+    reason = video.provenance["skeletons"]["reason"]
+    assert reason == (
+        "ONNX model"
+        if num_joints == 133
+        else "ONNX model; of its wholebody133 joints those of openpose25 are kept"
+    )

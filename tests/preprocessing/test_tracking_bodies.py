@@ -55,8 +55,23 @@ def bodies(boxes: np.ndarray, scores: np.ndarray) -> Bodies:
     return Bodies(boxes.astype(np.float32), keypoints.astype(np.float32), scores.astype(np.float32))
 
 
-def follow(scene: Scene, num_frames: int, cuts: tuple[int, ...] = (), needs_pixels: bool = True) -> Any:
-    oracle = Oracle(scene, needs_pixels)
+class OneStageOracle(Oracle):
+    """Finds everybody at every look, whatever is followed."""
+
+    def detect(
+        self, frame: Frame | None, frame_index: int, t: float, known_boxes_xyxy: np.ndarray | None
+    ) -> Bodies:
+        return super().detect(frame, frame_index, t, None)
+
+
+def follow(
+    scene: Scene,
+    num_frames: int,
+    cuts: tuple[int, ...] = (),
+    needs_pixels: bool = True,
+    kind: type[Oracle] = Oracle,
+) -> Any:
+    oracle = kind(scene, needs_pixels)
     follower = BodyFollower(PreprocessSpec(), oracle, Meter())
     rows: list[BodyRows] = []
     for n in range(num_frames):
@@ -108,6 +123,21 @@ def test_sidecar_skeletons_are_read_at_every_frame() -> None:
     tracks, oracle = follow(lambda n: [(100 + n, 50)], 20, needs_pixels=False)
     assert oracle.looks == list(range(20))
     assert set(tracks[0][1]) == {State.OK}
+
+
+def test_a_one_stage_engine_sees_a_newcomer_at_the_next_look() -> None:
+    def scene(n: int) -> list[tuple[float, float]]:
+        newcomer = [(400.0, 60.0)] if n >= 7 else []
+        return [*newcomer, (100 + 3 * n, 50)]  # in front of the one who is known
+
+    tracks, oracle = follow(scene, 31, kind=OneStageOracle)
+    assert oracle.looks == list(range(0, 31, 5))
+    assert [(first, len(states)) for first, states, _ in tracks] == [(0, 31), (10, 21)]
+    walker, newcomer = (keypoints for _, _, keypoints in tracks)
+    assert np.allclose(walker[:, 0, 0], 100 + 3 * np.arange(31), atol=1e-3)
+    assert np.allclose(newcomer[:, 0, 0], 400)
+    late, _ = follow(scene, 31)
+    assert [first for first, _, _ in late] == [0, 25], "a person detector looks once a second"
 
 
 def test_nothing_is_followed_across_a_cut() -> None:
