@@ -23,6 +23,7 @@ from typing import Any, Protocol
 
 import pandas as pd
 
+from cache.atomic import atomic_write
 from cache.errors import UserError
 from cache.schema import VideoRecord
 from preprocessing.config_file import nearest
@@ -120,6 +121,22 @@ def match_names(names: Iterable[str], known: Iterable[tuple[str, str]]) -> dict[
         parts = _parts(name)
         by_last.setdefault(parts[-1], []).append((parts, key))
     return {name: _find_key(name, by_last) for name in names}
+
+
+def write_manifest(table: pd.DataFrame, path: Path) -> None:
+    """Writes a table so that `read_manifest` reads it as it was; empty columns are left out."""
+    suffix = path.suffix.lower()
+    if suffix not in _SUFFIXES:
+        raise ManifestError(f"{path}: a manifest is a file in {', '.join(_SUFFIXES)}, not {suffix or 'this'}")
+    kept = table.dropna(axis="columns", how="all")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with atomic_write(path) as file:
+        if suffix == ".parquet":
+            kept.to_parquet(file, index=False)
+        elif suffix in (".csv", ".tsv"):
+            kept.to_csv(file, index=False, sep="\t" if suffix == ".tsv" else ",", lineterminator="\n")
+        else:
+            kept.to_json(file, orient="records", lines=True, force_ascii=False)
 
 
 def soft_columns(table: pd.DataFrame) -> list[str]:

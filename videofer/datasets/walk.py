@@ -40,7 +40,13 @@ def pictures_of(path: Path) -> list[Path]:
 
 def videos_below(path: Path) -> Iterator[Path]:
     """All video files below a folder, in natural order of folders and names; hidden ones are passed over."""
-    for folder, names, files in os.walk(path):
+    seen: set[tuple[int, int]] = set()  # against loops of links, which are followed
+    for folder, names, files in os.walk(path, followlinks=True):
+        status = Path(folder).stat()
+        if (status.st_dev, status.st_ino) in seen:
+            names.clear()
+            continue
+        seen.add((status.st_dev, status.st_ino))
         names[:] = sorted((name for name in names if not name.startswith(".")), key=natural_key)
         for name in sorted(files, key=natural_key):
             if not name.startswith(".") and Path(name).suffix.lower() in VIDEO_SUFFIXES:

@@ -106,6 +106,11 @@ _MAPS: dict[tuple[str, str], tuple[str, dict[str, str]]] = {
         {},
     ),
     ("gemep18", "gemep17"): ("shame", {}),
+    ("gemep18", "gemep12"): ("surprise disgust contempt admiration tenderness shame", {}),
+    ("gemep18", "gemep7"): (
+        "amusement pride joy anxiety despair irritation interest relief admiration tenderness shame",
+        {},
+    ),
     # Which positive states are happiness is a decision: here the two that are called so elsewhere.
     ("gemep17", "basic6"): (
         "pride anxiety despair irritation interest pleasure relief contempt admiration tenderness",

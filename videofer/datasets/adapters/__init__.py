@@ -6,14 +6,29 @@ from pathlib import Path
 
 from preprocessing.config_file import nearest
 from videofer.datasets.adapter import Adapter, DatasetError, Reading, what_is_in
+from videofer.datasets.adapters.afew import Afew
+from videofer.datasets.adapters.bold import Bold
+from videofer.datasets.adapters.bred import Bred
+from videofer.datasets.adapters.caer import Caer
 from videofer.datasets.adapters.ck_plus import CkPlus
 from videofer.datasets.adapters.crema_d import CremaD
+from videofer.datasets.adapters.dfew import Dfew
 from videofer.datasets.adapters.enterface import Enterface
+from videofer.datasets.adapters.fer2013 import Fer2013Adapter
+from videofer.datasets.adapters.ferv39k import Ferv39k
+from videofer.datasets.adapters.gemep import Gemep
+from videofer.datasets.adapters.generic import Folders, ListFile, Table
+from videofer.datasets.adapters.iemocap import Iemocap
+from videofer.datasets.adapters.mafw import Mafw
+from videofer.datasets.adapters.meld import Meld
 from videofer.datasets.adapters.ravdess import Ravdess
 
-ADAPTERS: dict[str, Adapter] = {
-    adapter.name: adapter for adapter in (Ravdess(), CremaD(), Enterface(), CkPlus())
-}
+_ALL: tuple[Adapter, ...] = (
+    Ravdess(), CremaD(), Enterface(), CkPlus(), Dfew(), Ferv39k(), Mafw(), Afew(), Caer(), Meld(), Iemocap(),
+    Bold(), Bred(), Gemep(), Fer2013Adapter(), Folders(), Table(), ListFile(),
+)  # fmt: skip
+
+ADAPTERS: dict[str, Adapter] = {adapter.name: adapter for adapter in _ALL}
 """Name -> adapter. Of those that recognise a folder the first is taken, so the general ones are last."""
 
 

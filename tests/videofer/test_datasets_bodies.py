@@ -1,0 +1,174 @@
+"""IEMOCAP, BoLD, BRED, GEMEP on miniatures: intervals, soft labels, skeletons, classes of their own."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from preprocessing.discover import discover
+from tests.videofer.miniatures import bold, bred, gemep, iemocap
+from tests.videofer.miniatures.media import Media, text
+from videofer.datasets.adapter import DatasetError, Reading, with_labels
+from videofer.datasets.adapters import read, recognise
+from videofer.datasets.adapters.gemep import COUNTS, Gemep
+from videofer.emotions.label_sets import LabelError, label_set
+
+
+def odd(reading: Reading) -> dict[str, str]:
+    return {each.path: each.why for each in reading.coverage.odd}
+
+
+def test_iemocap(tmp_path: Path, media: Media) -> None:
+    root = iemocap.build(tmp_path / "IEMOCAP_full_release", media)
+    assert recognise(root)[0][0].name == "iemocap"
+    reading = read(root)
+    assert len(reading.table) == 5 * 2 * 5 and not reading.coverage.missing
+    rows = reading.table.set_index("turn")
+    third = rows.loc["Ses03F_impro01_M001"]
+    assert (third["label"], third["subject"], third["fold"]) == ("excitement", "Ses03M", 3)
+    assert (third["start"], third["end"], third["valence"]) == (14.8872, 18.0175, 4.0)
+    assert third["name"] == "Session3/dialog/avi/DivX/Ses03F_impro01.avi"
+    assert rows.loc["Ses01M_script01_1_MXX0"]["subject"] == "Ses01M"
+    assert reading.table["subject"].nunique() == 10
+    assert reading.quirks[0].startswith("20 of 70 turns have no label")
+    four, dropped = with_labels(reading, label_set("iemocap4"))
+    assert dropped == {"frustration": 10} and four.counts() == {"anger": 10, "happiness": 20, "neutral": 10}
+    assert set(four.table["label_set"]) == {"iemocap4"}
+
+
+def test_iemocap_says_what_is_wrong(tmp_path: Path, media: Media) -> None:
+    root = iemocap.build(tmp_path, media, sessions=(1, 2))
+    (root / "Session2/dialog/avi/DivX/Ses02F_impro01.avi").unlink()
+    reading = read(root)
+    assert reading.coverage.missing == (
+        "Session2/dialog/avi/DivX/Ses02F_impro01.avi", "Session3", "Session4", "Session5",
+    )  # fmt: skip
+    table = root / "Session1/dialog/EmoEvaluation/Ses01F_impro01.txt"
+    good = table.read_text()
+    text(table, good.replace("\tneu\t", "\tbor\t"))
+    with pytest.raises(
+        DatasetError, match=r"Ses01F_impro01\.txt: Ses01F_impro01_F000: 'bor' is no class of iemo"
+    ):
+        read(root)
+    text(table, good.replace(" - ", " to "))
+    with pytest.raises(
+        DatasetError, match=r"\.txt, line 3: expected \[start - end\], turn, code, \[V, A, D\]"
+    ):
+        read(root)
+
+
+def test_bold(tmp_path: Path, media: Media) -> None:
+    root = bold.build(tmp_path, media)
+    assert recognise(root)[0][0].name == "bold"
+    reading = read(root)
+    assert len(reading.table) == 4 and reading.table["label"].isna().all()
+    assert reading.coverage.missing == ("BOLD_public/videos/010/xyz.mp4/0009.mp4",)
+    first = reading.table.iloc[0]
+    assert (first["p_happiness"], first["p_pleasure"], first["valence"]) == (0.75, 0.25, 5.5)
+    assert (first["set_person"], first["min_frame"], first["split"]) == ("0.0", "120", "train")
+    assert reading.table["person"].isna().all() and reading.table["start"].isna().all()
+    assert [c for c in reading.table if c.startswith("p_")] == [f"p_{c}" for c in reading.labels.classes]
+    with pytest.raises(DatasetError, match="bold has soft labels of bold26: they are not mapped"):
+        with_labels(reading, label_set("basic7"))
+
+
+def test_bold_of_another_form(tmp_path: Path, media: Media) -> None:
+    root = bold.build(tmp_path, media)
+    table = root / "BOLD_public/annotations/train.csv"
+    good = table.read_text()
+    shutil.rmtree(root / "BOLD_public/joints/005")
+    assert odd(read(root)) == {
+        "BOLD_public/joints/005/abc.mp4/0002.npy": "joints are not there; expected beside videos, as .npy"
+    }
+    text(table, good.replace(",5.5,", ",55,", 1))
+    with pytest.raises(DatasetError, match=r"train\.csv, line 1: expected a number from 1 to 10, not '55'"):
+        read(root)
+    text(table, "video,person\n" + good)
+    with pytest.raises(DatasetError, match=r"train\.csv, line 1: expected 37 cells, not 2"):
+        read(root)
+
+
+def test_bred(tmp_path: Path) -> None:
+    root = bred.build(tmp_path)
+    assert recognise(root)[0][0].name == "bred"
+    reading = read(root)
+    rows = reading.table.set_index("name")
+    assert len(rows) == 4 and not reading.coverage.missing
+    happy = rows.loc["BRED_dataset/game/07/happiness_1/openpose_output/json"]
+    assert (happy["label"], happy["label_face"], happy["label_body"]) == ("happiness", "happiness", "neutral")
+    fear = rows.loc["BRED_dataset/pre-game/07/fear_1/openpose_output/json"]
+    assert (fear["subject"], fear["label_face"], fear["label_body"]) == ("07", "neutral", "fear")
+    nobody = rows.loc["BRED_dataset/pre-game/12/surprise_1/openpose_output/json"]
+    assert (nobody["label"], nobody["label_face"], nobody["label_body"]) == ("surprise", "neutral", "neutral")
+    sources, failures = discover([root], frames_fps=25)
+    assert set(rows.index) <= {s.name for s in sources if s.kind == "keypoints"} and not failures
+    assert len(read(root / "BRED_dataset").table) == 4
+
+
+def test_bred_says_what_is_wrong(tmp_path: Path) -> None:
+    root = bred.build(tmp_path)
+    shutil.rmtree(root / "BRED_dataset/game")
+    assert read(root).coverage.missing == ("BRED_dataset/game/07/happiness_1/openpose_output/json",)
+    table = root / "BRED_dataset/annotations.csv"
+    text(table, table.read_text().replace("Fear,yes", "Fear,maybe"))
+    with pytest.raises(DatasetError, match=r"annotations\.csv, line 3: expected yes or no, not 'maybe'"):
+        read(root)
+    text(table, "path,emotion\na/b/c,Fear\n")
+    with pytest.raises(DatasetError, match=r"line 2: expected 8 cells"):
+        read(root, "bred")
+
+
+@pytest.mark.parametrize("frames", [False, True])
+def test_gemep(tmp_path: Path, media: Media, frames: bool) -> None:
+    root = gemep.build(tmp_path, media, frames, performers=range(1, 11) if not frames else range(1, 3))
+    assert recognise(root)[0][0].name == "gemep"
+    reading = read(root)
+    assert not reading.coverage.odd and not reading.coverage.missing
+    if frames:
+        assert {s.name for s in discover([root], frames_fps=25)[0]} == set(reading.table["name"])
+        return
+    assert len(reading.table) == reading.coverage.expected == 145 == sum(COUNTS.values())
+    assert reading.counts() == COUNTS and reading.coverage.is_whole
+    assert reading.table["performer"].nunique() == 10 and reading.official.crossval == "--protocol lopo"
+    twelve, dropped = with_labels(reading, label_set("gemep12"))
+    assert len(twelve.table) == 120 and set(twelve.counts().values()) == {10} and sum(dropped.values()) == 25
+    seven, _ = with_labels(reading, label_set("gemep7"))
+    assert seven.counts() == {
+        "surprise": 5, "fear": 10, "disgust": 5, "pleasure": 10, "sadness": 10, "anger": 10, "contempt": 5,
+    }  # fmt: skip
+    with pytest.raises(LabelError, match="no map from gemep17 to basic7 says what becomes of amusement"):
+        with_labels(reading, label_set("basic7"))
+
+
+def test_gemep_of_other_names(tmp_path: Path, media: Media) -> None:
+    media.video(tmp_path / "portrayal_joie_P03.avi")
+    media.video(tmp_path / "portrayal_panic fear_P11.avi")
+    media.video(tmp_path / "shame.avi")
+    assert recognise(tmp_path) == []
+    with pytest.raises(DatasetError, match=r"GEMEP without a single video; .*: the name tells no performer"):
+        read(tmp_path, "gemep")
+    reading = Gemep(pattern=r"portrayal_(?P<emotion>.+)_P(?P<performer>\d+)").read(tmp_path)
+    assert reading.table["label"].tolist() == ["joy", "fear"]
+    assert odd(reading) == {
+        "portrayal_panic fear_P11.avi": "kept, but performer 11 is none of 01 to 10",
+        "shame.avi": "the name tells no performer and emotion",
+    }
+    with pytest.raises(DatasetError, match=r"has no group \(\?P<emotion>"):
+        Gemep(pattern=r"(?P<performer>\d+)").read(tmp_path)
+    with pytest.raises(DatasetError, match="is no regular expression"):
+        Gemep(pattern="(").read(tmp_path)
+
+
+def test_gemep_whose_table_says_another_thing(tmp_path: Path, media: Media) -> None:
+    root = gemep.build(tmp_path, media, performers=range(1, 2))
+    table = root / "GEMEP/all_face_label.csv"
+    good = table.read_text()
+    text(table, good + "GEMEP/video/09joy_GEMEP.mp4,joy\n")
+    assert read(root).coverage.missing == ("09joy_gemep",)
+    text(table, good.replace("01joy_GEMEP.mp4,joy", "01joy_GEMEP.mp4,pride"))
+    with pytest.raises(
+        DatasetError, match=r"label\.csv, line \d+: 01joy_GEMEP is pride, but its name says joy"
+    ):
+        read(root)

@@ -1,0 +1,118 @@
+"""BRED (BabyRobot): 30 children who play at emotions, as skeletons; labels for the whole, the face, the body.
+
+    BRED_dataset/annotations.csv      path, emotion, body and face (yes or no) by each of three annotators
+    BRED_dataset/<pre-game|game>/<child>/<clip>/openpose_output/json/*_keypoints.json, openface_output.csv
+
+Filntisis et al., IEEE RA-L 4(4), 2019. Paths in the table that say spontaneous lie in `game`, those that say
+acted in `pre-game`. The face's label is the whole's where most annotators saw it in the face, else neutral;
+so for the body. Joints are in shares of the picture (OpenPose's keypoint_scale 3), the first person is the
+child. The rate of the frames was not found. The literature's ten folds are three children each by a draw of
+scikit-learn's GroupKFold; here the children are dealt by `kfold`.
+"""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import ClassVar
+
+from preprocessing.decode.keypoint_engine import openpose_files
+from videofer.datasets.adapter import DatasetError, Finds, Official, Reading, label_of, not_this
+from videofer.datasets.walk import below
+from videofer.emotions.label_sets import LABEL_SETS, LabelSet
+
+NUM_SUBJECTS = 30
+NUM_CELLS = 8
+_TABLE = "annotations.csv"
+_MENDED = {"spontaneous": "game", "acted": "pre-game"}
+_LAYOUT = "annotations.csv (path, emotion, yes or no of three annotators) beside pre-game and game"
+
+
+@dataclass(frozen=True)
+class Bred:
+    """The annotated clips, each a folder of OpenPose files."""
+
+    name: ClassVar[str] = "bred"
+    title: ClassVar[str] = "BRED"
+    labels: ClassVar[LabelSet] = LABEL_SETS["basic7"]
+    official: ClassVar[Official] = Official(
+        "none", None, "Filntisis et al.: ten folds of whole children", "--protocol kfold --folds 10"
+    )
+    access: ClassVar[str] = "Zenodo record 3233060; licence not found"
+
+    def recognise(self, path: Path) -> str | None:
+        """The table of annotations with its columns."""
+        root = below(path, _TABLE)
+        if root is None:
+            return None
+        with (root / _TABLE).open(encoding="utf-8-sig", errors="replace", newline="") as lines:
+            rows = csv.reader(lines)
+            next(rows, [])
+            first = next(rows, [])
+        answers = {cell.strip().lower() for cell in first[2:NUM_CELLS]}
+        return (
+            "annotations.csv with yes and no of annotators" if answers and answers <= {"yes", "no"} else None
+        )
+
+    def read(self, path: Path) -> Reading:
+        """One row a clip. DatasetError for a table of another form or an unknown word."""
+        root = below(path, _TABLE)
+        if root is None:
+            raise not_this(path, self.title, _LAYOUT)
+        finds = Finds(path)
+        table = root / _TABLE
+        num_mended = 0
+        with table.open(encoding="utf-8-sig", newline="") as lines:
+            rows = csv.reader(lines)
+            next(rows, None)
+            for cells in rows:
+                where = f"{table}, line {rows.line_num}"
+                if len(cells) < NUM_CELLS:
+                    raise DatasetError(
+                        f"{where}: expected {NUM_CELLS} cells (path, emotion, yes/no), not {len(cells)}"
+                    )
+                given = PurePosixPath(cells[0].strip().replace("\\", "/"))
+                parts = [_MENDED.get(part, part) for part in given.with_suffix("").parts]
+                num_mended += parts != list(given.with_suffix("").parts)
+                if len(parts) < 3:
+                    raise DatasetError(
+                        f"{where}: expected BRED_dataset/<game>/<child>/<clip>, not {cells[0]!r}"
+                    )
+                label = label_of(self.labels, cells[1], where)
+                clip = _place(root, parts)
+                joints = clip / "openpose_output" / "json"
+                if not openpose_files(joints):
+                    finds.missing.append(finds.name(joints))
+                    continue
+                finds.add(
+                    joints,
+                    label=label,
+                    subject=parts[2],
+                    label_body=label if _most(cells[2:8:2], where) else "neutral",
+                    label_face=label if _most(cells[3:8:2], where) else "neutral",
+                    part=parts[1],
+                )
+        quirks = [
+            "rows are skeletons without pictures; joints are in shares of the picture, not in pixels",
+            "the rate of the frames was not found: say it with --set frames_fps=N",
+            "`label_face` and `label_body`: the label where most annotators saw it there, else neutral",
+        ]
+        if num_mended:
+            quirks.append(f"{num_mended} paths said spontaneous or acted, which is game or pre-game on disk")
+        return finds.reading(self, expected=None, quirks=quirks, preprocess="--set frames_fps=N")
+
+
+def _most(answers: list[str], where: str) -> bool:
+    """Whether most say yes. DatasetError where one says neither."""
+    words = [answer.strip().lower() for answer in answers]
+    other = next((word for word in words if word not in ("yes", "no")), None)
+    if other is not None:
+        raise DatasetError(f"{where}: expected yes or no, not {other!r}")
+    return 2 * words.count("yes") > len(words)
+
+
+def _place(root: Path, parts: list[str]) -> Path:
+    """The clip's folder: the table's paths begin with the folder that it lies in."""
+    inside = root.joinpath(*parts[1:])
+    return inside if inside.is_dir() or parts[0] == root.name else root.joinpath(*parts)

@@ -1,0 +1,58 @@
+"""FER2013 as an adapter: what `datasets.fer2013` reads, with the report that all sets have.
+
+Its pictures are numbers in one file, so a store is made by `videofer datasets fer2013`, not by `preprocess`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+from videofer.datasets.adapter import Coverage, Official, Reading
+from videofer.datasets.fer2013 import CSV_NAMES, FIRST_ROWS, read_fer2013
+from videofer.datasets.fer2013_lists import make_lists
+from videofer.datasets.manifest import LABEL_SET, normalise
+from videofer.datasets.walk import files_of
+from videofer.emotions.label_sets import LABEL_SETS, LabelSet
+
+
+@dataclass(frozen=True)
+class Fer2013Adapter:
+    """The official lists, PublicTest for the test; copies of test pictures are not trained on."""
+
+    name: ClassVar[str] = "fer2013"
+    title: ClassVar[str] = "FER2013"
+    labels: ClassVar[LabelSet] = LABEL_SETS["basic7"]
+    official: ClassVar[Official] = Official("split", None, "the set's own lists", "--protocol official")
+    access: ClassVar[str] = "kaggle.com, Challenges in Representation Learning, under its rules"
+
+    def recognise(self, path: Path) -> str | None:
+        """Its CSV file or packed files, by their names."""
+        files = [path] if path.is_file() else files_of(path)
+        named = [
+            f.name
+            for f in files
+            if f.name in CSV_NAMES or (f.name.startswith("fer2013") and f.suffix == ".npz")
+        ]
+        return f"the file {named[0]}" if named else None
+
+    def read(self, path: Path) -> Reading:
+        """One row a picture of Training and PublicTest. Fer2013Error where the file is another."""
+        data = read_fer2013(path)
+        lists = make_lists(data)
+        table = lists.table.drop(columns="key").assign(dataset=self.name, **{LABEL_SET: self.labels.name})
+        quirks = [
+            "stills, not videos: `videofer datasets fer2013 PATH --out STORE` makes the store",
+            "a tenth of Training is the validation split; PrivateTest is in no split",
+            f"{lists.num_dropped:,} rows of Training are left out: the same pictures as in the test split",
+        ]
+        return Reading(
+            dataset=self.name,
+            root=path,
+            table=normalise(table, source=self.title),
+            labels=self.labels,
+            coverage=Coverage(FIRST_ROWS[-1], len(data)),
+            official=self.official,
+            quirks=tuple(quirks),
+        )
