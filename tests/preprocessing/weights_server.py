@@ -15,7 +15,10 @@ from typing import Any
 from preprocessing.weights import Weight
 from preprocessing.weights.transfer import Patience
 
-QUICK = Patience(silent_seconds=0.5, crawl_seconds=0.3, crawl_bytes=1000, tries=3, pause_seconds=0.01)
+QUICK = Patience(tries=3, pause_seconds=0.01)
+"""Tries anew at once, but gives a busy machine its time."""
+IMPATIENT = Patience(silent_seconds=2.0, crawl_seconds=1.0, crawl_bytes=1000, tries=2, pause_seconds=0.01)
+"""Where silence is what the test is about."""
 
 
 @dataclass(frozen=True)
