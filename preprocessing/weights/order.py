@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from urllib.parse import unquote, urlsplit
 
 from preprocessing.weights.record import Record
@@ -13,11 +14,16 @@ from preprocessing.weights.transfer import check_address
 UNKNOWN_LICENCE = "not known here: see where it is published"
 
 
-def wanted(names: Sequence[str], registry: Registry) -> list[Weight]:
+def wanted(names: Sequence[str], registry: Registry, sha256: str | None = None) -> list[Weight]:
     """The files of those names, each once: short names, names of files or engines, https addresses.
 
-    An engine stands for all its files that can be fetched. WeightsError for a name that is none of these.
+    An engine stands for all its files that can be fetched. A file that is known stays so at another address:
+    its hash and licence hold. sha256: of the one address. WeightsError for a name that is none of these.
     """
+    if sha256 is not None:
+        if len(names) != 1 or "://" not in names[0]:
+            raise WeightsError("--sha256 goes with exactly one address; the hashes of others are known")
+        return [from_address(names[0], sha256)]
     found: dict[str, Weight] = {}
     for name in names:
         for weight in _wanted(name, registry):
@@ -30,7 +36,9 @@ def _wanted(name: str, registry: Registry) -> list[Weight]:
     if weight is not None:
         return [weight]
     if "://" in name:
-        return [from_address(name)]
+        own = from_address(name)
+        known = registry.find(own.file)
+        return [own if known is None else replace(known, url=name, mirror=None, member=None)]
     of_engine = registry.of_engine(name)
     if not of_engine:
         raise WeightsError(

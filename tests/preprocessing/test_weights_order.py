@@ -25,6 +25,15 @@ def test_names_files_engines_and_addresses() -> None:
     assert own.file == "my model.onnx" and own.sha256 is None and not own.commercial
 
 
+def test_a_known_file_at_another_address_is_held_to_what_is_known() -> None:
+    (sfd,) = wanted([ADDRESS + "s3fd-619a316812.pth"], REGISTRY)
+    known = REGISTRY.find("sfd")
+    assert known is not None and sfd.url == ADDRESS + "s3fd-619a316812.pth"
+    assert (sfd.name, sfd.sha256, sfd.licence) == ("sfd", known.sha256, known.licence)
+    (scrfd,) = wanted([ADDRESS + "det_2.5g.onnx"], REGISTRY)
+    assert not scrfd.commercial and scrfd.mirror is None
+
+
 def test_an_engine_leaves_out_what_cannot_be_fetched() -> None:
     assert names(wanted(["yunet"], REGISTRY)) == ["yunet"]
     assert names(wanted(["mesh"], REGISTRY)) == ["facemesh"]  # there is nothing else: fetching it says so
@@ -66,8 +75,13 @@ def test_digits_of_a_hash_in_a_name(file: str, digits: str | None) -> None:
 
 def test_a_hash_of_the_user_comes_first() -> None:
     assert from_address(ADDRESS + "a-f37072fd.pth", "0" * 64).sha256 == "0" * 64
+    (own,) = wanted([ADDRESS + "a-f37072fd.pth"], REGISTRY, "1" * 64)
+    assert own.sha256 == "1" * 64
     with pytest.raises(WeightsError, match="a SHA-256 has 64 digits"):
         from_address(ADDRESS + "a.pth", "f37072fd")
+    for several in ([], ["sfd"], [ADDRESS + "a.pth", ADDRESS + "b.pth"]):
+        with pytest.raises(WeightsError, match="--sha256 goes with exactly one address"):
+            wanted(several, REGISTRY, "1" * 64)
 
 
 def test_licences_that_do_not_allow_every_use_are_accepted_or_refused() -> None:

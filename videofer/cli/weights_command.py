@@ -172,7 +172,7 @@ def _ordered(
     """What is to be fetched, and what `--all` leaves out for its licence. WeightsError."""
     from preprocessing.weights import REGISTRY, WeightsError
     from preprocessing.weights.locate import offline
-    from preprocessing.weights.order import from_address, wanted
+    from preprocessing.weights.order import wanted
 
     if bool(names) == everything:
         raise WeightsError("name what to fetch, or say --all; `videofer weights list` shows what there is")
@@ -180,12 +180,8 @@ def _ordered(
         raise WeightsError(
             "$VIDEOFER_OFFLINE forbids downloading: unset it, or bring files by `videofer weights unpack`"
         )
-    if sha256 is not None:
-        if len(names) != 1 or "://" not in names[0]:
-            raise WeightsError("--sha256 goes with exactly one address; the hashes of others are known")
-        return [from_address(names[0], sha256)], []
-    if names:
-        return wanted(names, REGISTRY), []
+    if names or sha256 is not None:
+        return wanted(names, REGISTRY, sha256), []
     can = [weight for weight in REGISTRY if weight.url is not None]
     return (
         [weight for weight in can if weight.commercial or accept_license],
