@@ -49,5 +49,5 @@ def resolve_rtmlib(name: str, weights_dir: Path | None = None) -> EngineChoice:
         for weight, path in found.items()
         if path is not None
     }
-    papers = "; ".join(dict.fromkeys(weight.citation for weight in wanted if weight.name not in _PERSONS))
-    return EngineChoice(PREFIX + name, weights, papers)
+    names = sorted((weight.name for weight in wanted), key=lambda name: name in _PERSONS)
+    return EngineChoice(PREFIX + name, weights, " with ".join(names))

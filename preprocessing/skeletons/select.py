@@ -88,7 +88,7 @@ def _resolve_model(spec: str, weights_dir: Path | None) -> EngineChoice:
         role: WeightFile.of(_locate(name, weights_dir))
         for role, name in zip(("pose", "person"), names, strict=False)
     }
-    return EngineChoice("onnx", weights, "ONNX model")
+    return EngineChoice("onnx", weights, " with ".join(Path(name).name for name in names))
 
 
 def _locate(name: str, weights_dir: Path | None) -> Path:

@@ -278,6 +278,8 @@ def describe(choices: EngineChoices) -> str:
     if choices.faces.reason:
         parts[-1] += f" ({choices.faces.reason})"
     parts.append(f"skeletons {choices.skeletons.name}")
+    if choices.skeletons.weights:
+        parts[-1] += f" ({choices.skeletons.reason})"
     if choices.landmarks.name != "none":
         parts.append(f"landmarks {choices.landmarks.name} ({choices.landmarks.reason})")
     return ", ".join(parts)

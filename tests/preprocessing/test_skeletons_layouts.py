@@ -224,3 +224,24 @@ def test_middles_name_parts_of_layouts() -> None:
     known = {part for layout in LAYOUTS.values() for part in layout.anatomy}
     assert set(MIDDLES) <= known
     assert {part for parts in MIDDLES.values() for part in parts} <= known
+
+
+def table_of_mappings() -> str:
+    """Markdown: how many joints of the column's layout the row's cannot tell."""
+    layouts = [layout for layout in LAYOUTS.values() if layout.has_sides]
+    lines = [
+        "| | " + " | ".join(f"`{layout.name}`" for layout in layouts) + " |",
+        "|---" * (len(layouts) + 1) + "|",
+    ]
+    for source in layouts:
+        cells = [str(len(mapping(source, target).missing)) for target in layouts]
+        lines.append(f"| `{source.name}` | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def test_the_docs_show_the_mappings() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "engines.md").read_text("utf-8")
+    shown = text.split("<!-- layouts -->")[1].split("<!-- /layouts -->")[0].strip()
+    assert shown == table_of_mappings()
+    for name in LAYOUTS:
+        assert f"`{name}`" in text

@@ -153,9 +153,5 @@ def test_whole_bodies_and_their_parts_are_stored(tmp_path: Path, skeleton: str, 
         expected = change(np.concatenate([expected, np.ones((12, 133, 1))], axis=2))[..., :2]
     assert np.abs(track.keypoints[..., :2] - expected).max() < 4
     assert (track.keypoints[..., 2] > 0.5).all()
-    reason = video.provenance["skeletons"]["reason"]
-    assert reason == (
-        "ONNX model"
-        if num_joints == 133
-        else "ONNX model; of its wholebody133 joints those of openpose25 are kept"
-    )
+    kept = "" if skeleton == "wholebody133" else f"; of its wholebody133 joints those of {skeleton} are kept"
+    assert video.provenance["skeletons"]["reason"] == f"whole.onnx with person.onnx{kept}"

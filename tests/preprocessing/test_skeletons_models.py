@@ -123,9 +123,9 @@ def test_simcc_outputs_may_stand_the_other_way(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("joints", "wanted", "reason"),
     [
-        (133, "coco17", "ONNX model; of its wholebody133 joints those of coco17 are kept"),
-        (133, "wholebody133", "ONNX model"),
-        (17, "openpose18", "ONNX model; of its coco17 joints those of openpose18 are kept"),
+        (133, "coco17", "m.onnx; of its wholebody133 joints those of coco17 are kept"),
+        (133, "wholebody133", "m.onnx"),
+        (17, "openpose18", "m.onnx; of its coco17 joints those of openpose18 are kept"),
     ],
 )
 def test_a_model_serves_other_layouts(tmp_path: Path, joints: int, wanted: str, reason: str) -> None:
@@ -369,7 +369,7 @@ def test_rtmlib_models_run_from_a_folder_of_weights(tmp_path: Path, monkeypatch:
     assert {role: Path(file.path).name for role, file in choice.weights.items()} == {
         "pose": pose.file, "person": person.file,
     }  # fmt: skip
-    assert "RTMPose" in choice.reason
+    assert choice.reason == "rtmpose-x-halpe26 with yolox-x"
     engine = build_skeletons(choice)
     assert engine is not None and engine.layout == "halpe26"
     assert engine.name == engine.provenance["name"] == "rtmlib:body26-performance"

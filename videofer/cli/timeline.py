@@ -52,8 +52,8 @@ def timeline(
     pose: Annotated[
         str | None,
         typer.Option(
-            help="Skeletons: none, sidecar (a file beside the video) or onnx:POSE[,PERSON]; by default "
-            "sidecar where the model needs them."
+            help="Skeletons: none, sidecar (a file beside the video), onnx:POSE[,PERSON], rtmlib:NAME or "
+            "mmpose:CONFIG[,CHECKPOINT]; by default sidecar where the model needs them."
         ),
     ] = None,
     frames_fps: Annotated[
