@@ -41,7 +41,10 @@ def preprocess(
     faces: Annotated[
         str | None, typer.Option(help="auto, yunet, mtcnn, precropped or face-alignment:DETECTOR")
     ] = None,
-    pose: Annotated[str | None, typer.Option(help="none, sidecar or onnx:POSE[,PERSON]")] = None,
+    pose: Annotated[
+        str | None,
+        typer.Option(help="none, sidecar, onnx:POSE[,PERSON], rtmlib:NAME or mmpose:CONFIG[,CHECKPOINT]"),
+    ] = None,
     landmarks: Annotated[
         str | None, typer.Option(help="none, mesh, mesh468 (by the face mesh), fan or fan3d: dense ones")
     ] = None,
