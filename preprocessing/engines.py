@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from preprocessing import faces, landmarks, skeletons
+from preprocessing.device import CPU, Device
 from preprocessing.network import HERE, Place
 from preprocessing.tracking.describe import FaceEmbedder
 from preprocessing.types import FaceDetector, LandmarkEngine, SkeletonEngine, Source
@@ -26,6 +27,9 @@ PACKAGES = (
     "opencv-python-headless",
     "onnxruntime",
     "facenet-pytorch",
+    "face-alignment",
+    "mmpose",
+    "mmcv",
     "torch",
     "numpy",
     "h5py",
@@ -77,6 +81,7 @@ class Engines:
     skeletons: SkeletonEngine | None  # the one that serves every video; sidecars are each video's own
     embedder: FaceEmbedder | None = None  # of faces, where people are told apart by a network
     landmarks: LandmarkEngine | None = None  # dense ones of faces, where they are asked for
+    device: Device = CPU  # that the networks run on
 
     def decoder_for(self, source: Source, limits: Limits | None = None) -> AnyDecoder:
         """The decoder of an input: the chosen one for video files, that of its kind for others."""
@@ -116,6 +121,7 @@ class Engines:
             "skeletons": skeletons_of_source.provenance(),
             "appearance": self.choices.appearance.provenance(),
             "landmarks": dense.provenance if dense else NO_LANDMARKS.provenance(),
+            "device": self.device,
             "versions": package_versions(),
         }
 
@@ -200,6 +206,7 @@ def build_engines(choices: EngineChoices, place: Place = HERE) -> Engines:
         if choices.appearance.name == "onnx"
         else None,
         landmarks=landmarks.build(choices.landmarks, place),
+        device=place.device,
     )
 
 

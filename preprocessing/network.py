@@ -18,6 +18,7 @@ from preprocessing.blob import Normaliser
 from preprocessing.device import CPU, Device
 from preprocessing.onnx_session import open_session
 
+BATCH = 8  # pictures that pass together on a GPU, always so many: 8 of 512x288 are 14 MB
 Answer = list[np.ndarray]
 """The outputs of a network for one picture, each for a batch of one."""
 
@@ -70,6 +71,11 @@ Model = Path | OpensNetwork
 class Place(Protocol):
     """Where the networks of engines run."""
 
+    @property
+    def device(self) -> Device:
+        """What they run on: it stands in what is stored of a video, for last digits depend on it."""
+        ...
+
     def network(self, model: Model) -> Network:
         """Open a model there. WeightsError in one line where it is none."""
         ...
@@ -98,17 +104,19 @@ class LocalNetwork:
 
 
 class BatchedNetwork:
-    """An ONNX file on a device, in batches. Fulfils `Network`.
+    """An ONNX file on a GPU, in batches of one fixed size, filled up with zeros. Fulfils `Network`.
 
-    On a GPU the last digits of a picture's answer hang on the size of its batch, as its libraries choose how
-    to add up by that; never on what the other pictures show.
+    A GPU's libraries choose by a batch's size how to add up: in batches of any size a result would depend,
+    in its last digits, on the neighbours.
     """
 
-    def __init__(self, path: Path, device: Device) -> None:
+    def __init__(self, path: Path, device: Device, batch: int = BATCH) -> None:
         """UserError where ONNX Runtime cannot use the device, WeightsError where the file is no model."""
         self._session = open_session(path, device)
         self.inputs = ports(self._session.get_inputs())
         self.outputs = ports(self._session.get_outputs())
+        fixed = self.inputs[0].shape[0]
+        self._batch = fixed if isinstance(fixed, int) else batch
 
     def run(
         self, image_rgb: np.ndarray, normalise: Normaliser, outputs: Sequence[str] | None = None
@@ -119,34 +127,40 @@ class BatchedNetwork:
     def run_batch(
         self, images_rgb: Sequence[np.ndarray], normalise: Normaliser, outputs: Sequence[str] | None = None
     ) -> list[Answer]:
-        """See `Network.run_batch`. One by one where an output does not follow the size of the batch."""
-        size = len(images_rgb)
-        if isinstance(self.inputs[0].shape[0], int):
-            return [self._run(normalise(image), outputs) for image in images_rgb]
-        arrays = self._run(np.concatenate([normalise(image) for image in images_rgb]), outputs)
-        if size == 1:
-            return [arrays]
-        if any(array.shape[:1] != (size,) for array in arrays):
-            return [self._run(normalise(image), outputs) for image in images_rgb]
-        return [[array[n : n + 1] for array in arrays] for n in range(size)]
+        """See `Network.run_batch`. One by one from the first output on that does not follow the batch."""
+        answers: list[Answer] = []
+        while len(answers) < len(images_rgb):
+            some = images_rgb[len(answers) : len(answers) + self._batch]
+            arrays = self._run(some, normalise, outputs)
+            if any(array.shape[:1] != (self._batch,) for array in arrays) and self._batch > 1:
+                self._batch = 1
+            elif self._batch == 1:
+                answers.append(arrays)
+            else:
+                answers += [[array[n : n + 1] for array in arrays] for n in range(len(some))]
+        return answers
 
-    def _run(self, blob: np.ndarray, outputs: Sequence[str] | None) -> Answer:
-        arrays: Answer = self._session.run(outputs, {self.inputs[0].name: blob})
+    def _run(
+        self, images_rgb: Sequence[np.ndarray], normalise: Normaliser, outputs: Sequence[str] | None
+    ) -> Answer:
+        """The outputs for a whole batch, of which these are the first pictures."""
+        blobs = [normalise(image) for image in images_rgb]
+        filling = np.zeros((self._batch - len(blobs), *blobs[0].shape[1:]), np.float32)
+        arrays: Answer = self._session.run(outputs, {self.inputs[0].name: np.concatenate([*blobs, filling])})
         return arrays
 
 
 @dataclass(frozen=True)
 class Here:
-    """This process: a worker's own core, or all of a device for ONNX files and torch. Fulfils `Place`."""
+    """This process: a worker's own core, or a GPU that it holds. Fulfils `Place`."""
 
     device: Device = CPU
-    batches: bool = False  # whether ONNX files get batches on a CPU, too
 
     def network(self, model: Model) -> Network:
         """See `Place.network`."""
         if not isinstance(model, Path):
             return model(self.device)
-        return BatchedNetwork(model, self.device) if self.batches else LocalNetwork(model)
+        return LocalNetwork(model) if self.device == CPU else BatchedNetwork(model, self.device)
 
 
 HERE = Here()

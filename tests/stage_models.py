@@ -18,14 +18,14 @@ NORMALISE = Normaliser(mean=(123.675, 116.28, 103.53), std=(58.395, 57.12, 57.37
 SIZE_WH = (32, 24)
 
 
-def small_model(path: Path, *, loses_batch: bool = False) -> Path:
+def small_model(path: Path, *, batch: int | str = "N", loses_batch: bool = False) -> Path:
     """Two outputs of a picture of SIZE_WH pixels; one of them may lose the dimension of the batch."""
     kernel = np.random.default_rng(0).normal(size=(5, 3, 4, 4)).astype(np.float32)
     axes = [0, 3] if loses_batch else [3]
     return save_model(
         path,
-        input_shape=("N", 3, SIZE_WH[1], SIZE_WH[0]),
-        outputs={"maps": ("N", 5, 6, 8), "peaks": (5, 6) if loses_batch else ("N", 5, 6)},
+        input_shape=(batch, 3, SIZE_WH[1], SIZE_WH[0]),
+        outputs={"maps": (batch, 5, 6, 8), "peaks": (5, 6) if loses_batch else (batch, 5, 6)},
         nodes=[
             node("Conv", ["image", "kernel"], ["maps"], strides=[4, 4]),
             node("ReduceMax", ["maps"], ["peaks"], axes=axes, keepdims=0),

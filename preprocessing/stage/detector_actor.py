@@ -27,7 +27,7 @@ class DetectorActor:
     """Runs networks in batches. Its methods are coroutines: hundreds of requests wait side by side."""
 
     def __init__(self, device: Device = FIRST_GPU, max_batch: int = MAX_BATCH) -> None:
-        self._here = Here(device, batches=True)
+        self._here = Here(device)
         self._max_batch = max_batch
         self._clock = BusyClock()
         self._lanes: dict[Model, asyncio.Task[Lane]] = {}
@@ -82,11 +82,12 @@ class DetectorActor:
 
 
 def open_network(here: Here, model: Model) -> Network:
-    """Open a model here. torch computes in full float32 on a GPU: in this process nothing else uses it."""
+    """Open a model here. torch computes in full float32 and one way on a GPU: nothing else uses it here."""
     if here.device != CPU and not isinstance(model, Path):
         import torch
 
         torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False
+        torch.backends.cudnn.deterministic = True
     return here.network(model)
 
 

@@ -28,7 +28,7 @@ class Devices:
         """UserError in one line where there is no GPU, or none is free."""
         import ray
 
-        self._kind = device.partition(":")[0]
+        self._device = device
         resources: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
         num = 1 if device == CPU else int(resources.get("GPU", 0))
         if num == 0:
@@ -54,7 +54,7 @@ class Devices:
 
     def places(self) -> Iterator[Place]:
         """Of the next worker's networks: each process in turn, for ever."""
-        return itertools.cycle([There(actor) for actor in self._actors])
+        return itertools.cycle([There(actor, self._device) for actor in self._actors])
 
     def load(self, choices: EngineChoices) -> None:
         """Open the networks of these engines everywhere: what cannot be had is known before any work.
@@ -63,7 +63,7 @@ class Devices:
         """
         for actor in self._actors:
             try:
-                build_engines(choices, There(actor))
+                build_engines(choices, There(actor, self._device))
             except PlaceLostError as error:
                 raise UserError(str(error)) from error
 
@@ -75,7 +75,7 @@ class Devices:
     def usage(self) -> list[DeviceUsage]:
         """Of every process, those that it took the place of included."""
         return [
-            replace(tally.last(), device=f"{self._kind}:{n}" if self._kind != CPU else CPU)
+            replace(tally.last(), device=CPU if self._device == CPU else f"cuda:{n}")
             for n, tally in enumerate(self._tallies)
         ]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -9,10 +10,13 @@ from typing import Any
 import numpy as np
 
 from preprocessing.blob import Normaliser
+from preprocessing.device import Device
 from preprocessing.network import Answer, Model, Port
 
 MAX_SENT = 32  # pictures of one worker that wait there: 32 of 512x288 are 14 MB of shared memory
 RETRIES = 3  # of a request whose process dies over it
+RESTART_SECONDS = 45.0  # for a process to come back: less than a worker may be silent
+POLL_SECONDS = 0.2
 
 
 class PlaceLostError(Exception):
@@ -24,6 +28,7 @@ class There:
     """The process behind an actor. Fulfils `preprocessing.network.Place`."""
 
     actor: Any
+    device: Device
 
     def network(self, model: Model) -> RemoteNetwork:
         """See `Place.network`."""
@@ -65,24 +70,29 @@ class RemoteNetwork:
         """The actor's answer, or its error as if it had been raised here."""
         import ray
 
-        try:
-            return ray.get(method.options(max_task_retries=RETRIES).remote(*arguments))
-        except ray.exceptions.RayTaskError as error:
-            raise (error.cause if isinstance(error.cause, Exception) else error) from None
-        except ray.exceptions.RayActorError as error:
-            if self._is_back():
-                raise RuntimeError(DIED_OFTEN) from None
-            raise PlaceLostError(f"{GONE}: {_last_line(error)}") from None
+        for _ in range(1 + RETRIES):
+            try:
+                return ray.get(method.remote(*arguments))
+            except ray.exceptions.RayTaskError as error:
+                raise (error.cause if isinstance(error.cause, Exception) else error) from None
+            except ray.exceptions.RayActorError:
+                self._wait_until_back()
+        raise RuntimeError(DIED_OFTEN)
 
-    def _is_back(self) -> bool:
-        """Whether the process lives again: then it died of the request."""
+    def _wait_until_back(self) -> None:
+        """Until the process answers again. Ray's own retries would count those that fail meanwhile."""
         import ray
 
-        try:
-            ray.get(self._actor.usage.options(max_task_retries=RETRIES).remote())
-        except ray.exceptions.RayActorError:
-            return False
-        return True
+        limit = time.monotonic() + RESTART_SECONDS
+        while True:
+            try:
+                ray.get(self._actor.usage.remote())
+                return
+            except ray.exceptions.RayActorError as error:
+                is_dead = isinstance(error, ray.exceptions.ActorDiedError)  # for good
+                if is_dead or time.monotonic() > limit:
+                    raise PlaceLostError(f"{GONE}: {_last_line(error)}") from None
+            time.sleep(POLL_SECONDS)
 
 
 GONE = "the process that holds the GPU is gone"

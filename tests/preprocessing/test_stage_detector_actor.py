@@ -15,7 +15,7 @@ import pytest
 from cache.errors import UserError
 from preprocessing.blob import Normaliser
 from preprocessing.device import CPU
-from preprocessing.network import BatchedNetwork, Here, LocalNetwork, Network
+from preprocessing.network import Answer, BatchedNetwork, Here, LocalNetwork
 from preprocessing.onnx_session import open_session, require_provider
 from preprocessing.stage.detector_actor import DetectorActor
 from preprocessing.weights import WeightsError
@@ -27,39 +27,47 @@ def model(tmp_path: Path) -> Path:
     return small_model(tmp_path / "pose.onnx")
 
 
-def test_batches_are_answers_of_single_pictures(model: Path) -> None:
-    images = pictures(12)
-    here = LocalNetwork(model)
+@pytest.mark.parametrize("batch", [1, 3, 4, 16])
+def test_batches_are_answers_of_single_pictures(model: Path, batch: int) -> None:
+    images = pictures(10)
+    here, batched = LocalNetwork(model), BatchedNetwork(model, CPU, batch)
+    assert batched.inputs == here.inputs and batched.outputs == here.outputs
     wanted = [here.run(image, NORMALISE) for image in images]
-    for network in (here, BatchedNetwork(model, CPU)):
-        assert network.inputs == here.inputs and network.outputs == here.outputs
-        for found, ours in zip(network.run_batch(images, NORMALISE), wanted, strict=True):
-            for theirs, array in zip(found, ours, strict=True):
-                assert theirs.shape == array.shape
-                np.testing.assert_allclose(theirs, array, atol=1e-5)
-        (named,) = network.run(images[0], NORMALISE, ["peaks"])
-        np.testing.assert_allclose(named, wanted[0][1], atol=1e-5)
+    assert_same(here.run_batch(images, NORMALISE), wanted, atol=0)
+    assert_same(batched.run_batch(images, NORMALISE), wanted, atol=1e-5)
+    (named,) = batched.run(images[0], NORMALISE, ["peaks"])
+    np.testing.assert_allclose(named, wanted[0][1], atol=1e-5)
+    assert batched.run_batch([], NORMALISE) == []
 
 
-def test_neighbours_do_not_matter(model: Path) -> None:
-    """In batches of one size, to the last digit."""
-    network = BatchedNetwork(model, CPU)
+def test_neighbours_do_not_matter_to_the_last_digit(model: Path) -> None:
+    """Nor does their number: batches have one size."""
+    network = BatchedNetwork(model, CPU, 4)
     first, *others = pictures(9)
-    alone = network.run_batch([first, *others[:3]], NORMALISE)[0]
-    for company in (others[3:6], others[5:8], [first, first, first]):
-        together = network.run_batch([*company, first], NORMALISE)[3]
-        for ours, theirs in zip(alone, together, strict=True):
-            np.testing.assert_array_equal(ours, theirs)
+    alone = network.run(first, NORMALISE)
+    for company in ([], others[:1], others[3:6], others, [first, first]):
+        assert_same(network.run_batch([*company, first], NORMALISE)[-1:], [alone], atol=0)
 
 
 def test_an_output_without_the_batch_is_asked_for_one_by_one(tmp_path: Path) -> None:
     path = small_model(tmp_path / "pose.onnx", loses_batch=True)
+    images = pictures(6)
+    found = BatchedNetwork(path, CPU, 4).run_batch(images, NORMALISE)
+    assert_same(found, LocalNetwork(path).run_batch(images, NORMALISE), atol=1e-5)
+
+
+def test_a_file_that_fixes_the_batch_gets_its_size(tmp_path: Path) -> None:
+    path = small_model(tmp_path / "pose.onnx", batch=1)
     images = pictures(3)
-    here = LocalNetwork(path)
-    for image, found in zip(images, BatchedNetwork(path, CPU).run_batch(images, NORMALISE), strict=True):
-        for theirs, array in zip(found, here.run(image, NORMALISE), strict=True):
-            assert theirs.shape == array.shape
-            np.testing.assert_allclose(theirs, array, atol=1e-5)
+    found = BatchedNetwork(path, CPU, 4).run_batch(images, NORMALISE)
+    assert_same(found, LocalNetwork(path).run_batch(images, NORMALISE), atol=0)
+
+
+def assert_same(found: list[Answer], wanted: list[Answer], atol: float) -> None:
+    for theirs, ours in zip(found, wanted, strict=True):
+        for array, expected in zip(theirs, ours, strict=True):
+            assert array.shape == expected.shape
+            np.testing.assert_allclose(array, expected, rtol=0, atol=atol)
 
 
 def test_pictures_of_several_callers_share_a_batch(model: Path) -> None:
@@ -172,9 +180,7 @@ def test_a_cuda_that_does_not_start_is_no_silent_cpu(model: Path, monkeypatch: p
     assert name == "CUDAExecutionProvider" and settings["device_id"] == "1" and settings["use_tf32"] == "0"
 
 
-def test_the_same_engine_is_built_here_or_on_a_device(model: Path) -> None:
-    networks: list[Network] = [Here().network(model), Here(batches=True).network(model)]
-    assert [type(network) for network in networks] == [LocalNetwork, BatchedNetwork]
-    opened = Here("cuda:3").network(Doomed("tell"))
-    assert opened.inputs[0].name == "cuda:3"  # loaders are told where
+def test_what_opens_a_network_is_told_where(model: Path) -> None:
+    assert isinstance(Here().network(model), LocalNetwork)
+    assert Here("cuda:3").network(Doomed("tell")).inputs[0].name == "cuda:3"
     assert Normaliser() == Normaliser() and hash(Normaliser()) == hash(Normaliser())  # kinds of pictures
