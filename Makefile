@@ -7,6 +7,7 @@
 # make lint    ruff and mypy
 # make bench   speed, side by side in one run
 # make bench-train   speed of training and timelines, on a GPU where there is one
+# make bench-gpu     preprocessing and training with a GPU, end to end; into docs/benchmarks.md
 # make lock    requirements.lock anew from pyproject.toml
 # make setup   only make .venv; the others do it by themselves when it is missing or stale
 
@@ -17,7 +18,7 @@ STAMP  := $(VENV)/.installed
 DEMO_OUT  ?= demo
 DEMO_ARGS ?=
 
-.PHONY: setup demo test test-ray test-faults mmpose test-mmpose lint bench bench-train lock clean
+.PHONY: setup demo test test-ray test-faults mmpose test-mmpose lint bench bench-train bench-gpu lock clean
 .DELETE_ON_ERROR:
 
 setup: $(STAMP)
@@ -62,6 +63,9 @@ bench: $(STAMP)
 
 bench-train: $(STAMP)
 	$(BIN)/python tools/bench_train.py
+
+bench-gpu: $(STAMP)
+	$(BIN)/python tools/bench_gpu.py --write
 
 lock:
 	tools/lock.sh $(PYTHON)
