@@ -1,9 +1,9 @@
-"""`videofer datasets`: data sets that are more than a folder of videos, brought into a store."""
+"""`videofer datasets`: what the known data sets are, which one a folder is, its manifest, FER2013's store."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -12,13 +12,128 @@ from videofer.cli.options import WeightsDir
 from videofer.cli.store_shared import counting
 
 if TYPE_CHECKING:
+    from videofer.datasets.adapter import Reading
     from videofer.datasets.fer2013_store import ImportReport
 
 app = typer.Typer(
-    help="Bring a known data set into a store, with its labels and official lists.",
+    help="Known data sets: what a copy is, how much of it is there, its labels and official lists.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )
+
+
+DataSetPath = Annotated[
+    Path, typer.Argument(metavar="PATH", help="A copy of a data set: its folder, or a table or list.")
+]
+Name = Annotated[
+    str | None, typer.Option(help="Which data set it is, if its layout does not tell (see `list`).")
+]
+LabelSetName = Annotated[
+    str | None,
+    typer.Option("--labels", help="Another label set, such as gemep7: a map must lead there."),
+]
+Codes = Annotated[
+    str | None, typer.Option(help="What the numbers 0, 1, ... of a list mean: happiness,sadness,...")
+]
+Options = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="What a data set lets choose: channel, kind, pattern."),
+]
+
+
+@app.command("list")
+def list_() -> int:
+    """The data sets that are known, with their labels and protocols."""
+    from videofer.cli.datasets_report import print_adapters
+    from videofer.datasets.adapters import ADAPTERS
+
+    print_adapters(ADAPTERS.values())
+    return DONE
+
+
+@app.command("inspect")
+def inspect(
+    path: DataSetPath,
+    name: Name = None,
+    labels: LabelSetName = None,
+    codes: Codes = None,
+    set_: Options = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Everything, for programs.")] = False,
+) -> int:
+    """Which data set it is, how much of it is there, what is odd, and what to do next."""
+    import json
+
+    from videofer.cli import datasets_report
+    from videofer.datasets.adapters import ADAPTERS, recognise
+
+    reading, _ = read_copy(path, name, labels, codes, set_ or [])
+    if as_json:
+        typer.echo(json.dumps(datasets_report.as_json(reading), indent=2, ensure_ascii=False))
+    else:
+        adapter = ADAPTERS[reading.dataset]
+        datasets_report.print_reading(reading, recognise(path), adapter, path)
+    return DONE
+
+
+@app.command("manifest")
+def manifest(
+    path: DataSetPath,
+    out: Annotated[Path, typer.Option(help="The table to write: .csv, .tsv, .parquet or .jsonl.")],
+    name: Name = None,
+    labels: LabelSetName = None,
+    codes: Codes = None,
+    set_: Options = None,
+) -> int:
+    """Write the table of videos, labels, subjects and official lists, for `videofer preprocess`."""
+    from videofer.datasets.manifest import write_manifest
+
+    reading, dropped = read_copy(path, name, labels, codes, set_ or [])
+    write_manifest(reading.table, out)
+    coverage = reading.coverage
+    of = f" of {coverage.expected:,}" if coverage.expected is not None else ""
+    typer.echo(f"{out}: {len(reading.table):,} rows; {coverage.found:,}{of} videos are there")
+    if dropped:
+        left_out = ", ".join(f"{count:,} {word}" for word, count in dropped.items())
+        typer.echo(f"left out, as {reading.labels.name} has no such class: {left_out}")
+    if coverage.missing or coverage.odd:
+        typer.echo(
+            f"{len(coverage.missing):,} missing, {len(coverage.odd):,} odd: videofer datasets inspect {path}",
+            err=True,
+        )
+    return DONE
+
+
+def read_copy(
+    path: Path, name: str | None, labels: str | None, codes: str | None, options: list[str]
+) -> tuple[Reading, dict[str, int]]:
+    """Reads a copy as the options of the command line say; and how many rows of which class are left out."""
+    from dataclasses import fields, replace
+
+    from videofer.datasets.adapter import DatasetError, with_labels
+    from videofer.datasets.adapters import adapter_of
+    from videofer.emotions.label_sets import label_set
+
+    adapter: Any = adapter_of(path, name)
+    target = label_set(labels) if labels is not None else None
+    known = {field.name for field in fields(adapter)} - {"by", "codes"}
+    given: dict[str, Any] = {}
+    for option in options:
+        key, equals, value = option.partition("=")
+        if not equals or key not in known:
+            can = f"{', '.join(sorted(known))} can be set" if known else "nothing can be set"
+            raise DatasetError(f"--set {option}: of {adapter.name} {can}, as KEY=VALUE")
+        given[key] = value
+    if codes is not None:
+        if "codes" not in {field.name for field in fields(adapter)}:
+            raise DatasetError(f"--codes is for lists, and this is {adapter.name}")
+        given["codes"] = tuple(word.strip() for word in codes.split(","))
+    reads_by = "by" in {field.name for field in fields(adapter)}
+    if reads_by and target is not None:
+        given["by"] = target
+    reading: Reading = replace(adapter, **given).read(path)
+    if target is None or reads_by or target == reading.labels:
+        return reading, {}
+    return with_labels(reading, target)
 
 
 @app.command("fer2013")
@@ -46,8 +161,8 @@ def fer2013(
     ] = False,
     faces: Annotated[str, typer.Option(help="With --aligned: auto, yunet or mtcnn.")] = "auto",
     landmarks: Annotated[
-        Literal["none", "mesh", "mesh468"],
-        typer.Option(help="Dense landmarks of each face: 68 by the face mesh, or all of its points."),
+        Literal["none", "mesh", "mesh468", "fan", "fan3d"],
+        typer.Option(help="Dense landmarks of each face: 68 or all by the face mesh, or 68 by FAN."),
     ] = "none",
     weights_dir: WeightsDir = None,
     workers: Annotated[

@@ -36,7 +36,7 @@ def add_class_folders(
     words: tuple[str, ...],
     counts: Mapping[str, int] | None = None,
 ) -> None:
-    """A row a video (or still) of each class. Folders of classes that are absent or not full are missing.
+    """A row a video (or still) of each class. Classes without any, and how many videos lack, are missing.
 
     words: the set's own names of the classes. counts: of a whole copy, by our names.
     """
@@ -48,10 +48,8 @@ def add_class_folders(
             before = len(finds.rows)
             finds.add(file, label=label, split=split)
             found[label] += len(finds.rows) - before
-    for word in words:
-        label = labels.canonical(word)
-        wanted = (counts or {}).get(label)
-        if not found[label]:
-            finds.missing.append(f"{finds.name(folder)}/{word}")
-        elif wanted is not None and found[label] < wanted:
-            finds.missing.append(f"{finds.name(folder)}/{word}: {wanted - found[label]} of {wanted} videos")
+    finds.missing += [f"{finds.name(folder)}/{word}" for word in words if not found[labels.canonical(word)]]
+    lacking = sum(max(wanted - found[label], 0) for label, wanted in (counts or {}).items())
+    if lacking:
+        whole = sum((counts or {}).values())
+        finds.missing.append(f"{finds.name(folder)}: {lacking:,} of {whole:,} videos")

@@ -68,7 +68,7 @@ class Meld:
             unlisted = self._read_table(finds, tables[split], clips, split)
             if unlisted:
                 quirks.append(
-                    f"{clips.name}: {unlisted[0]}{more(len(unlisted) - 1)} have no row in {name}: left out"
+                    f"{clips.name}: {unlisted[0]}{more(len(unlisted) - 1)}: no row in {name}, left out"
                 )
         return finds.reading(self, expected=NUM_VIDEOS, quirks=quirks)
 
