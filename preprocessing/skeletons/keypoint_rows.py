@@ -5,6 +5,7 @@ What the forms have in common: which layout has so many joints, and rows of bodi
 
 from __future__ import annotations
 
+import math
 import re
 from collections import defaultdict
 from collections.abc import Iterable
@@ -14,7 +15,7 @@ import numpy as np
 
 from preprocessing.skeletons.layouts import LAYOUTS, Layout
 
-MAX_FRAMES = 50_000_000
+MAX_NUMBERS = 1 << 29  # 2 GiB
 UNIT = np.array([1, 1])
 """Size of the picture to which coordinates refer that are parts of it, as MediaPipe's are."""
 
@@ -35,13 +36,16 @@ class Rows:
         """
         if not self.bodies:
             raise ValueError("no frames")
-        if min(self.bodies) < 0 or max(self.bodies) >= min(MAX_FRAMES, 1000 * (len(self.bodies) + 100)):
+        if min(self.bodies) < 0 or max(self.bodies) >= 1000 * (len(self.bodies) + 100):
             raise ValueError(f"frame numbers from {min(self.bodies)} to {max(self.bodies)}")
         if self.seconds and set(self.seconds) != set(self.bodies):
             raise ValueError(f"times of {len(self.seconds)} of {len(self.bodies)} frames")
         frames = sorted(self.bodies) if self.seconds else range(max(self.bodies) + 1)
         num_slots = max(len(people) for people in self.bodies.values())
-        keypoints = np.zeros((len(frames), num_slots, self.layout.num_joints, 3), np.float32)
+        shape = (len(frames), num_slots, self.layout.num_joints, 3)
+        if math.prod(shape) > MAX_NUMBERS:
+            raise ValueError(f"{len(frames)} frames of up to {num_slots} people")
+        keypoints = np.zeros(shape, np.float32)
         for row, frame in enumerate(frames):
             for slot, body in enumerate(self.bodies.get(frame, ())):
                 keypoints[row, slot] = body

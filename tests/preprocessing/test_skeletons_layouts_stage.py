@@ -71,6 +71,15 @@ def test_joints_come_back_as_they_were(stored: tuple[Path, np.ndarray]) -> None:
         assert person.body_states == {"ok": NUM_FRAMES} and person.face_states == {"absent": NUM_FRAMES}
 
 
+def test_joints_without_names_are_stored_as_they_are(tmp_path: Path) -> None:
+    keypoints = write_keypoints(tmp_path / "x.keypoints.npz", layout="emilya28")
+    spec = PreprocessSpec(faces="precropped", pose="sidecar", skeleton="emilya28")
+    assert preprocess([tmp_path / "x.keypoints.npz"], tmp_path / "store", spec).failures == []
+    reader = StoreReader(tmp_path / "store")
+    (video,) = reader.videos()
+    np.testing.assert_array_equal(reader.track(video.key, video.persons[0].id).keypoints, keypoints[:, 0])
+
+
 def test_states_follow_the_scores_of_all_joints(tmp_path: Path) -> None:
     path = tmp_path / "x.keypoints.npz"
     keypoints = write_keypoints(path)

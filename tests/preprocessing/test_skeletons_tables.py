@@ -285,3 +285,31 @@ def test_parts_of_a_picture_need_the_picture(tmp_path: Path) -> None:
     path = save(wide(bodies(), list(MEDIAPIPE33.joints), "{joint}_{what}"), tmp_path)
     with pytest.raises(InputError, match="coordinates are parts of a picture of unknown size"):
         probe(Source(path, "x", "keypoints", fps=25.0), Limits())
+
+
+@pytest.mark.parametrize("kind", ["csv", "json"])
+def test_damaged_files_are_read_or_refused(tmp_path: Path, kind: str) -> None:
+    if kind == "csv":
+        whole = save(wide(bodies(17, 2, in_parts=False), list(COCO17.joints), "{joint}_{what}"), tmp_path)
+    else:
+        whole = write(FORMS["alphapose"](bodies(17, 2, in_parts=False)), tmp_path)
+    content, rng, num_refused = whole.read_bytes(), np.random.default_rng(1), 0
+    for _ in range(120):
+        damaged = bytearray(content[: rng.integers(1, len(content))] if rng.random() < 0.3 else content)
+        for place in rng.integers(len(damaged), size=3):
+            damaged[place] = rng.integers(256)
+        whole.write_bytes(damaged)
+        try:
+            load_sidecar(whole)
+        except InputError as error:
+            num_refused += 1
+            assert "\n" not in error.reason
+    assert num_refused > 20
+
+
+def test_a_crowd_in_a_long_gap_is_refused(tmp_path: Path) -> None:
+    """Few bytes may not ask for much memory."""
+    people = [{"image_id": 0, "keypoints": [5.0] * 51}] * 300
+    people += [{"image_id": frame, "keypoints": [5.0] * 51} for frame in range(1500, 150_000, 1500)]
+    with pytest.raises(InputError, match="frames of up to 300 people"):
+        load_sidecar(write(people, tmp_path))
