@@ -334,7 +334,9 @@ def test_dense_landmarks_go_through_a_webdataset(tmp_path: Path) -> None:
     with tarfile.open(tmp_path / "p" / "samples-000000.tar") as tar:
         content = tar.extractfile(next(name for name in tar.getnames() if name.endswith(".npz")))
         assert content is not None
-        assert "dense_landmarks" not in np.load(io.BytesIO(content.read())).files
+        sample = np.load(io.BytesIO(content.read()))
+        assert "dense_landmarks" not in sample.files
+        assert sample["head_pose"].shape == (4, 3) and np.isnan(sample["eyes_open"]).all()
 
 
 @pytest.mark.parametrize("broken", ["torn", "bomb"])

@@ -4,7 +4,8 @@ A sample is one labelled interval of one person, or a whole track without a labe
 
     KEY.json            name, label, subject, split, size, time base, layout; times are seconds of media time
     KEY.npz             a row for each of T frames: times, states, boxes, landmarks, warps, quality,
-                        keypoints, and dense landmarks where the store has any
+                        keypoints, and dense landmarks where the store has any; and what follows from the
+                        landmarks: `head_pose`, `eyes_open` (see `preprocessing.face_measures`)
     KEY.000017.jpg      the face of row 17, the bytes of the store; of a plain store `crops` is in the npz
 
 `export.json` beside the shards has the spec and the input contract, so that the whole can be imported again.
@@ -34,6 +35,7 @@ from cache.reader import StoreReader
 from cache.schema import BodyBlock, FaceBlock, State, VideoRecord
 from cache.store import Store, contract_hash
 from cache.track import PersonTrack
+from preprocessing.face_measures import measures_of
 from videofer.quality.items import NO_LABEL, Item, make_items
 from videofer.upkeep.importer import Importer, Sample
 from videofer.upkeep.pyskl import FormatError
@@ -153,6 +155,8 @@ def _write(tar: tarfile.TarFile, reader: StoreReader, store: Store, video: Video
     arrays = {name: getattr(track, name)[rows] for name in _COLUMNS}
     if track.landmark_layout:
         arrays[_DENSE] = track.dense_landmarks[rows]
+    measures = measures_of(track)
+    arrays.update(head_pose=measures.head_pose[rows], eyes_open=measures.eyes_open[rows])
     with_crop = rows[track.has_crop[rows]]
     if store.codec == "plain":
         arrays["crops"] = reader.read_crops(track, with_crop)
