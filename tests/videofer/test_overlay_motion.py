@@ -128,7 +128,7 @@ def test_a_person_is_where_the_store_says_in_every_frame(reader: StoreReader) ->
     assert body is not None and body[0] == pytest.approx(51.5)
     joints = person.joints_at(0.06)
     assert joints is not None and joints[3].tolist() == pytest.approx([1.5, 1.5, 0.9])
-    assert len(person.bones) > 10
+    assert len(person.bones) > 10 and person.fine == frozenset()
     assert from_track(reader.track("v", 1)).joints_at(0.7) is None
 
 

@@ -86,7 +86,15 @@ class Marks:
             return
         seen = joints[:, 2] >= MIN_JOINT_SCORE
         points = joints[:, :2] * self._scale
-        bones = [points[[a, b]] for a, b in figure.whereabouts.bones if seen[a] and seen[b]]
+        bones: list[np.ndarray] = []
+        thin: list[np.ndarray] = []
+        fine = figure.whereabouts.fine
+        for a, b in figure.whereabouts.bones:
+            if seen[a] and seen[b]:
+                (thin if a in fine or b in fine else bones).append(points[[a, b]])
+        seen[list(fine)] = False
+        if thin:
+            draw_lines(planes, thin, BONE, max(1.0, 0.7 * self._unit), self._colours)
         if bones:
             draw_lines(planes, bones, SHADE, max(3.0, 3.2 * self._unit), self._colours)
             draw_lines(planes, bones, BONE, max(1.0, 1.4 * self._unit), self._colours)

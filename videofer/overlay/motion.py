@@ -68,6 +68,7 @@ class Whereabouts:
     body: Path
     joints: Path  # (n, J, 3): x, y, score
     bones: tuple[tuple[int, int], ...] = ()
+    fine: frozenset[int] = frozenset()  # joints of face and fingers, too close together for dots
     frame_seconds: float = 0.0  # a frame of the store lasts about so long: its box holds that long
 
     def face_at(self, t: float) -> np.ndarray | None:
@@ -86,11 +87,13 @@ def from_track(track: PersonTrack) -> Whereabouts:
     face, body = is_seen(track.face_state), is_seen(track.body_state)
     has_joints = body if track.layout else np.zeros(len(track), bool)
     steps = np.diff(track.t_start)
+    layout = LAYOUTS.get(track.layout)
     return Whereabouts(
         face=Path(track.t_start[face], track.face_boxes_xyxy[face].astype(np.float64)),
         body=Path(track.t_start[body], track.body_boxes_xyxy[body].astype(np.float64)),
         joints=Path(track.t_start[has_joints], track.keypoints[has_joints].astype(np.float64)),
-        bones=LAYOUTS[track.layout].bones if track.layout in LAYOUTS else (),
+        bones=layout.bones if layout else (),
+        fine=frozenset(range(layout.num_joints)) - frozenset(layout.core) if layout else frozenset(),
         frame_seconds=float(np.median(steps)) if len(steps) else float(track.t_end[-1] - track.t_start[-1]),
     )
 
