@@ -1,0 +1,1 @@
+"""What tools/bench_engines.py is made of."""
