@@ -27,7 +27,8 @@ def estimate(
     is not used; for many pictures build it once: `build_skeletons(resolve_skeletons(text))`. weights_dir:
     where its files may lie, too.
 
-    Coordinates are continuous: the centre of the first pixel is (0.5, 0.5). The joints are those of the
+    Coordinates are continuous: the centre of the first pixel is (0.5, 0.5); pixel numbers, as in COCO's
+    annotations, are half a pixel less. The joints are those of the
     engine's `layout`: 17 of COCO, 26 of Halpe, 133 of COCO-WholeBody, or what an mmpose config has. A
     one-stage engine looks at the whole picture; a box in which it finds nobody has zeros.
 
