@@ -33,3 +33,16 @@ class Unlucky:
 
     def _tries(self, task: VideoTask) -> list[Path]:
         return list(self._folder.glob(f"{task.name} *"))
+
+
+class Seeing:
+    """A worker that says which GPUs it has."""
+
+    def __init__(self, spec: StudySpec) -> None:
+        self._device = spec.device
+
+    def work(self, task: VideoTask) -> Answer:
+        return Answer(task.key, failed=f"{self._device} {os.environ.get('CUDA_VISIBLE_DEVICES')}")
+
+    def sign(self) -> tuple[int, float]:
+        return 1, 0.5

@@ -65,6 +65,7 @@ def test_the_set_of_options_is_the_documented_one() -> None:
         (["--follow", "--out", "T"], "--out is not for --follow"),
         (["--follow", "--formats", "html"], "--formats is not for --follow"),
         (["--follow", "--blur", "all"], "--blur is not for --follow"),
+        (["--follow", "--gpu"], "--gpu is not for --follow"),
         (["--follow", "--frames-fps", "5"], "which --follow does not take"),
         (["--follow", "--focus", "0"], "--focus is not for --follow"),
     ],

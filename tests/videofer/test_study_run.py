@@ -28,7 +28,7 @@ from tests.videos import write_video
 from videofer.checkpoint import load_checkpoint
 from videofer.study.metadata import Metadata
 from videofer.study.plan import StudyPlan, make_plan
-from videofer.study.pool import run_videos
+from videofer.study.pool import gpu_share, run_videos
 from videofer.study.products import ProductOptions
 from videofer.study.run import _stop_asked, run_study
 from videofer.study.spec import StudySpec, VideoTask, load_account
@@ -302,6 +302,53 @@ def test_bad_videos_stop_no_others(one_ray: None, tmp_path: Path, model: Path) -
     (tmp_path / "no start").touch()
     with pytest.raises(UserError, match=r"no worker starts: .*the model is gone"):
         list(run_videos([task_of("good")], spec, workers=1, address=None, worker=Unlucky))
+
+
+@pytest.mark.parametrize(
+    ("num_gpus", "workers", "share"),
+    [
+        (1, 1, 1),
+        (1, 2, 0.5),
+        (1, 3, 0.3333),
+        (2, 3, 0.5),
+        (4, 2, 2),
+        (3, 2, 1),
+        (8, 64, 0.125),
+        (1, 200, 0.005),
+    ],
+)
+def test_workers_share_the_gpus(
+    monkeypatch: pytest.MonkeyPatch, num_gpus: int, workers: int, share: float
+) -> None:
+    import ray
+
+    monkeypatch.setattr(ray, "cluster_resources", lambda: {"CPU": 64.0, "GPU": float(num_gpus)})
+    assert gpu_share(workers) == share
+    on_each = int(1 / share) if share < 1 else 1
+    assert workers <= num_gpus * on_each // max(1, int(share))  # all of them can start
+
+
+@pytest.mark.ray
+def test_a_worker_sees_its_gpu_alone() -> None:
+    """In a process of its own: the machine has two GPUs there, as far as Ray is told."""
+    done = subprocess.run([sys.executable, "-c", ON_GPUS], capture_output=True, text=True, timeout=180)
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert len(answers := done.stdout.split()) == 2 and set(answers) <= {"cuda:0", "cuda:1"}
+
+
+ON_GPUS = """
+import ray
+quiet = {"include_dashboard": False, "log_to_driver": False, "logging_level": "ERROR"}
+ray.init(address="local", num_cpus=2, num_gpus=2, **quiet)
+from pathlib import Path
+from tests.videofer.study_workers import Seeing
+from tests.videofer.test_study_run import spec_of, task_of
+from videofer.study.pool import gpu_share, run_videos
+spec = spec_of(Path("out"), Path("model"), device="cuda")
+tasks = [task_of(name) for name in ("a", "b")]
+for task, answer in run_videos(tasks, spec, workers=2, address=None, worker=Seeing):
+    print(answer.failed.replace(" ", ":"))
+"""
 
 
 @pytest.fixture

@@ -28,6 +28,7 @@ RayAddress = Annotated[str | None, typer.Option(help="Address of a running Ray c
 Model = Annotated[
     str, typer.Option(help="Folder of a run or of an export, or builtin: the model that is included.")
 ]
+Gpu = Annotated[bool, typer.Option("--gpu", help="Run all networks on the GPUs, for all workers.")]
 WeightsDir = Annotated[Path | None, typer.Option(help="Folder of weights; else $VIDEOFER_WEIGHTS.")]
 Faces = Annotated[
     str, typer.Option(help="How faces are found: auto, yunet, mtcnn, precropped or face-alignment:DETECTOR.")

@@ -13,7 +13,7 @@ import typer
 
 from videofer.cli import dry_run as dry
 from videofer.cli.errors import DONE, INTERRUPTED, SOME_FAILED
-from videofer.cli.options import RayAddress, WeightsDir
+from videofer.cli.options import Gpu, RayAddress, WeightsDir
 from videofer.cli.progress import StageProgress
 
 if TYPE_CHECKING:
@@ -52,9 +52,7 @@ def preprocess(
     weights_dir: WeightsDir = None,
     workers: Annotated[int | None, typer.Option(min=1, help="Processes; by default one a core.")] = None,
     ray_address: RayAddress = None,
-    gpu: Annotated[
-        bool, typer.Option("--gpu", help="Run the detectors' networks on the GPUs, for all workers.")
-    ] = False,
+    gpu: Gpu = False,
     retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Try failed inputs again.")] = False,
     local: Annotated[
         Path | None, typer.Option(help="Where a store at a URL is worked on; else in the user's cache.")

@@ -11,7 +11,16 @@ from cache.errors import UserError
 from videofer.builtin import BUILTIN, model_path
 from videofer.cli.errors import DONE, SOME_FAILED
 from videofer.cli.model_line import tell_model
-from videofer.cli.options import Faces, MinConfidence, Model, RayAddress, Smooth, TimelineKeys, WeightsDir
+from videofer.cli.options import (
+    Faces,
+    Gpu,
+    MinConfidence,
+    Model,
+    RayAddress,
+    Smooth,
+    TimelineKeys,
+    WeightsDir,
+)
 from videofer.cli.progress import StageProgress
 from videofer.cli.timeline_options import names_of, products_of, settings_of
 from videofer.cli.timeline_progress import TimelineProgress
@@ -98,6 +107,7 @@ def timeline(
     weights_dir: WeightsDir = None,
     workers: Annotated[int | None, typer.Option(min=1, help="Processes for several videos.")] = None,
     ray_address: RayAddress = None,
+    gpu: Gpu = False,
 ) -> int:
     """Tables, a report and more for each video; of several videos also an index, and one table of all rows.
 
@@ -121,6 +131,8 @@ def timeline(
         for option, is_given in others.items():
             if is_given:
                 raise typer.BadParameter(f"{option} is not for --follow, which writes no files")
+        if gpu:
+            raise typer.BadParameter("--gpu is not for --follow: one input is followed on a core")
         if frames_fps is not None:
             raise typer.BadParameter("--frames-fps is for folders of frames, which --follow does not take")
         from videofer.cli.follow import follow as follow_input
@@ -135,6 +147,7 @@ def timeline(
     )
     names = names_of(name or [])
 
+    from preprocessing.device import CPU, FIRST_GPU
     from preprocessing.quantities import as_count
     from preprocessing.stage.run import preprocess
     from videofer.study.inputs import OwnFiles
@@ -157,6 +170,7 @@ def timeline(
             weights_dir=weights_dir,
             num_workers=workers,
             ray_address=ray_address,
+            device=FIRST_GPU if gpu else None,
             progress=progress,
             skip=own,
         )
@@ -168,7 +182,14 @@ def timeline(
         return _single(loading.result(), stage, out, settings, wanted, options, names)
     if names:
         raise UserError("--name is for one video: a number is another person in each of several")
-    study = StudySpec(model=model_path(model), out=out, settings=settings, formats=wanted, options=options)
+    study = StudySpec(
+        model=model_path(model),
+        out=out,
+        settings=settings,
+        formats=wanted,
+        options=options,
+        device=loading.result().device.type if gpu else CPU,  # an export is on the CPU
+    )
     return _study(loading.result(), stage, study, about, workers, ray_address)
 
 

@@ -7,6 +7,7 @@ a fresh process after all others; then it is a failure. So a bad video costs two
 from __future__ import annotations
 
 import contextlib
+import math
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Generator, Sequence
@@ -14,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from cache.errors import UserError
+from preprocessing.device import CPU
 from preprocessing.stage.cluster import running_ray
 from preprocessing.stage.threads import THREAD_VARIABLES
 from videofer.study.spec import StudySpec, VideoTask
@@ -29,6 +31,18 @@ GROUPS = {"signs": 1}  # threads of an actor besides the one that works
 
 OnWork = Callable[[float], None]
 """Gets the media seconds of videos under way that are done, whenever that is known anew."""
+
+
+def gpu_share(num_workers: int) -> float:
+    """What each of so many workers has of the GPUs: a part of one, or whole ones. Ray runs already."""
+    import ray
+
+    resources: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
+    num_gpus = int(resources.get("GPU", 0))
+    if num_gpus >= num_workers:
+        return num_gpus // num_workers
+    # So many workers share a GPU that none is left without; Ray counts in ten thousandths.
+    return math.floor(1e4 / math.ceil(num_workers / max(num_gpus, 1))) / 1e4
 
 
 @dataclass(eq=False)
@@ -81,6 +95,7 @@ class _Crew:
         as_actor: Any = ray.remote
         actor = as_actor(
             num_cpus=1,
+            num_gpus=0 if spec.device == CPU else gpu_share(size),
             max_restarts=0,
             concurrency_groups=GROUPS,
             runtime_env={"env_vars": THREAD_VARIABLES},

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from cache.atomic import atomic_write_text
 from cache.records import canonical_json, record_to_bytes
+from preprocessing.device import CPU, Device
 from videofer.study.products import ProductOptions
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ class StudySpec:
     settings: TimelineSettings
     formats: tuple[str, ...]  # as `wanted_formats` gives them
     options: ProductOptions
+    device: Device = CPU  # of the model; `cuda`: the workers share the GPUs
 
     @property
     def store(self) -> Path:

@@ -42,7 +42,7 @@ class StudyWorker:
 
         torch.set_num_threads(1)
         self._spec = spec
-        self._model: TrainedModel = load_model(spec.model, device="cpu")
+        self._model: TrainedModel = load_model(spec.model, device=spec.device)
         self._reader = StoreReader(spec.store)
         self._lock = threading.Lock()
         self._beats, self._share = 0, 0.0
