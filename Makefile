@@ -4,7 +4,7 @@
 # make test-faults   kills, lost nodes, full disks, stuck, poison and broken videos against real runs
 # make mmpose        adds mmpose for `--pose mmpose:CONFIG`: compiles for some minutes where no built wheel is kept
 # make test-mmpose   runs its engine for real
-# make lint    ruff and mypy
+# make lint    ruff, mypy and hadolint
 # make bench   speed, side by side in one run
 # make bench-train   speed of training and timelines, on a GPU where there is one
 # make bench-gpu     preprocessing and training with a GPU, end to end; into docs/benchmarks.md
@@ -56,6 +56,7 @@ lint: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/hadolint Dockerfile
 
 bench: $(STAMP)
 	$(BIN)/python -m tools.bench

@@ -20,6 +20,7 @@ trap 'rm -rf "$work"' EXIT
     echo "# Exact versions of everything, for Linux x86_64; made by 'make lock', installed without resolution."
     "$work/venv/bin/python" -m pip freeze --exclude videofer --exclude setuptools --exclude pip |
         grep -E '^[A-Za-z0-9._-]+==[^ +]+$' | grep -v '^opencv-python=='
+    echo 'setuptools==81.0.0; python_version >= "3.12"'  # venvs of 3.11 have one; torch and tensorboard ask for it
 } >"$work/requirements.lock"
 
 {
@@ -32,7 +33,7 @@ trap 'rm -rf "$work"' EXIT
     echo "  - pip"
     echo "  - ffmpeg>=5,<9 # for the decoder torchcodec"
     echo "  - pip:"
-    grep -vE '^#|^face.alignment==' "$work/requirements.lock" | sed 's/^/      - /'
+    grep -vE '^#|^face.alignment==|;' "$work/requirements.lock" | sed 's/^/      - /'
 } >"$work/environment.yaml"
 
 cp "$work/requirements.lock" "$work/environment.yaml" .
