@@ -40,7 +40,7 @@ def test_the_set_of_options_is_the_documented_one() -> None:
         "--model", "--out", "--formats", "--faces", "--pose", "--frames-fps", "--modality", "--smooth",
         "--min-confidence", "--set", "--name", "--video", "--blur", "--focus", "--skeleton",
         "--metadata", "--group-by",
-        "--follow", "--weights-dir", "--workers", "--ray-address", "--help",
+        "--follow", "--weights-dir", "--workers", "--ray-address", "--gpu", "--help",
     }  # fmt: skip
 
 
