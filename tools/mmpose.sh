@@ -16,7 +16,7 @@ stop() { say "$*"; exit 1; }
 "$python" -c 'import importlib.util, sys; sys.exit(importlib.util.find_spec("torch") is None)' 2>/dev/null ||
   stop "$python has no torch: run 'make setup' first"
 works() {
-  "$python" -W ignore -c 'import mmpose.apis, mmdet.models, mmpretrain.models, mmcv.ops, xtcocotools._mask' 2>&1 | tail -n 1
+  "$python" -W ignore -c 'import mmpose.apis, mmdet.models, mmcv.ops, xtcocotools._mask' 2>&1 | tail -n 1
   return "${PIPESTATUS[0]}"
 }
 
@@ -35,7 +35,7 @@ for line in Path(sys.argv[1]).read_text("utf-8").split("\n"):
     except PackageNotFoundError:
         print(name + exact + wanted)
         continue
-    if name in ("mmcv", "mmdet", "mmengine", "mmpose", "mmpretrain", "xtcocotools") and found != wanted:
+    if name in ("mmcv", "mmdet", "mmengine", "mmpose", "xtcocotools") and found != wanted:
         sys.exit(f"mmpose: {name} {found} is installed, {wanted} is needed: pip uninstall {name}, then again")
 PY
 )

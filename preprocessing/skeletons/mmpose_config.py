@@ -100,9 +100,9 @@ def read_config(path: Path) -> TopDownConfig:
 
 
 def first_line(error: Exception) -> str:
-    """What an error says, in one line and without an end of its own."""
-    lines = str(error).strip().splitlines()
-    return lines[0].rstrip(".") if lines else type(error).__name__
+    """The first sentence of what an error says."""
+    lines = str(error).strip(" \n'\"").splitlines()
+    return lines[0].partition(". ")[0].rstrip(".") if lines else type(error).__name__
 
 
 @contextmanager

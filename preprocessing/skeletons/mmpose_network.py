@@ -26,7 +26,7 @@ from preprocessing.skeletons.mmpose_config import (
 from preprocessing.weights import WeightsError
 
 RANDOM_SEED = 0  # of a network without a checkpoint: the same noise in every worker
-MAX_BATCH = 64  # persons at once on a GPU
+BATCH = 16  # persons that pass together on a GPU, always so many
 AS_IS = Normaliser()
 """mmpose's own preprocessor normalises: the network takes 8-bit pictures."""
 
@@ -39,7 +39,11 @@ class MmposeModel:
     checkpoint: Path | None  # None: random weights
 
     def __call__(self, device: Device) -> MmposeNetwork:
+        """See `OpensNetwork`."""
         return MmposeNetwork(self.config, self.checkpoint, device)
+
+    def __str__(self) -> str:
+        return self.config.stem
 
 
 class MmposeNetwork:
@@ -47,10 +51,21 @@ class MmposeNetwork:
 
     In: (H, W, 3) uint8 RGB, a person cut out as mmpose's affine step does. Out: `keypoints` (1, joints, 2)
     float32, where (0, 0) and (W, H) are the corners of the padded box, and `scores` (1, joints) float32.
+
+    On the CPU persons pass one by one, on one thread: a batch is no faster there. On a GPU they pass in
+    batches of one fixed size, filled up with black: the arithmetic of a batch depends on its size, so in
+    batches of any size a result would depend, in its last digits, on the neighbours.
     """
 
-    def __init__(self, config_path: Path, checkpoint: Path | None, device: Device = CPU) -> None:
+    def __init__(
+        self, config_path: Path, checkpoint: Path | None, device: Device = CPU, batch: int | None = None
+    ) -> None:
+        """checkpoint: None for random weights. batch: persons that pass together, by default as said above.
+
+        WeightsError in one line where config and checkpoint make no network of single persons.
+        """
         self._device = require_device(device)
+        self._batch = batch or (1 if self._device == CPU else BATCH)
         facts = read_config(config_path)
         self._size_wh, joints = facts.size_wh, facts.joints
         config = load_config(config_path)
@@ -65,9 +80,8 @@ class MmposeNetwork:
         self._steps_after_affine = steps[place + 1 :]
 
         width, height = self._size_wh
-        batch = 1 if self._device == CPU else None
-        self.inputs = [Port("image", (batch, 3, height, width))]
-        self.outputs = [Port("keypoints", (batch, len(joints), 2)), Port("scores", (batch, len(joints)))]
+        self.inputs = [Port("image", ("N", 3, height, width))]
+        self.outputs = [Port("keypoints", ("N", len(joints), 2)), Port("scores", ("N", len(joints)))]
         try:
             points, _ = self.run(np.zeros((height, width, 3), np.uint8), AS_IS)
         except Exception as error:  # the network of a config that does not fit itself fails in any way
@@ -87,14 +101,14 @@ class MmposeNetwork:
     def run_batch(
         self, images_rgb: Sequence[np.ndarray], normalise: Normaliser, outputs: Sequence[str] | None = None
     ) -> list[Answer]:
-        """See `Network.run_batch`. On the CPU one by one: the same to the last bit whatever goes together."""
+        """See `Network.run_batch`."""
         assert normalise == AS_IS, "mmpose's own preprocessor normalises"
-        step = 1 if self._device == CPU else MAX_BATCH
-        answers = [
-            answer
-            for first in range(0, len(images_rgb), step)
-            for answer in self._infer(images_rgb[first : first + step])
-        ]
+        height, width = self._size_wh[::-1]
+        answers: list[Answer] = []
+        for first in range(0, len(images_rgb), self._batch):
+            some = list(images_rgb[first : first + self._batch])
+            filling = [np.zeros((height, width, 3), np.uint8)] * (self._batch - len(some))
+            answers += self._infer(some + filling)[: len(some)]
         order = [port.name for port in self.outputs]
         return [[answer[order.index(name)] for name in outputs or order] for answer in answers]
 

@@ -133,7 +133,7 @@ def test_persons_of_many_frames_go_together(rtmpose: MmposePose, photograph: Pix
     network = Here().network(MmposeModel(locate_config(RTMPOSE), None))
     alone = [network.run(crop, AS_IS) for crop in crops]
     together = network.run_batch(crops, AS_IS)
-    assert [port.shape for port in network.outputs] == [(1, 17, 2), (1, 17)]
+    assert [port.shape for port in network.outputs] == [("N", 17, 2), ("N", 17)]
     for one, other in zip(alone, together, strict=True):
         assert [array.shape for array in one] == [(1, 17, 2), (1, 17)]
         for array, twin in zip(one, other, strict=True):
@@ -142,15 +142,17 @@ def test_persons_of_many_frames_go_together(rtmpose: MmposePose, photograph: Pix
     np.testing.assert_array_equal(scores, alone[0][1])
 
 
-def test_a_batch_as_on_a_gpu_gives_the_same(spot_engine: MmposePose, folder: Path) -> None:
-    network = MmposeNetwork(folder / "spot.py", folder / "spot.pth")
-    crops = [
-        np.ascontiguousarray(np.roll(spots(PLACES / 2, 192, 256).rgb_patch(0, 0, 192, 256), 7 * n, axis=1))
-        for n in range(4)
-    ]
-    for answer, crop in zip(network._infer(crops), crops, strict=True):
+def test_a_result_does_not_depend_on_its_neighbours_in_a_batch(rtmpose: MmposePose) -> None:
+    """In batches of one size, as on a GPU, whatever goes together; and as one by one but for last digits."""
+    rng = np.random.default_rng(1)
+    crops = [rng.integers(0, 256, (256, 192, 3), np.uint8) for _ in range(5)]
+    network = MmposeNetwork(locate_config(RTMPOSE), None, batch=4)
+    together = network.run_batch(crops, AS_IS)
+    one_by_one = MmposeNetwork(locate_config(RTMPOSE), None)
+    for crop, answer in zip(crops, together, strict=True):
         for array, alone in zip(answer, network.run(crop, AS_IS), strict=True):
-            np.testing.assert_allclose(array, alone, atol=1e-3)
+            np.testing.assert_array_equal(array, alone)
+        np.testing.assert_allclose(answer[1], one_by_one.run(crop, AS_IS)[1], rtol=1e-4)
 
 
 # --- layouts -----------------------------------------------------------------------------------------
