@@ -9,6 +9,13 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 from preprocessing.skeletons.layouts import COCO17, LAYOUTS, OF_MODELS, mapping
 
 ALIGNMENT = "eyes-nose-similarity/1"  # name and version of the crop template; see preprocessing.align
+_POINTS_OF = {"mesh": "mesh", "mesh468": "mesh", "fan": "fan", "fan3d": "fan3d"}  # whose eyes and nose it is
+
+
+def aligned_by(alignment: str) -> dict[str, str]:
+    """The keys of a spec that place crops as an alignment of `PreprocessSpec.contract` says, but `faces`."""
+    points = alignment.removesuffix(ALIGNMENT).removesuffix("-")
+    return {"align_by": "dense", "landmarks": points} if points in _POINTS_OF else {}
 
 
 class PreprocessSpec(BaseModel):
@@ -31,6 +38,8 @@ class PreprocessSpec(BaseModel):
     pose: str = "none"  # none | sidecar | onnx:POSE[,PERSON] | rtmlib:NAME | mmpose:CONFIG[,CHECKPOINT]
     skeleton: str = COCO17.name  # joint layout of all skeletons in the store
     landmarks: Literal["none", "mesh", "mesh468", "fan", "fan3d"] = "none"  # dense ones, beside the five
+
+    align_by: Literal["five", "dense"] = "five"  # landmarks that place the crop: the detector's, or the dense
 
     max_fps: float = Field(30.0, gt=0)  # a faster video is thinned out to at most this rate
     crop_size: int = Field(112, ge=32, le=512)  # pixels
@@ -105,11 +114,26 @@ class PreprocessSpec(BaseModel):
             )
         return self
 
+    @model_validator(mode="after")
+    def _dense_landmarks_are_there(self) -> PreprocessSpec:
+        if self.align_by == "dense" and self.landmarks == "none":
+            raise ValueError("align_by dense needs dense landmarks: set landmarks to mesh, fan or another")
+        if self.align_by == "dense" and self.faces == "precropped":
+            raise ValueError("faces precropped are not aligned: align_by dense does not go with them")
+        return self
+
+    @property
+    def alignment(self) -> str:
+        """Name and version of how crops are placed: models and their input must agree on it."""
+        if self.faces == "precropped":
+            return "precropped"
+        return ALIGNMENT if self.align_by == "five" else f"{_POINTS_OF[self.landmarks]}-{ALIGNMENT}"
+
     def contract(self) -> dict[str, Any]:
         """The part that a model and its input must agree on."""
         return {
             "crop_size": self.crop_size,
-            "alignment": ALIGNMENT if self.faces != "precropped" else "precropped",
+            "alignment": self.alignment,
             "colour": "rgb",
             "skeleton": "none" if self.pose == "none" else self.skeleton,
             "max_fps": self.max_fps,

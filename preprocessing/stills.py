@@ -32,6 +32,7 @@ from preprocessing.align import quality, similarity_from_landmarks, warp_face
 from preprocessing.decode.frames import PixelFrame
 from preprocessing.decode.still_engine import MICROSECONDS
 from preprocessing.engines import NO_LANDMARKS, EngineChoices, engines_of, package_versions
+from preprocessing.landmarks.layouts import five_by_dense
 from preprocessing.spec import PreprocessSpec
 from preprocessing.stage.cluster import usable_cores
 from preprocessing.stage.run import open_or_create
@@ -179,7 +180,10 @@ def _write(batch: _Batch) -> tuple[list[VideoRecord], int]:
     engine = landmarks.build(choices.landmarks)
     placements, found = _places(batch, pictures)
     dense = None if engine is None else _dense_landmarks(pictures, found, engine)
-    warps = similarity_from_landmarks(placements.landmarks_xy, spec.crop_size)  # (N, 2, 3)
+    five = placements.landmarks_xy
+    if spec.align_by == "dense" and dense is not None and engine is not None:
+        five = five_by_dense(dense, engine.layout, five)
+    warps = similarity_from_landmarks(five, spec.crop_size)  # (N, 2, 3)
     provenance = _provenance(batch, engine)
     writer = ShardWriter(
         batch.out, codec=spec.codec, crop_size=spec.crop_size, jpeg_quality=spec.jpeg_quality

@@ -116,6 +116,13 @@ def five_of_68(points_xy: np.ndarray) -> np.ndarray:
     return np.concatenate([eyes, rest], axis=-2).astype(np.float32)
 
 
+def five_by_dense(dense: np.ndarray, layout: str, five: np.ndarray) -> np.ndarray:
+    """The five landmarks (n, 5, 2) that dense ones (n, P, 2) of a layout give; where those lack, `five`."""
+    found = five_of_68(to_ibug68(dense, layout))
+    is_there = np.isfinite(found).all(axis=(1, 2), keepdims=True)
+    return np.asarray(np.where(is_there, found, five), np.float32)
+
+
 def to_ibug68(points_xy: np.ndarray, layout: str) -> np.ndarray:
     """Points (..., P, 2) of a layout -> (..., 68, 2) of IBUG68, float32. ValueError for an unknown layout."""
     points_xy = np.asarray(points_xy, np.float32)

@@ -9,6 +9,7 @@ import numpy as np
 
 from cache.schema import FaceBlock, State
 from preprocessing.align import quality, similarity_from_landmarks
+from preprocessing.landmarks.layouts import five_by_dense
 from preprocessing.meter import Meter
 from preprocessing.spec import PreprocessSpec
 from preprocessing.tracking.appearance import Looks
@@ -30,6 +31,7 @@ class FaceTrack:
     seconds: list[float] = field(default_factory=list)
     values: list[np.ndarray] = field(default_factory=list)  # (15,): box, landmarks, score
     states: list[State] = field(default_factory=list)
+    dense: dict[int, np.ndarray] = field(default_factory=dict)  # (P, 2) by frame, where they place the crops
     num_emitted: int = 0  # rows of this run already handed on; they stay as context for smoothing
     num_found: int = 0  # detections so far
     absent_before: int = 0  # frames without the face between the last run and this one
@@ -58,6 +60,7 @@ class FaceTrack:
     def begin_run(self, absent_before: int) -> None:
         """After a loss of so many frames; what came before must have been handed on."""
         self.indices, self.seconds, self.values, self.states = [], [], [], []
+        self.dense.clear()
         self.num_emitted = 0
         self.absent_before = absent_before
 
@@ -69,6 +72,8 @@ class FaceTrack:
         if num_old > 0:
             for column in (self.indices, self.seconds, self.values, self.states):
                 del column[:num_old]
+            for index in [index for index in self.dense if index < self.indices[0]]:
+                del self.dense[index]
             self.num_emitted -= num_old
 
 
@@ -100,8 +105,19 @@ def face_block(
     """
     size = spec.crop_size
     values = np.stack(track.values)  # (T, 15)
+    raw = values[rows]
     seconds = np.array(track.seconds)
-    smooth = smooth_at(seconds[rows], seconds, values[:, 4:14], spec.smooth_sigma_seconds)
+    dense, anchors = None, values[:, 4:14]
+    if landmarks is not None:
+        with meter.stage("landmarks"):
+            if spec.align_by == "dense":
+                everywhere = _dense_of_run(track, values, frames, landmarks)
+                five = five_by_dense(everywhere, landmarks.layout, anchors.reshape(-1, 5, 2))
+                dense, anchors = everywhere[rows], five.reshape(-1, 10)
+            else:
+                own = [frames[track.indices[r]][1] for r in rows]
+                dense = landmarks.locate(own, raw[:, :4], raw[:, 4:14].reshape(-1, 5, 2))
+    smooth = smooth_at(seconds[rows], seconds, anchors, spec.smooth_sigma_seconds)
     warps = similarity_from_landmarks(smooth.reshape(-1, 5, 2).astype(np.float32), size)  # (N, 2, 3)
     crops = np.empty((len(rows), size, size, 3), np.uint8)
     qualities = np.empty((len(rows), 3), np.float32)
@@ -109,12 +125,6 @@ def face_block(
         for n, r in enumerate(rows):
             crops[n] = frames[track.indices[r]][1].aligned_rgb(warps[n], (size, size))
             qualities[n] = quality(crops[n], warps[n])
-    raw = values[rows]
-    dense = None
-    if landmarks is not None:
-        with meter.stage("landmarks"):
-            own = [frames[track.indices[r]][1] for r in rows]
-            dense = landmarks.locate(own, raw[:, :4], raw[:, 4:14].reshape(-1, 5, 2))
     return FaceBlock(
         boxes_xyxy=raw[:, :4],
         landmarks_xy=raw[:, 4:14].reshape(-1, 5, 2),
@@ -125,6 +135,23 @@ def face_block(
         crops=crops,
         dense_landmarks=dense,
     )
+
+
+def _dense_of_run(
+    track: FaceTrack,
+    values: np.ndarray,
+    frames: Mapping[int, tuple[float, Frame]],
+    landmarks: LandmarkEngine,
+) -> np.ndarray:
+    """Dense landmarks (T, P, 2) of all rows that the track holds: smoothing looks before and behind.
+
+    Each frame is looked at once: rows already handed on, whose frames are gone, have theirs from before.
+    """
+    new = [r for r, index in enumerate(track.indices) if index not in track.dense]
+    pictures = [frames[track.indices[r]][1] for r in new]
+    points = landmarks.locate(pictures, values[new, :4], values[new, 4:14].reshape(-1, 5, 2))
+    track.dense.update((track.indices[r], found) for r, found in zip(new, points, strict=True))
+    return np.stack([track.dense[index] for index in track.indices])
 
 
 def absent_block(num_frames: int, crop_size: int, landmarks: LandmarkEngine | None = None) -> FaceBlock:

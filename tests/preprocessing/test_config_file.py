@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from preprocessing.config_file import ConfigError, dump_yaml, load_yaml, nearest, validate
+from preprocessing.spec import PreprocessSpec, aligned_by
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -154,3 +155,30 @@ def test_dump_reads_back(tmp_path: Path) -> None:
 def test_nearest() -> None:
     assert nearest("EPOCH", ["epochs", "inner"]) == "epochs"
     assert nearest("qqq", ["epochs", "inner"]) is None
+
+
+def test_alignment_by_dense_landmarks_is_another_contract() -> None:
+    """And the same one for 68 points of the face mesh as for all of them."""
+    alignments = {
+        (name, by): PreprocessSpec(landmarks=name, align_by=by).contract()["alignment"]  # type: ignore[arg-type]
+        for name, by in [("none", "five"), ("mesh", "five"), ("mesh", "dense"), ("mesh468", "dense")]
+    }
+    assert alignments["none", "five"] == alignments["mesh", "five"] == "eyes-nose-similarity/1"
+    assert alignments["mesh", "dense"] == alignments["mesh468", "dense"] == "mesh-eyes-nose-similarity/1"
+    assert aligned_by("mesh-eyes-nose-similarity/1") == {"align_by": "dense", "landmarks": "mesh"}
+    assert aligned_by("eyes-nose-similarity/1") == aligned_by("precropped") == aligned_by("other/1") == {}
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"align_by": "dense"}, "align_by dense needs dense landmarks"),
+        ({"align_by": "dense", "landmarks": "mesh", "faces": "precropped"}, "precropped are not aligned"),
+        ({"align_by": "mesh"}, "align_by"),
+        ({"faces": "face-alignment:dlib"}, "faces"),
+    ],
+)
+def test_alignments_that_cannot_be_are_refused(values: dict[str, str], message: str) -> None:
+    with pytest.raises(ConfigError, match=message) as caught:
+        validate(values, PreprocessSpec, source="the test")
+    assert "\n" not in str(caught.value)

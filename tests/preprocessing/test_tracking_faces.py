@@ -10,10 +10,12 @@ import numpy as np
 import pytest
 
 from cache.schema import State
+from preprocessing.align import similarity_from_landmarks
 from preprocessing.meter import Meter
 from preprocessing.spec import PreprocessSpec
 from preprocessing.tracking.face_rows import FaceRows
 from preprocessing.tracking.faces import FaceFollower
+from preprocessing.tracking.smoothing import smooth_at
 from preprocessing.types import Faces, Frame
 
 WIDTH, HEIGHT, FPS = 640, 480, 25.0
@@ -148,9 +150,9 @@ class BoxCorners:
     name, layout, num_points = "corners", "corners", 2
     provenance: ClassVar[dict[str, Any]] = {}
 
-    def locate(self, frame: Frame, boxes_xyxy: np.ndarray, landmarks_xy: np.ndarray) -> np.ndarray:
-        number = frame.aligned_rgb(np.eye(2, 3), (1, 1))[0, 0, 0]
-        return (boxes_xyxy.reshape(-1, 2, 2) + int(number)).astype(np.float32)
+    def locate(self, frames: Sequence[Frame], boxes_xyxy: np.ndarray, landmarks_xy: np.ndarray) -> np.ndarray:
+        numbers = [int(frame.aligned_rgb(np.eye(2, 3), (1, 1))[0, 0, 0]) for frame in frames]
+        return (boxes_xyxy.reshape(-1, 2, 2) + np.array(numbers)[:, None, None]).astype(np.float32)
 
 
 def test_dense_landmarks_are_those_of_each_row_s_own_frame() -> None:
@@ -165,6 +167,69 @@ def test_dense_landmarks_are_those_of_each_row_s_own_frame() -> None:
     expected = boxes.reshape(-1, 2, 2) + np.arange(80)[:, None, None]
     np.testing.assert_allclose(dense, expected, atol=1e-3)  # NaN where the face is absent
     assert np.isnan(dense[40:55]).all() and np.isfinite(dense[states != State.ABSENT]).all()
+
+
+class Exact:
+    """Knows where eyes and nose truly are, in every frame; sees no face in some. Notes what it was asked."""
+
+    name, layout, num_points = "exact", "ibug68", 68
+    provenance: ClassVar[dict[str, Any]] = {}
+
+    def __init__(self, blind: range = range(0)) -> None:
+        self.blind, self.asked = blind, list[int]()
+
+    def locate(self, frames: Sequence[Frame], boxes_xyxy: np.ndarray, landmarks_xy: np.ndarray) -> np.ndarray:
+        points = np.full((len(frames), 68, 2), np.nan, np.float32)
+        for row, frame in enumerate(frames):
+            number = int(frame.aligned_rgb(np.eye(2, 3), (1, 1))[0, 0, 0])
+            self.asked.append(number)
+            if number not in self.blind:
+                points[row] = 0
+                points[row, 36:42], points[row, 42:48], points[row, 30] = true_place(number)
+        return points
+
+
+def true_place(n: int) -> np.ndarray:
+    """Eyes and nose (3, 2): beside the detector's, and nodding, which frames between two looks don't show."""
+    nod = 6 * np.sin(2 * np.pi * n / 25)
+    return np.array([[120, 100 + nod], [160, 100 + nod], [140, 125 + nod]], np.float32)
+
+
+def warps_of(exact: Exact, **spec: Any) -> np.ndarray:
+    """(40, 2, 3) of a track in which the detector always says the same."""
+    follower = FaceFollower(
+        PreprocessSpec(landmarks="mesh", **spec),
+        Oracle(lambda n: [(100, 80, 90)]),
+        WIDTH,
+        HEIGHT,
+        Meter(),
+        landmarks=exact,
+    )
+    rows = [r for n in range(40) for r in follower.push(n, n / FPS, FakeFrame(n), False)] + follower.finish()
+    assert len({id(r.track) for r in rows}) == 1
+    assert all(len(r.track.dense) <= 30 for r in rows), "what is over is forgotten"
+    return np.concatenate([r.block.warps for r in rows])
+
+
+def test_crops_can_be_placed_by_dense_landmarks() -> None:
+    """Smoothed over the same span, looking before and behind; each frame is looked at once."""
+    exact = Exact()
+    warps = warps_of(exact, align_by="dense")
+    assert sorted(exact.asked) == list(range(40))
+    seconds = np.arange(40) / FPS
+    places = np.stack([true_place(n) for n in range(40)]).reshape(40, 6)
+    smooth = smooth_at(seconds[10:30], seconds, places, PreprocessSpec().smooth_sigma_seconds)
+    five = np.concatenate([smooth.reshape(-1, 3, 2), np.zeros((20, 2, 2))], axis=1)
+    np.testing.assert_allclose(warps[10:30], similarity_from_landmarks(five, 112), rtol=1e-4, atol=1e-2)
+
+
+def test_where_dense_landmarks_lack_the_detectors_place_the_crop() -> None:
+    by_five = warps_of(Exact())
+    assert np.ptp(by_five[:, 1, 2]) < 1e-3, "without the key nothing changes"
+    part_blind = warps_of(Exact(blind=range(10, 40)), align_by="dense")
+    np.testing.assert_allclose(part_blind[25:], by_five[25:], rtol=1e-5)
+    assert np.abs(part_blind[:5] - by_five[:5]).max() > 1
+    np.testing.assert_allclose(warps_of(Exact(blind=range(40)), align_by="dense"), by_five, rtol=1e-5)
 
 
 def test_a_new_track_begins_after_a_long_absence() -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from preprocessing.spec import PreprocessSpec
 from tests.videofer.timeline_helpers import CLASSES, make_model
 from videofer.checkpoint import CheckpointError, save_checkpoint
 from videofer.timeline.prepare import LoadingModel, spec_for
@@ -35,6 +36,15 @@ def test_videos_are_prepared_by_the_contract(skeleton: str) -> None:
     assert spec.contract()["skeleton"] == skeleton
     precropped = dataclasses.replace(model, contract={**contract, "alignment": "precropped"})
     assert spec_for(precropped).faces == "precropped"
+
+
+@pytest.mark.parametrize("landmarks", ["mesh", "mesh468", "fan", "fan3d"])
+def test_videos_are_aligned_as_the_model_was_taught(landmarks: str) -> None:
+    """A model of faces that dense landmarks placed gets such faces."""
+    taught = PreprocessSpec(landmarks=landmarks, align_by="dense")  # type: ignore[arg-type]
+    model = dataclasses.replace(make_model(), contract=taught.contract())
+    assert spec_for(model).contract() == taught.contract()
+    assert spec_for(model).align_by == "dense"
 
 
 def test_a_model_arrives_and_its_contract_is_known_before(run: Path) -> None:

@@ -70,7 +70,7 @@ def spec_for(
     frames that do not say their own. Raises ConfigError for another value.
     """
     from preprocessing.config_file import validate
-    from preprocessing.spec import PreprocessSpec
+    from preprocessing.spec import PreprocessSpec, aligned_by
 
     contract = model.contract
     if pose is None:
@@ -81,6 +81,7 @@ def spec_for(
         "crop_size": contract["crop_size"],
         "max_fps": contract["max_fps"],
         "frames_fps": frames_fps,
+        **aligned_by(str(contract["alignment"])),
     }
     if contract["skeleton"] != "none":
         values["skeleton"] = contract["skeleton"]
