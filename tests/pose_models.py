@@ -157,8 +157,13 @@ def coloured_body(places_xy: np.ndarray, size_wh: tuple[int, int], sigma: float 
     )
 
 
-def rtmo_model(path: Path, *, side: int = 160, joints: int = 17, score: float = 0.9) -> Path:
-    """One stage: one person about the brightest pixel, all joints there, and the same again, doubted."""
+def rtmo_model(
+    path: Path, *, side: int = 160, joints: int = 17, score: float = 0.9, declared: int | str | None = None
+) -> Path:
+    """One stage: one person about the brightest pixel, all joints there, and the same again, doubted.
+
+    declared: how many joints the file says it has, if not so many.
+    """
     offsets = np.array([[-30, -40, 30, 40, score]], np.float32)
     ones = np.array([1, 0, 1, 0, 0], np.float32), np.array([0, 1, 0, 1, 0], np.float32)
     joint = (
@@ -170,7 +175,7 @@ def rtmo_model(path: Path, *, side: int = 160, joints: int = 17, score: float = 
     return save_model(
         path,
         input_shape=(1, 3, side, side),
-        outputs={"dets": (1, "N", 5), "keypoints": (1, "N", joints, 3)},
+        outputs={"dets": (1, "N", 5), "keypoints": (1, "N", joints if declared is None else declared, 3)},
         nodes=[
             node("Conv", ["image", "kernel"], ["grey"]),
             node("ReduceMax", ["grey"], ["over_rows"], axes=[1, 2], keepdims=0),

@@ -28,9 +28,9 @@ def estimate(
     where its files may lie, too.
 
     Coordinates are continuous: the centre of the first pixel is (0.5, 0.5); pixel numbers, as in COCO's
-    annotations, are half a pixel less. The joints are those of the
-    engine's `layout`: 17 of COCO, 26 of Halpe, 133 of COCO-WholeBody, or what an mmpose config has. A
-    one-stage engine looks at the whole picture; a box in which it finds nobody has zeros.
+    annotations, are half a pixel less. The joints are those of the engine's `layout`: 17 of COCO, 26 of
+    Halpe, 133 of COCO-WholeBody, or what an mmpose config has. A one-stage engine looks at the whole picture;
+    a box in which it finds nobody has zeros.
 
     Raises UserError in one line where the engine cannot be had, and ValueError where picture or boxes are of
     another form.

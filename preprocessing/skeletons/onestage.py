@@ -15,7 +15,7 @@ from preprocessing.skeletons.layouts import Layout
 from preprocessing.skeletons.letterbox import letterbox
 from preprocessing.skeletons.shapes import input_size_wh, layout_of
 from preprocessing.types import Bodies, Frame
-from preprocessing.weights import EngineChoice, WeightsError
+from preprocessing.weights import EngineChoice
 
 MIN_SCORE = 0.4
 MAX_IOU = 0.65
@@ -43,8 +43,9 @@ class OneStage:
         ports = sorted(network.outputs, key=lambda port: len(port.shape))
         self._ports = [port.name for port in ports]  # boxes, then joints
         num_joints = ports[1].shape[2]
-        if not isinstance(num_joints, int):
-            raise WeightsError(f"{path} does not tell how many joints it has: {list(ports[1].shape)}")
+        if not isinstance(num_joints, int):  # left free: as it answers to a black picture
+            black = np.zeros((self._size_wh[1], self._size_wh[0], 3), np.uint8)
+            num_joints = network.run(black, NORMALISE, self._ports)[1].shape[2]
         self._layout: Layout = layout_of(num_joints, path)
         self.layout = self._layout.name
 

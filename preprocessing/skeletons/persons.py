@@ -32,12 +32,13 @@ class PersonDetector:
     def __init__(self, path: Path, place: Place = HERE, min_score: float = MIN_SCORE) -> None:
         self._network = place.network(path)
         self._min_score = min_score
-        outputs = [port.name for port in self._network.outputs]
-        self._suppresses = set(outputs) == {"dets", "labels"}
-        if not self._suppresses and len(outputs) != 1:
+        ports = sorted(self._network.outputs, key=lambda port: -len(port.shape))
+        self._outputs = [port.name for port in ports]
+        self._suppresses = [len(port.shape) for port in ports] == [3, 2]  # boxes (1, N, 5), labels (1, N)
+        if not self._suppresses and len(ports) != 1:
             raise WeightsError(
-                f"{path} is no known person detector: outputs {', '.join(outputs)}; "
-                "known: one output (YOLOX), or dets and labels (YOLOX, RTMDet)"
+                f"{path} is no known person detector: outputs {', '.join(self._outputs)}; "
+                "known: one output (YOLOX), or boxes with scores and labels (YOLOX, RTMDet)"
             )
         is_rtmdet = self._suppresses and "yolox" not in path.name.lower()
         self._normalise = RTMDET_NORMALISE if is_rtmdet else YOLOX_NORMALISE
@@ -71,7 +72,7 @@ class PersonDetector:
 
     def _run(self, canvas_rgb: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         if self._suppresses:
-            dets, labels = self._network.run(canvas_rgb, self._normalise, ["dets", "labels"])
+            dets, labels = self._network.run(canvas_rgb, self._normalise, self._outputs)
             dets = dets[0][labels[0] == 0]
             boxes, scores = dets[:, :4], dets[:, 4]
         else:

@@ -90,9 +90,12 @@ def test_the_number_of_joints_tells_the_layout(
 
 
 def test_a_model_that_hides_its_joints_is_asked(tmp_path: Path) -> None:
-    path = simcc_model(tmp_path / "m.onnx", joints=26, declared="joints")
-    engine = build_skeletons(resolve_skeletons(f"onnx:{path}"))
-    assert engine is not None and engine.layout == "halpe26"
+    for path in (
+        simcc_model(tmp_path / "m.onnx", joints=26, declared="joints"),
+        rtmo_model(tmp_path / "rtmo.onnx", joints=26, declared="joints"),
+    ):
+        engine = build_skeletons(resolve_skeletons(f"onnx:{path}"))
+        assert engine is not None and engine.layout == "halpe26"
 
 
 def test_a_free_input_size_is_read_from_the_name(tmp_path: Path) -> None:
