@@ -108,6 +108,10 @@ def test_options_of_a_set(tmp_path: Path, media: Media, capsys: pytest.CaptureFi
     capsys.readouterr()
     assert run("inspect", tmp_path / "set", "--name", "gemep", "--set", "kind=x") == 2
     assert "--set kind=x: of gemep pattern can be set, as KEY=VALUE" in capsys.readouterr().err
+    assert run("inspect", tmp_path / "set", "--name", "ravdess", "--set", "channel=words") == 2
+    assert "--set channel=words: channel is one of speech, song, both" in capsys.readouterr().err
+    assert run("inspect", tmp_path / "set", "--name", "bred", "--set", "fps=fast") == 2
+    assert "--set fps=fast: fps is a number" in capsys.readouterr().err
     assert run("inspect", tmp_path / "set", "--name", "gemep", "--codes", "a") == 2
     assert "--codes is for lists, and this is gemep" in capsys.readouterr().err
 

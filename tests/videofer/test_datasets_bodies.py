@@ -1,18 +1,23 @@
-"""IEMOCAP, BoLD, BRED, GEMEP on miniatures: intervals, soft labels, skeletons, classes of their own."""
+"""IEMOCAP, BoLD, BRED, GEMEP, Emilya on miniatures: intervals, soft labels, skeletons, own classes."""
 
 from __future__ import annotations
 
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from preprocessing.discover import discover
-from tests.videofer.miniatures import bold, bred, gemep, iemocap
+from preprocessing.skeletons.sidecar import load_sidecar
+from tests.videofer.miniatures import bold, bred, emilya, gemep, iemocap
 from tests.videofer.miniatures.media import Media, text
 from videofer.datasets.adapter import DatasetError, Reading, with_labels
 from videofer.datasets.adapters import read, recognise
+from videofer.datasets.adapters.bred import Bred
+from videofer.datasets.adapters.emilya import Emilya
 from videofer.datasets.adapters.gemep import COUNTS, Gemep
+from videofer.datasets.workbook import WorkbookError, read_sheet
 from videofer.emotions.label_sets import LabelError, label_set
 
 
@@ -172,3 +177,74 @@ def test_gemep_whose_table_says_another_thing(tmp_path: Path, media: Media) -> N
         DatasetError, match=r"label\.csv, line \d+: 01joy_GEMEP is pride, but its name says joy"
     ):
         read(root)
+
+
+def test_bred_s_joints_as_inputs(tmp_path: Path) -> None:
+    root, out = bred.build(tmp_path / "set"), tmp_path / "joints"
+    with pytest.raises(DatasetError, match=r"were not found: give fps=N and size=WIDTHxHEIGHT"):
+        Bred(joints_to=str(out)).read(root)
+    reading = Bred(joints_to=str(out), fps=25.0, size="1920x1080").read(root)
+    assert reading.root == out and "game/07/happiness_1.keypoints.npz" in set(reading.table["name"])
+    sidecar = load_sidecar(out / "game/07/happiness_1.keypoints.npz")
+    assert sidecar.keypoints.shape == (3, 1, 25, 3) and sidecar.layout.name == "openpose25"
+    assert sidecar.keypoints[1, 0, 4].tolist() == pytest.approx([960, 540, 0.9])
+    assert not sidecar.keypoints[0].any() and sidecar.fps == 25 and sidecar.size_wh == (1920, 1080)
+    sources, failures = discover([out])
+    assert {source.name for source in sources} == set(reading.table["name"]) and not failures
+
+
+def test_emilya(tmp_path: Path) -> None:
+    root, out = emilya.build(tmp_path / "set"), tmp_path / "joints"
+    assert recognise(root)[0][0].name == "emilya"
+    reading = read(root)
+    assert len(reading.table) == 16 and set(reading.counts().values()) == {2}
+    rows = reading.table.set_index("name")
+    assert rows.loc["KD/Panic Fear/take1.xlsx"]["label"] == "fear"
+    assert rows.loc["BS/Joy/take1.xlsx"][["label", "action"]].tolist() == ["happiness", "BS"]
+    assert any("workbooks are no inputs" in line for line in reading.quirks)
+    with pytest.raises(DatasetError, match="rate was not found: give fps with joints_to"):
+        Emilya(joints_to=str(out)).read(root)
+    made = Emilya(joints_to=str(out), fps=120.0).read(root)
+    sidecar = load_sidecar(out / "BS/Anxiety/take1.keypoints.npz")  # the second take
+    truth = emilya.truth(2).reshape(4, 28, 3)[..., :2]
+    np.testing.assert_allclose(sidecar.keypoints[:, 0, :, :2], truth, rtol=1e-6)
+    assert sidecar.layout.name == "emilya28" and sidecar.fps == 120
+    assert {source.name for source in discover([out])[0]} == set(made.table["name"])
+
+
+def test_emilya_of_another_form(tmp_path: Path) -> None:
+    root = emilya.build(tmp_path / "a", actions=("BS",))
+    one = root / "BS" / "Pride" / "take1.xlsx"
+    emilya.write_workbook(one, emilya.truth(1)[:, :81])
+    with pytest.raises(
+        DatasetError, match=r"take1\.xlsx, row 2: expected x, y, z of 28 joints, not 81 cells"
+    ):
+        Emilya(joints_to=str(tmp_path / "out"), fps=25.0).read(root)
+    emilya.write_workbook(one, emilya.truth(1), num_sheets=2)
+    with pytest.raises(WorkbookError, match=r"expected at least 3 sheets; there are Sheet1, Sheet2"):
+        Emilya(joints_to=str(tmp_path / "out"), fps=25.0).read(root)
+    old = one.with_suffix(".xls")
+    old.write_bytes(bytes.fromhex("d0cf11e0a1b11ae1") + bytes(600))
+    with pytest.raises(
+        WorkbookError, match=r"take1\.xls: not an \.xlsx workbook: .*; save an old \.xls workbook"
+    ):
+        read_sheet(old, 2)
+    (root / "BS" / "Pride").rename(root / "BS" / "P")
+    with pytest.raises(
+        DatasetError, match=r"BS/P/take1\.xls: expected a folder or word .* called like Anger"
+    ):
+        read(root)
+    pattern = r"(?P<action>\w\w)/(?P<emotion>[^/]+)/take(?P<subject>\d)"
+    with pytest.raises(DatasetError, match=r"'P' is no class of emilya8"):
+        Emilya(pattern=pattern).read(root)
+    for file in (root / "BS" / "P").iterdir():
+        file.unlink()
+    assert Emilya(pattern=pattern).read(root).table["subject"].tolist() == ["1"] * 7
+
+
+def test_a_sheet_with_gaps_and_words(tmp_path: Path) -> None:
+    rows = np.array([[1.5, np.nan, -3.0], [np.nan, 2e-3, 4.0]])
+    emilya.write_workbook(tmp_path / "x.xlsx", rows, num_sheets=1)
+    header, *read_rows = read_sheet(tmp_path / "x.xlsx", 0)
+    assert header == [] or np.isnan(header).all()
+    np.testing.assert_array_equal(read_rows, rows)

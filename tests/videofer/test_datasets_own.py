@@ -16,6 +16,7 @@ from tests.videofer.miniatures import (
     class_folders,
     crema_d,
     dfew,
+    emilya,
     enterface,
     ferv39k,
     gemep,
@@ -116,6 +117,7 @@ def test_each_miniature_is_taken_by_its_adapter_first(tmp_path: Path, media: Med
         "bold": bold.build(tmp_path / "12", media),
         "bred": bred.build(tmp_path / "13"),
         "gemep": gemep.build(tmp_path / "14", media, performers=range(1, 2)),
+        "emilya": emilya.build(tmp_path / "16", actions=("BS",)),
         "folders": own.build_folders(tmp_path / "15", media),
     }
     general = {"folders", "table", "list"}

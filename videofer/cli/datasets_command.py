@@ -122,7 +122,7 @@ def read_copy(
         if not equals or key not in known:
             can = f"{', '.join(sorted(known))} can be set" if known else "nothing can be set"
             raise DatasetError(f"--set {option}: of {adapter.name} {can}, as KEY=VALUE")
-        given[key] = value
+        given[key] = _value(adapter, key, value)
     if codes is not None:
         if "codes" not in {field.name for field in fields(adapter)}:
             raise DatasetError(f"--codes is for lists, and this is {adapter.name}")
@@ -134,6 +134,23 @@ def read_copy(
     if target is None or reads_by or target == reading.labels:
         return reading, {}
     return with_labels(reading, target)
+
+
+def _value(adapter: Any, key: str, value: str) -> Any:
+    """The value of a data set's option in its type. DatasetError where it is none."""
+    from typing import get_args, get_type_hints
+
+    from videofer.datasets.adapter import DatasetError
+
+    allowed = get_args(get_type_hints(type(adapter))[key])
+    if allowed and value not in allowed:
+        raise DatasetError(f"--set {key}={value}: {key} is one of {', '.join(allowed)}")
+    if isinstance(getattr(adapter, key), float):
+        try:
+            return float(value)
+        except ValueError:
+            raise DatasetError(f"--set {key}={value}: {key} is a number") from None
+    return value
 
 
 @app.command("fer2013")

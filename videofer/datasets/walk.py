@@ -11,6 +11,7 @@ from preprocessing.decode.still_engine import IMAGE_SUFFIXES, natural_key
 from preprocessing.discover import VIDEO_SUFFIXES
 
 MAX_DEPTH = 3  # of a set's root below the folder given
+FEW = 300  # folders: enough to recognise a set
 
 
 def folders_of(path: Path) -> list[Path]:
@@ -38,8 +39,18 @@ def pictures_of(path: Path) -> list[Path]:
     return files_of(path, IMAGE_SUFFIXES)
 
 
-def videos_below(path: Path) -> Iterator[Path]:
-    """All video files below a folder, in natural order of folders and names; hidden ones are passed over."""
+def videos_below(path: Path, max_folders: int | None = None) -> Iterator[Path]:
+    """All video files below a folder, in natural order; see `files_below`."""
+    return files_below(path, VIDEO_SUFFIXES, max_folders)
+
+
+def files_below(path: Path, suffixes: Iterable[str], max_folders: int | None = None) -> Iterator[Path]:
+    """All such files below a folder, in natural order of folders and names; hidden ones are passed over.
+
+    max_folders: so many are looked into. A set of pictures has a folder a clip, and to recognise one must not
+    take minutes.
+    """
+    wanted = set(suffixes)
     seen: set[tuple[int, int]] = set()  # against loops of links, which are followed
     for folder, names, files in os.walk(path, followlinks=True):
         status = Path(folder).stat()
@@ -47,9 +58,11 @@ def videos_below(path: Path) -> Iterator[Path]:
             names.clear()
             continue
         seen.add((status.st_dev, status.st_ino))
+        if max_folders is not None and len(seen) > max_folders:
+            return
         names[:] = sorted((name for name in names if not name.startswith(".")), key=natural_key)
         for name in sorted(files, key=natural_key):
-            if not name.startswith(".") and Path(name).suffix.lower() in VIDEO_SUFFIXES:
+            if not name.startswith(".") and Path(name).suffix.lower() in wanted:
                 yield Path(folder) / name
 
 

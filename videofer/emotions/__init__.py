@@ -12,6 +12,7 @@ from videofer.emotions.words import BASIC, BROAD_OF, EMOTIONS, FINER_OF, meaning
 
 __all__ = [
     "BASIC", "COLOURS", "EMOTIONS", "PERCEIVED", "canonical", "colour", "in_order", "is_emotion",
+    "plain",
 ]  # fmt: skip
 
 PERCEIVED = "perceived expression"

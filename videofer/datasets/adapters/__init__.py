@@ -13,6 +13,7 @@ from videofer.datasets.adapters.caer import Caer
 from videofer.datasets.adapters.ck_plus import CkPlus
 from videofer.datasets.adapters.crema_d import CremaD
 from videofer.datasets.adapters.dfew import Dfew
+from videofer.datasets.adapters.emilya import Emilya
 from videofer.datasets.adapters.enterface import Enterface
 from videofer.datasets.adapters.fer2013 import Fer2013Adapter
 from videofer.datasets.adapters.ferv39k import Ferv39k
@@ -25,7 +26,7 @@ from videofer.datasets.adapters.ravdess import Ravdess
 
 _ALL: tuple[Adapter, ...] = (
     Ravdess(), CremaD(), Enterface(), CkPlus(), Dfew(), Ferv39k(), Mafw(), Afew(), Caer(), Meld(), Iemocap(),
-    Bold(), Bred(), Gemep(), Fer2013Adapter(), Folders(), Table(), ListFile(),
+    Bold(), Bred(), Gemep(), Emilya(), Fer2013Adapter(), Folders(), Table(), ListFile(),
 )  # fmt: skip
 
 ADAPTERS: dict[str, Adapter] = {adapter.name: adapter for adapter in _ALL}

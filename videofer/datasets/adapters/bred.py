@@ -6,19 +6,25 @@
 Filntisis et al., IEEE RA-L 4(4), 2019. Paths in the table that say spontaneous lie in `game`, those that say
 acted in `pre-game`. The face's label is the whole's where most annotators saw it in the face, else neutral;
 so for the body. Joints are in shares of the picture (OpenPose's keypoint_scale 3), the first person is the
-child. The rate of the frames was not found. The literature's ten folds are three children each by a draw of
+child; neither the pictures' size nor the frames' rate was found: joints become inputs where `joints_to` names
+a folder for them, with `size` (WIDTHxHEIGHT) and `fps`. The literature's ten folds are three children each by
 scikit-learn's GroupKFold; here the children are dealt by `kfold`.
 """
 
 from __future__ import annotations
 
 import csv
+import re
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import ClassVar
 
+import numpy as np
+
 from preprocessing.decode.keypoint_engine import openpose_files
+from preprocessing.skeletons.openpose import load_openpose
 from videofer.datasets.adapter import DatasetError, Finds, Official, Reading, label_of, not_this
+from videofer.datasets.joints import write_joints
 from videofer.datasets.walk import below
 from videofer.emotions.label_sets import LABEL_SETS, LabelSet
 
@@ -26,12 +32,13 @@ NUM_SUBJECTS = 30
 NUM_CELLS = 8
 _TABLE = "annotations.csv"
 _MENDED = {"spontaneous": "game", "acted": "pre-game"}
+_SIZE = re.compile(r"[1-9]\d{1,4}x[1-9]\d{1,4}")
 _LAYOUT = "annotations.csv (path, emotion, yes or no of three annotators) beside pre-game and game"
 
 
 @dataclass(frozen=True)
 class Bred:
-    """The annotated clips, each a folder of OpenPose files."""
+    """joints_to: a folder for joints as inputs; fps: their rate; size: of the pictures, like 1920x1080."""
 
     name: ClassVar[str] = "bred"
     title: ClassVar[str] = "BRED"
@@ -40,6 +47,10 @@ class Bred:
         "none", None, "Filntisis et al.: ten folds of whole children", "--protocol kfold --folds 10"
     )
     access: ClassVar[str] = "Zenodo record 3233060; licence not found"
+
+    joints_to: str = ""
+    fps: float = 0.0
+    size: str = ""
 
     def recognise(self, path: Path) -> str | None:
         """The table of annotations with its columns."""
@@ -60,7 +71,11 @@ class Bred:
         root = below(path, _TABLE)
         if root is None:
             raise not_this(path, self.title, _LAYOUT)
-        finds = Finds(path)
+        if self.joints_to and not (self.fps > 0 and _SIZE.fullmatch(self.size)):
+            raise DatasetError(
+                "BRED's rate and pictures' size were not found: give fps=N and size=WIDTHxHEIGHT"
+            )
+        finds = Finds(Path(self.joints_to) if self.joints_to else path)
         table = root / _TABLE
         num_mended = 0
         with table.open(encoding="utf-8-sig", newline="") as lines:
@@ -83,10 +98,10 @@ class Bred:
                 clip = _place(root, parts)
                 joints = clip / "openpose_output" / "json"
                 if not openpose_files(joints):
-                    finds.missing.append(finds.name(joints))
+                    finds.missing.append(joints.relative_to(path).as_posix())
                     continue
                 finds.add(
-                    joints,
+                    self._input(finds.root, joints, clip.relative_to(root)) if self.joints_to else joints,
                     label=label,
                     subject=parts[2],
                     label_body=label if _most(cells[2:8:2], where) else "neutral",
@@ -95,12 +110,23 @@ class Bred:
                 )
         quirks = [
             "rows are skeletons without pictures; joints are in shares of the picture, not in pixels",
-            "the rate of the frames was not found: say it with --set frames_fps=N",
             "`label_face` and `label_body`: the label where most annotators saw it there, else neutral",
         ]
+        if not self.joints_to:
+            quirks.append(
+                "as they are they are no inputs: --set joints_to=FOLDER --set fps=N --set size=WIDTHxHEIGHT "
+                "makes .keypoints.npz in pixels"
+            )
         if num_mended:
             quirks.append(f"{num_mended} paths said spontaneous or acted, which is game or pre-game on disk")
-        return finds.reading(self, expected=None, quirks=quirks, preprocess="--set frames_fps=N")
+        return finds.reading(self, expected=None, quirks=quirks)
+
+    def _input(self, folder: Path, joints: Path, name: Path) -> Path:
+        """The first person of each frame in pixels, as a file that `preprocess` takes."""
+        width, height = map(int, self.size.split("x"))
+        keypoints, layout = load_openpose(joints)
+        scaled = keypoints[:, :1] * np.array([width, height, 1], np.float32)
+        return write_joints(folder, name.as_posix(), scaled, layout.name, self.fps, (width, height))
 
 
 def _most(answers: list[str], where: str) -> bool:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from videofer.datasets.adapter import DatasetError, Finds, Official, Reading, not_this
-from videofer.datasets.walk import below, videos_below
+from videofer.datasets.walk import FEW, below, videos_below
 from videofer.emotions.label_sets import LABEL_SETS, LabelSet
 
 NUM_VIDEOS = 7442
@@ -50,7 +50,7 @@ class CremaD:
     def recognise(self, path: Path) -> str | None:
         """Videos named so, in VideoFlash or in the folder itself."""
         folder = _folder(path)
-        first = next(videos_below(folder), None) if folder is not None else None
+        first = next(videos_below(folder, FEW), None) if folder is not None else None
         is_named = first is not None and _NAME.fullmatch(first.stem) is not None
         return f"{first.name} is named as its videos are" if is_named and first is not None else None
 
@@ -88,7 +88,7 @@ def _folder(path: Path) -> Path | None:
     root = below(path, "VideoFlash")
     if root is not None:
         return root / "VideoFlash"
-    first = next(videos_below(path), None)
+    first = next(videos_below(path, FEW), None)
     return first.parent if first is not None and _NAME.fullmatch(first.stem) else None
 
 

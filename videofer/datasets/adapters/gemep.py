@@ -19,7 +19,7 @@ from pathlib import Path, PurePosixPath
 from typing import ClassVar
 
 from videofer.datasets.adapter import DatasetError, Finds, Official, Reading, label_of, not_this
-from videofer.datasets.walk import folders_of, pictures_of, videos_below
+from videofer.datasets.walk import FEW, files_below, folders_of, pictures_of, videos_below
 from videofer.emotions.label_sets import LABEL_SETS, LabelSet
 
 NUM_VIDEOS = 145
@@ -48,7 +48,7 @@ class Gemep:
     def recognise(self, path: Path) -> str | None:
         """A video or folder named so."""
         name = re.compile(self.pattern, re.IGNORECASE)
-        first = next((place for place in _portrayals(path) if name.fullmatch(place.stem)), None)
+        first = next((place for place in _portrayals(path, FEW) if name.fullmatch(place.stem)), None)
         return f"{first.name} is named as its portrayals are" if first is not None else None
 
     def read(self, path: Path) -> Reading:
@@ -96,14 +96,14 @@ def _compiled(pattern: str) -> re.Pattern[str]:
     return compiled
 
 
-def _portrayals(path: Path) -> list[Path]:
+def _portrayals(path: Path, max_folders: int | None = None) -> list[Path]:
     """Videos, else folders of pictures."""
-    videos = list(videos_below(path))
+    videos = list(videos_below(path, max_folders))
     if videos:
         return videos
-    level, found = [path], []
+    level, found = [path], list[Path]()
     for _ in range(4):
-        inner = [folder for place in level for folder in folders_of(place)]
+        inner = [folder for place in level for folder in folders_of(place)][:max_folders]
         found += [folder for folder in inner if pictures_of(folder)]
         level = inner
     return found
@@ -112,7 +112,7 @@ def _portrayals(path: Path) -> list[Path]:
 def _tables(path: Path) -> dict[str, tuple[str, str]]:
     """Stem -> (emotion, where) of the label tables beside or below the videos. DatasetError."""
     said: dict[str, tuple[str, str]] = {}
-    for file in sorted(each for name in _TABLES for each in path.rglob(name)):
+    for file in (each for each in files_below(path, {".csv"}) if each.name in _TABLES):
         with file.open(encoding="utf-8-sig", newline="") as lines:
             for number, cells in enumerate(csv.reader(lines), start=1):
                 if number == 1 or not cells:
