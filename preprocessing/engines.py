@@ -194,10 +194,6 @@ def build_engines(choices: EngineChoices, place: Place = HERE) -> Engines:
 
     place: where ONNX networks run, in this process or in one that holds a GPU.
     """
-    from preprocessing.decode import DECODERS
-
-    if (why := DECODERS[choices.decoder].usable()) is not None:
-        raise WeightsError(f"decoder '{choices.decoder}' is not usable by this worker: {why}")
     return Engines(
         choices=choices,
         faces=faces.build(choices.faces, place),
@@ -208,6 +204,14 @@ def build_engines(choices: EngineChoices, place: Place = HERE) -> Engines:
         landmarks=landmarks.build(choices.landmarks, place),
         device=place.device,
     )
+
+
+def require_decoder(choices: EngineChoices) -> None:
+    """WeightsError (one line) where this worker cannot decode as the driver chose: no GPU, no FFmpeg."""
+    from preprocessing.decode import DECODERS
+
+    if (why := DECODERS[choices.decoder].usable()) is not None:
+        raise WeightsError(f"decoder '{choices.decoder}' is not usable by this worker: {why}")
 
 
 @cache

@@ -97,6 +97,12 @@ def test_the_table_stands_between_its_markers(tmp_path: Path) -> None:
         write_into(page, "x")
 
 
+def test_a_reason_names_the_command_and_not_the_addresses() -> None:
+    why = "weights are missing: `videofer weights fetch fan` gets a.pth from https://a.org/a.pth; or put it"
+    text = table([], [(Engine("landmarks", "fan", "MIT", "never"), why)], "Measured nowhere.")
+    assert "| `--landmarks fan` | weights are missing: `videofer weights fetch fan` | MIT" in text
+
+
 def test_the_page_has_the_markers() -> None:
     text = bench_engines.PAGE.read_text()
     assert text.index(BEGIN) < text.index(END)

@@ -23,7 +23,6 @@ from typing import Any, get_args
 import numpy as np
 
 from preprocessing.stage.threads import one_thread_environment
-from tools.bench import test_data
 from tools.engine_bench import agree
 from tools.engine_bench.engines import ENGINES, Engine, Kind
 from tools.engine_bench.material import Picture, pictures
@@ -35,6 +34,10 @@ SUFFIXES = {".mp4", ".mov", ".mkv", ".webm", ".avi"}
 
 
 def main() -> None:
+    from tools.bench import (
+        test_data,
+    )  # here: the processes of the engines import this module, and shall be light
+
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -123,7 +126,7 @@ def _agreements(kind: Kind, results: dict[str, list[Any]], faces: list[np.ndarra
             apart = _say(agree.of_each(results, agree.point_distances), "points {:.1%} apart")
             for name, found in results.items():
                 five = [d for a, b in zip(found, faces, strict=True) for d in agree.five_from_detector(a, b)]
-                with_detector = f"{np.mean(five):.1%} from the detector's five" if five else NONE
+                with_detector = f"{100 * np.mean(five):.1f} % from the detector's five" if five else NONE
                 apart[name] = ", ".join(part for part in (apart[name], with_detector) if part != NONE) or NONE
             return apart
         case "pose":
@@ -131,7 +134,8 @@ def _agreements(kind: Kind, results: dict[str, list[Any]], faces: list[np.ndarra
 
 
 def _say(values: dict[str, float], form: str) -> dict[str, str]:
-    return {name: form.format(value) if np.isfinite(value) else NONE for name, value in values.items()}
+    texts = {name: form.format(value).replace("%", " %") for name, value in values.items()}
+    return {name: text if np.isfinite(values[name]) else NONE for name, text in texts.items()}
 
 
 def _found(kind: Kind, results: list[Any], shown: list[Picture]) -> str:

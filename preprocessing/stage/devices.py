@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -19,13 +20,14 @@ from preprocessing.stage.usage import DeviceUsage
 START_SECONDS = 60.0  # for the processes on the GPUs
 USAGE_SECONDS = 5.0  # between two questions for the usage, and for the answer to the last one
 MAX_REQUESTS = 1000  # that wait side by side
+DECODING_SHARE = 0.4  # of each GPU, for workers that decode on it; its process has more: two never share one
 
 
 class Devices:
     """One process on each GPU that Ray knows; on `cpu`, one process that stands for a GPU."""
 
-    def __init__(self, device: Device) -> None:
-        """UserError in one line where there is no GPU, or none is free."""
+    def __init__(self, device: Device, *, share: float = 1.0) -> None:
+        """share: of each GPU. UserError in one line where there is no GPU, or none is free."""
         import ray
 
         self._device = device
@@ -35,7 +37,7 @@ class Devices:
             raise UserError("no GPU: Ray found none on this machine or cluster")
         options = {
             "num_cpus": 0,
-            "num_gpus": 0 if device == CPU else 1,
+            "num_gpus": 0 if device == CPU else share,
             "max_restarts": -1,
             "max_concurrency": MAX_REQUESTS,
         }
@@ -51,6 +53,9 @@ class Devices:
         except ray.exceptions.RayError as error:
             self.close()
             raise UserError(f"the process on the GPU does not start: {_last_line(error)}") from None
+
+    def __len__(self) -> int:
+        return len(self._actors)
 
     def places(self) -> Iterator[Place]:
         """Of the next worker's networks: each process in turn, for ever."""
@@ -130,6 +135,15 @@ class _Tally:
         if self._birth and birth != self._birth:
             self._before = replace(self._before + self._newest, num_restarts=self._before.num_restarts + 1)
         self._birth, self._newest = birth, usage
+
+
+def decoding_share(num_gpus: int, num_workers: int) -> float:
+    """What each worker reserves of a GPU to decode there: Ray hides GPUs from those that reserve nothing.
+
+    As many workers as lie on the fullest GPU fit into DECODING_SHARE of it. Ray counts in ten thousandths.
+    """
+    on_each = -(-num_workers // num_gpus)
+    return max(1, math.floor(DECODING_SHARE * 10_000 / on_each)) / 10_000
 
 
 def _last_line(error: Exception) -> str:

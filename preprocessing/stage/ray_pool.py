@@ -16,7 +16,7 @@ from preprocessing.engines import EngineChoices
 from preprocessing.network import HERE, Place
 from preprocessing.spec import PreprocessSpec
 from preprocessing.stage.cluster import start_ray
-from preprocessing.stage.devices import Devices
+from preprocessing.stage.devices import DECODING_SHARE, Devices, decoding_share
 from preprocessing.stage.job import Handle, Job, Reply, Vitals, WorkerLostError
 from preprocessing.stage.threads import THREAD_VARIABLES
 from preprocessing.stage.usage import DeviceUsage
@@ -114,17 +114,21 @@ class RayPool:
         self._places: Iterator[Place] = itertools.repeat(HERE)  # of each worker's networks
         self._devices: Devices | None = None
         self.device_usage: list[DeviceUsage] = []
+        decodes_there, share = choices.decoder == "torchcodec:cuda", 0.0
         if device is not None:
             try:
-                self._devices = Devices(device)
+                self._devices = Devices(device, share=1 - DECODING_SHARE if decodes_there else 1)
                 self._devices.load(choices)
             except UserError:
                 self.close()
                 raise
             self._places = self._devices.places()
+            if decodes_there:
+                share = decoding_share(len(self._devices), num_workers)
         as_actor: Any = ray.remote  # its stubs know no concurrency groups
         self._actor = as_actor(
             num_cpus=1,
+            num_gpus=share,
             max_restarts=0,
             concurrency_groups=GROUPS,
             runtime_env={"env_vars": THREAD_VARIABLES},

@@ -13,7 +13,7 @@ from pathlib import Path
 from uuid import uuid4
 
 from cache.shard import ShardWriter
-from preprocessing.engines import EngineChoices, build_engines
+from preprocessing.engines import EngineChoices, build_engines, require_decoder
 from preprocessing.network import HERE, Place
 from preprocessing.pipeline import process_segment, spans_of
 from preprocessing.spec import PreprocessSpec
@@ -41,6 +41,7 @@ class Worker:
     ) -> None:
         pin_threads()
         self._spec = spec
+        require_decoder(choices)
         self._engines = build_engines(choices, place)
         self._writer = ShardWriter(
             store_dir, codec=spec.codec, crop_size=spec.crop_size, jpeg_quality=spec.jpeg_quality

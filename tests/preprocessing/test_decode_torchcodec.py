@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import math
 import os
 import subprocess
 import sys
@@ -12,15 +13,18 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from cache.shard import ShardWriter
 from cache.store import Store
 from preprocessing.decode import DECODERS, FASTEST, decoder_for, decord_engine, torchcodec_engine
 from preprocessing.decode.torchcodec_engine import TorchCodecDecoder, why_unloadable
-from preprocessing.engines import build_engines, resolve_engines
+from preprocessing.engines import build_engines, require_decoder, resolve_engines
 from preprocessing.pipeline import process_segment
 from preprocessing.probe import probe
 from preprocessing.spec import PreprocessSpec
+from preprocessing.stage.devices import DECODING_SHARE, decoding_share
 from preprocessing.types import InputError, Source
 from preprocessing.weights import WeightsError
 from tests.container_zoo import ZOO
@@ -112,7 +116,17 @@ def test_a_worker_without_a_gpu_does_not_begin(monkeypatch: pytest.MonkeyPatch) 
     with pytest.raises(
         WeightsError, match=r"^decoder 'torchcodec:cuda' is not usable by this worker: no cuda:0: "
     ):
-        build_engines(choices)
+        require_decoder(choices)
+    require_decoder(resolve_engines(decoder="torchcodec", faces_name="precropped", pose="none"))
+
+
+@given(num_gpus=st.integers(1, 16), num_workers=st.integers(1, 512))
+def test_workers_that_decode_on_a_gpu_fit_beside_its_process(num_gpus: int, num_workers: int) -> None:
+    """Ray fills one GPU after the other: all workers find room beside the processes of networks."""
+    share = decoding_share(num_gpus, num_workers)
+    assert share > 0
+    assert math.floor(DECODING_SHARE / share + 1e-9) * num_gpus >= num_workers
+    assert 1 - DECODING_SHARE > 0.5, "two processes of networks would lie on one GPU"
 
 
 class FakeGpu:

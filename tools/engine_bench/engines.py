@@ -35,8 +35,7 @@ ENGINES = (
     Engine("faces", "face-alignment:sfd", "BSD-3-Clause", "small and turned faces, on a GPU"),
     Engine("faces", "face-alignment:retinaface", "BSD-3-Clause", "small faces, on a GPU"),
     Engine("faces", "face-alignment:scrfd", "MIT", "small faces in research; not for commercial use"),
-    Engine("landmarks", "mesh", "Apache-2.0", "68 points on a processor"),
-    Engine("landmarks", "mesh468", "Apache-2.0", "all points of the mesh"),
+    Engine("landmarks", "mesh", "Apache-2.0", "68 points on a processor; `mesh468`: all that it finds"),
     Engine("landmarks", "fan", "BSD-3-Clause", "68 points as the literature has them, on a GPU"),
     Engine(
         "landmarks", "fan3d", "BSD-3-Clause", "68 points that keep their place when the head turns, on a GPU"

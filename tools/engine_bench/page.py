@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -60,8 +61,8 @@ def table(rows: Sequence[Row], unusable: Sequence[tuple[Engine, str]], machine: 
 
 def licences(engine: Engine) -> str:
     """Of the code, and of the weights where they are others' and known."""
-    weights = list(dict.fromkeys(weight.licence for weight in REGISTRY.of_engine(engine.name)))
-    return "; ".join([engine.licence, *weights]) if weights != [engine.licence] else engine.licence
+    weights = [weight.licence for weight in REGISTRY.of_engine(engine.name)]
+    return "; ".join(dict.fromkeys([engine.licence, *weights]))
 
 
 def write_into(page: Path, text: str) -> None:
@@ -83,5 +84,8 @@ def _rate(frames_per_second: float) -> str:
     return f"{frames_per_second:,.0f}" if frames_per_second >= 10 else f"{frames_per_second:.1f}"
 
 
-def _cell(text: str) -> str:
-    return " ".join(text.split()).replace("|", "\\|")
+def _cell(why: str) -> str:
+    """In one line, without the addresses that a command fetches files from."""
+    return re.sub(r"(`videofer weights fetch [^`]*`) gets .*", r"\1", " ".join(why.split())).replace(
+        "|", "\\|"
+    )
