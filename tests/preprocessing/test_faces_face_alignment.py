@@ -69,12 +69,32 @@ def test_blazeface_finds_nobody_where_nobody_is(shared_data: Path, blaze: BlazeF
     assert [len(found) for found in blaze.detect(pictures)] == [0] * len(pictures)
 
 
+def test_blazeface_finds_faces_that_are_small(shared_data: Path, blaze: BlazeFace) -> None:
+    """Four of 27 to 42 pixels in 270 x 480: most of them."""
+    pictures = list(footage(shared_data / "videos" / "four_faces_portrait.mp4", 512, 2))
+    counts = [len(found) for found in blaze.detect(pictures)]
+    assert min(counts) >= 2 and max(counts) <= 4
+
+
+@pytest.mark.parametrize(
+    ("size_wh", "expected"),
+    [
+        ((100, 100), [[0, 0, 100]]),
+        ((200, 100), [[0, -50, 200], [0, 0, 100], [50, 0, 100], [100, 0, 100]]),
+        ((100, 160), [[-30, 0, 160], [0, 0, 100], [0, 30, 100], [0, 60, 100]]),
+    ],
+)
+def test_squares_cover_the_picture(size_wh: tuple[int, int], expected: list[list[float]]) -> None:
+    found = blazeface.squares_of(np.zeros((size_wh[1], size_wh[0], 3), np.uint8))
+    np.testing.assert_allclose(found, expected)
+
+
 def test_a_closer_look_is_a_better_one(blaze: BlazeFace, shared_data: Path, shared_weights: Path) -> None:
     reference = faces.build(faces.resolve("yunet", shared_weights))
     first, second = [], []
     for picture in footage(shared_data / "videos" / "asl" / "brother.mkv", 512, 20):
         truth = reference.detect([picture])[0].landmarks_xy[0, :3]
-        [(_, points, _)] = blaze._look([picture], [blazeface.whole_square(picture)], 0.5)
+        [(_, points, _)] = blaze._look([picture], blazeface.squares_of(picture)[:1], 0.5)
         eyes = np.linalg.norm(truth[1] - truth[0])
         first.append(np.linalg.norm(points[0, :3] - truth, axis=1).mean() / eyes)
         second.append(
