@@ -8,7 +8,7 @@
 #   docker run --rm --gpus all --shm-size=4g --user "$(id -u):$(id -g)" --volume "$PWD:/work" \
 #       videofer:cuda preprocess videos --out store --gpu
 #
-# Both hold PyTorch as pip installs it, with its CUDA libraries (9 GB). For a CPU image of a third of that, name the
+# Both hold PyTorch as pip installs it, with its CUDA libraries (7 GB). For a CPU image of half of that, name the
 # index of PyTorch's CPU builds: --build-arg TORCH_INDEX=ADDRESS.
 
 ARG PYTHON=3.11
