@@ -25,7 +25,7 @@ from preprocessing.landmarks.layouts import IBUG68
 from preprocessing.network import HERE, Place
 from preprocessing.torch_network import TorchNetwork, depth_network, fan_network, load_module
 from preprocessing.types import Frame
-from preprocessing.weights import EngineChoice
+from preprocessing.weights import EngineChoice, find, missing
 
 ROLE = "landmarks"  # of the weight file in the choice
 SIDE = 256  # pixels of the network's input
@@ -99,6 +99,24 @@ class Fan:
             if columns == 3:
                 result[row, :, 2] = answer[1][0] / scale
         return result
+
+
+def points_3d(
+    images_rgb_uint8: Sequence[np.ndarray], boxes_xyxy: Sequence[np.ndarray], weights_dir: Path | None = None
+) -> np.ndarray:
+    """The 68 points of faces in space, by 3D FAN and its depth network: (N, 68, 3) float32.
+
+    A picture (h, w, 3) and a box (4,) for each of N faces, as `preprocessing.faces.detect` finds them. x and
+    y in pixels of the picture; depth in the same unit, with the sign and origin of face-alignment's network.
+    Raises WeightsError (one line) where a file lacks.
+    """
+    paths = []
+    for name in ("fan3d", "fan3d-depth"):
+        path = find(name, weights_dir)
+        if path is None:
+            raise missing(name)
+        paths.append(path)
+    return Fan(HERE, *paths).in_pictures(images_rgb_uint8, boxes_xyxy)
 
 
 class FanLandmarks:

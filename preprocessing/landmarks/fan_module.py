@@ -21,8 +21,7 @@ REACH = 6  # pixels from its middle where a spot ends
 class FanPoints(nn.Module):
     """Pictures (N, 3, 256, 256) RGB in [0, 1] -> points (N, 68, 3), and with a depth network depths (N, 68).
 
-    A point is x, y in pixels of the picture and the height of its peak. Depths are pixels of the picture,
-    growing away from the camera.
+    A point is x, y in pixels of the picture and the height of its peak. Depths are pixels of the picture.
     """
 
     def __init__(self, fan: nn.Module, depth: nn.Module | None = None) -> None:

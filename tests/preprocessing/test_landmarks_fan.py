@@ -228,6 +228,30 @@ def test_the_networks_of_face_alignment_are_loaded_and_run(files: tuple[Path, Pa
     np.testing.assert_allclose(points[:, 2] * warp[0, 0], expected, rtol=1e-3, atol=1e-4)
 
 
+def test_points_in_space_need_both_files(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    picture, box = np.zeros((20, 30, 3), np.uint8), np.array([1, 2, 9, 9], np.float32)
+    with pytest.raises(WeightsError, match="videofer weights fetch fan3d` gets 3DFAN4"):
+        landmarks.points_3d([picture], [box])
+    there = tmp_path / "3DFAN4-7835d9f11d.pth.tar"
+    monkeypatch.setattr(
+        "preprocessing.landmarks.fan.find", lambda name, weights_dir: there if name == "fan3d" else None
+    )
+    with pytest.raises(WeightsError, match="videofer weights fetch fan3d-depth` gets depth-2a464da4ea"):
+        landmarks.points_3d([picture], [box])
+
+
+@needs_package
+def test_points_in_space_are_those_of_both_networks(
+    files: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        "preprocessing.landmarks.fan.find", lambda name, weights_dir: files[name == "fan3d-depth"]
+    )
+    picture, box = with_spot((160, 120), (80, 60), 5), np.array([40, 30, 120, 100], np.float32)
+    points = landmarks.points_3d([picture], [box])
+    assert points.shape == (1, 68, 3) and np.isfinite(points).all()
+
+
 @needs_package
 def test_files_of_other_networks_are_refused(files: tuple[Path, Path], tmp_path: Path) -> None:
     with pytest.raises(WeightsError, match=r"holds other weights than those of FAN$"):

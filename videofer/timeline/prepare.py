@@ -65,7 +65,7 @@ def spec_for(
 ) -> PreprocessSpec:
     """The spec that gives what the model's input contract asks for.
 
-    faces: "auto", "yunet" or "mtcnn"; a model of cropped pictures takes those as they are. pose: "none",
+    faces: a detector, as of `preprocess`; a model of cropped pictures takes those as they are. pose: "none",
     "sidecar" or "onnx:POSE[,PERSON]"; None: what the model needs. frames_fps: rate of folders of
     frames that do not say their own. Raises ConfigError for another value.
     """
