@@ -20,12 +20,12 @@ _PARTS = {"spontaneous": "game", "acted": "pre-game"}
 def build(root: Path, num_frames: int = 3) -> Path:
     folder = root / "BRED_dataset"
     text(folder / "annotations.csv", HEADER + "".join(f"BRED_dataset/{p},{e},{a}\n" for p, e, a in ROWS))
-    person = {
-        "pose_keypoints_2d": [0.5, 0.5, 0.9] * 25,
-        "hand_left_keypoints_2d": [0.4, 0.6, 0.8] * 21,
-        "hand_right_keypoints_2d": [0.6, 0.6, 0.8] * 21,
-    }
-    for path, _, _ in ROWS:
+    for number, (path, _, _) in enumerate(ROWS):
+        person = {
+            "pose_keypoints_2d": [0.5, 0.5 + number / 100, 0.9] * 25,
+            "hand_left_keypoints_2d": [0.4, 0.6, 0.8] * 21,
+            "hand_right_keypoints_2d": [0.6, 0.6, 0.8] * 21,
+        }
         part, child, clip = path.removesuffix(".avi").split("/")
         place = folder / _PARTS[part] / child / clip
         text(

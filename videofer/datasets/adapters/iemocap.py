@@ -46,7 +46,7 @@ class Iemocap:
     official: ClassVar[Official] = Official(
         "folds",
         NUM_SESSIONS,
-        "custom: a session left out in turn; the authors give none",
+        "custom of papers: a session left out in turn",
         "--protocol official",
     )
     access: ClassVar[str] = "sail.usc.edu/iemocap, on request with a signed agreement, for research"

@@ -21,6 +21,7 @@ from videofer.emotions.label_sets import LABEL_SETS, LabelSet
 
 LABELS = LABEL_SETS["ravdess8"]
 NUM_ACTORS = 24
+COUNTS = {name: 96 if name == "neutral" else 192 for name in LABELS.classes}  # of speech
 NUM_SPEECH = 1440  # 60 takes of each actor
 _NAME = re.compile(r"(\d\d)-(\d\d)-(\d\d)-(\d\d)-(\d\d)-(\d\d)-(\d\d)")
 _FOLDER = re.compile(r"actor_(\d\d)", re.IGNORECASE)
@@ -86,7 +87,13 @@ class Ravdess:
             quirks.append(
                 f"{num_other:,} files of the other channel are left out (this reads {self.channel})"
             )
-        return finds.reading(self, expected=NUM_SPEECH if self.channel == "speech" else None, quirks=quirks)
+        is_speech = self.channel == "speech"
+        return finds.reading(
+            self,
+            expected=NUM_SPEECH if is_speech else None,
+            expected_by_label=COUNTS if is_speech else None,
+            quirks=quirks,
+        )
 
 
 def _add(
