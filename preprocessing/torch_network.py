@@ -23,6 +23,8 @@ from preprocessing.weights import WeightsError
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
+INSTALL = "pip install --no-deps face-alignment numba llvmlite tqdm"
+"""Not with all that it asks for: that holds a second OpenCV, see docs/install.md."""
 BATCH = 16  # pictures that pass together on a GPU, always so many
 
 
@@ -155,7 +157,7 @@ class TorchNetwork:
 def missing_package() -> str | None:
     """Why there are no networks of face-alignment here, and what mends it; None where there are."""
     if find_spec("face_alignment") is None:
-        return "face-alignment is not installed: `pip install 'videofer[face-alignment]'`"
+        return f"face-alignment is not installed: `{INSTALL}`"
     return None
 
 
