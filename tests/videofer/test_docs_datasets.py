@@ -22,8 +22,8 @@ def tables() -> dict[str, str]:
             official.kind, f"`{official.crossval.removeprefix('--protocol ')}`"
         )
         sets.append(
-            f"| `{adapter.name}` | {adapter.title} | `{adapter.labels.name}` | {protocol} ({official.source}) "
-            f"| {adapter.access} |"
+            f"| `{adapter.name}` | {adapter.title} | `{adapter.labels.name}` "
+            f"| {protocol} ({official.source}) | {adapter.access} |"
         )
     labels = ["| label set | classes | |", "|---|---|---|"]
     labels += [f"| `{one.name}` | {', '.join(one.classes)} | {one.about} |" for one in LABEL_SETS.values()]

@@ -4,7 +4,8 @@ Two kinds of names. *Broad* ones (`EMOTIONS`) are what most sets have. *Finer* o
 their own in some sets only: GEMEP tells joy from amusement, elsewhere both are happiness. So a word that is
 an alias of both kinds means the finer name only where somebody asked for it by a label set.
 
-Words are compared in lower case, without accents, with `_`, `-` and spaces taken as one space.
+Words that people are called by as well (Ira, Felice) are left out: folders are called like people, too. Words
+are compared in lower case, without accents, with `_`, `-` and spaces taken as one space.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ _BROAD = {
         中性, 平静无表情, 无表情""",
     "anger": """angry, ang, an, angriness, mad, rage, hot anger,
         ärger, aerger, wut, wütend, wuetend, zorn, verärgert, colère, en colère, rabbia, arrabbiato,
-        arrabbiata, ira, enojo, enfado, enojado, enojada, enfadado, enfadada, raiva, zangado, zangada,
+        arrabbiata, enojo, enfado, enojado, enojada, enfadado, enfadada, raiva, zangado, zangada,
         愤怒, 憤怒, 生气, 生氣, 怒""",
     "disgust": """disgusted, dis, di, disgusting,
         ekel, angeekelt, dégoût, dégoûté, disgusto, disgustato, asco, desagrado, repugnancia, nojo, repulsa,
@@ -34,7 +35,7 @@ _BROAD = {
         assustado, 恐惧, 恐懼, 害怕, 惊恐""",
     "happiness": """happy, hap, ha, joy, joyful, smile, amusement,
         freude, fröhlich, froehlich, glücklich, gluecklich, glück, joie, joyeux, heureux, bonheur,
-        gioia, felicità, felice, alegría, felicidad, feliz, alegre, alegria, felicidade,
+        gioia, felicità, alegría, felicidad, feliz, alegre, alegria, felicidade,
         高兴, 高興, 快乐, 快樂, 开心, 喜悦""",
     "sadness": """sad, sa, unhappy, sorrow,
         trauer, traurig, traurigkeit, tristesse, triste, tristezza, tristeza,

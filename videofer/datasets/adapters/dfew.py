@@ -31,6 +31,7 @@ _LISTS = {
 }  # fmt: skip
 _CLIPS = (
     "Clip/original",
+    "Clip/clip_224x224_avi",
     "Clip/clip_224x224",
     "Clip/jpg_256",
     "Clip/clip_224x224_16f",
