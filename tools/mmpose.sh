@@ -74,12 +74,13 @@ build() { # NAME==VERSION: from source into the folder of wheels, with a line of
   say "compiling $1 (mmcv takes about 12 minutes of one core), to be kept in $wheels"
   local log=$wheels/${1%%=*}.log
   # The GPU is hidden: the operators compiled for it take an hour and pose networks use none of them. For the
-  # same reason they are compiled with few optimisations, in half of the time.
+  # same reason they are compiled with few optimisations, in half of the time. pip's own cache of wheels is not
+  # used: it does not know for which torch a wheel was built.
   CUDA_VISIBLE_DEVICES='' FORCE_CUDA=0 MMCV_WITH_OPS=1 CFLAGS='-O1 -g0' PATH="$work/build/bin:$PATH" \
     MAX_JOBS=${MAX_JOBS:-$(getconf _NPROCESSORS_ONLN)} \
     nice -n 10 "$work/build/bin/python" -m pip wheel --verbose --disable-pip-version-check --no-deps \
-    --no-build-isolation --no-binary "${1%%=*}" --wheel-dir "$work/new" "$1" 2>&1 | tee "$log" | progress ||
-    stop "compiling $1 failed; the end of $log: $(grep -iE 'error' "$log" | tail -n 3)"
+    --no-cache-dir --no-build-isolation --no-binary "${1%%=*}" --wheel-dir "$work/new" "$1" 2>&1 | tee "$log" | progress ||
+    stop "compiling $1 failed: $(grep -m 1 -iE 'error:' "$log" || tail -n 1 "$log") (all of it: $log)"
   mv "$work"/new/*.whl "$wheels/" # only a whole wheel is ever there
   rm -f "$log"
 }
