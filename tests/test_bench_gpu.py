@@ -11,7 +11,9 @@ from pathlib import Path
 import pytest
 
 from preprocessing.spec import PreprocessSpec
+from tests.videofer.training_store import make_training_store, small_recipe
 from tools import bench_gpu
+from tools.gpu_bench import training
 from tools.gpu_bench.busy import GpuSamples, cpu_seconds, gpu_samples, read_sample
 from tools.gpu_bench.pipeline import Case, Figures
 from tools.gpu_bench.text import BEGIN, END, page_text, write_into
@@ -117,6 +119,20 @@ def test_unknown_parts_and_engines_are_refused(capsys: pytest.CaptureFixture[str
         with pytest.raises(SystemExit):
             bench_gpu.main(arguments)
     assert "faces of clay" in capsys.readouterr().err
+
+
+def test_training_tells_the_share_of_its_steps(tmp_path: Path) -> None:
+    make_training_store(tmp_path / "store")
+    figures = training.measure(small_recipe(epochs=2), tmp_path / "store", tmp_path / "run")
+    assert figures.recipe == "small" and figures.samples_per_second > 0
+    assert 0 <= figures.busy_share <= 1
+
+
+def test_shipped_recipes_are_as_long_as_the_device_can_do() -> None:
+    short, long = (training.recipe_of("fused", device).training for device in ("cpu", "cuda:0"))
+    assert short.epochs == long.epochs == 2
+    assert short.samples_per_epoch is not None and long.samples_per_epoch is not None
+    assert 0 < short.samples_per_epoch < long.samples_per_epoch
 
 
 @pytest.mark.ray

@@ -108,8 +108,8 @@ def copies(video: Path, folder: Path, count: int) -> list[Path]:
 def training_figures(device: Device, store: Path | None, folder: Path) -> list[TrainingFigures]:
     """Each shipped recipe."""
     store = store or make_store(folder)
-    kind = device.partition(":")[0]
-    return [training.measure(name, kind, store, folder / name) for name in SHIPPED]
+    recipes = [training.recipe_of(name, device) for name in SHIPPED]
+    return [training.measure(recipe, store, folder / recipe.name) for recipe in recipes]
 
 
 def machine(device: Device) -> str:

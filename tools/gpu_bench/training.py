@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from preprocessing.device import Device
 from tools.bench_train import STORE_BATCHES, waiting_row
 from tools.gpu_bench.busy import gpu_samples
-from videofer.recipe import load_recipe
+from videofer.recipe import Recipe, load_recipe
 from videofer.resources import config_path
 
 
@@ -21,17 +22,19 @@ class TrainingFigures:
     gpu_share: float | None
 
 
-def measure(
-    name: str, device: str, store: Path, out: Path, overrides: tuple[str, ...] = ()
-) -> TrainingFigures:
-    """Two epochs of a shipped recipe, into `out`."""
+def recipe_of(name: str, device: Device) -> Recipe:
+    """A shipped recipe for two epochs, as long as the device can do in minutes."""
     path = config_path(f"train/{name}.yaml")
-    size = load_recipe(path, list(overrides)).training.batch_size
-    changes = ["training.epochs=2", f"training.samples_per_epoch={STORE_BATCHES[device] * size}", *overrides]
+    num_samples = STORE_BATCHES[device.partition(":")[0]] * load_recipe(path, []).training.batch_size
+    return load_recipe(path, ["training.epochs=2", f"training.samples_per_epoch={num_samples}"])
+
+
+def measure(recipe: Recipe, store: Path, out: Path) -> TrainingFigures:
+    """Trains it, into `out`."""
     with gpu_samples() as samples:
-        row = waiting_row(load_recipe(path, changes), store, out)
+        row = waiting_row(recipe, store, out)
     return TrainingFigures(
-        recipe=name,
+        recipe=recipe.name,
         samples_per_second=row["samples/s"],
         busy_share=1.0 - row["share of time waiting"],
         gpu_share=samples.mean_share,
