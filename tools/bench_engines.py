@@ -2,14 +2,15 @@
 
     .venv/bin/python -m tools.bench_engines [--write] [--kinds decoder,faces] [--videos DIR] ...
 
-Each engine works alone in a process of its own, on one thread, as a worker of preprocessing does. Decoders
-read all frames of the test videos; the others see a few pictures of each of them, made small as
-preprocessing makes them. Dense landmarks are looked for where the first usable face detector found faces,
-and people in every picture. What the videos show was counted by eye, see `tools/engine_bench/material.py`.
+Each engine works alone in a process of its own, on one thread, as a worker of preprocessing does; its speed
+is counted in processor time, by which engines that take more threads gain nothing. Decoders read all frames
+of the test videos; the others see a few pictures of each of them, made small as preprocessing makes them.
+Dense landmarks are looked for where the first usable face detector found faces, and people in every picture.
+What the videos show was counted by eye, see `tools/engine_bench/material.py`.
 
---write puts the table into docs/engines.md, between its markers. On a machine that is busy with other things
-the figures mean nothing. Videos and weights are taken from the test data beside the checkout unless said
-otherwise; an engine that is not usable here is listed with the reason.
+--write puts the table into docs/engines.md, between its markers. On a busy machine even processor time grows:
+keep it quiet. Videos and weights are taken from the test data beside the checkout unless said otherwise; an
+engine that is not usable here is listed with the reason.
 """
 
 from __future__ import annotations
@@ -93,7 +94,7 @@ def measure_all(
             faces = measured.results
     rows = [row for kind in get_args(Kind) for row in _rows(kind, figures, shown, faces)]
     videos_text = f"{len(paths)} videos for decoders, {len(shown)} pictures for the others"
-    return table(rows, unusable, f"Measured on {_machine()}; one thread; {videos_text}.")
+    return table(rows, unusable, f"Measured on {_machine()}; {videos_text}.")
 
 
 def _rows(

@@ -19,17 +19,17 @@ class Engine:
 
 
 ENGINES = (
-    Engine("decoder", "pyav", "BSD-3-Clause; FFmpeg: GPL", "always"),
+    Engine("decoder", "pyav", "BSD-3-Clause; FFmpeg: GPL", "unless there is a reason for another"),
     Engine("decoder", "decord", "Apache-2.0; FFmpeg: GPL", "to compare with systems that were built on it"),
     Engine("decoder", "torchcodec", "BSD-3-Clause; FFmpeg: the system's", "to use an FFmpeg of your own"),
     Engine(
         "decoder",
         "torchcodec:cuda",
         "BSD-3-Clause; FFmpeg: the system's",
-        "with `--gpu`, few cores beside it",
+        "few cores beside a GPU",
     ),
     Engine("faces", "yunet", "MIT", "ordinary footage; the fastest"),
-    Engine("faces", "mtcnn", "MIT", "nothing can be downloaded; few cores matter less than a file"),
+    Engine("faces", "mtcnn", "MIT", "where nothing can be downloaded: its weights are in its package"),
     Engine("faces", "face-alignment:blazeface", "BSD-3-Clause", "one large face near the camera"),
     Engine("faces", "face-alignment:yunet", "BSD-3-Clause", "to compare with face-alignment's own"),
     Engine("faces", "face-alignment:sfd", "BSD-3-Clause", "small and turned faces, on a GPU"),

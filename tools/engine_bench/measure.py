@@ -24,7 +24,9 @@ PICTURE_EVERY = 20  # frames of a video whose pictures are compared
 class Measured:
     """What an engine did. `results` are one for each picture, or for each video of a decoder."""
 
-    frames_per_second: float
+    frames_per_second: (
+        float  # of processor time in all threads: what a core gives; on a GPU, by the wall clock
+    )
     memory_mib: float  # of the process, beyond what it had with the pictures
     results: list[Any]
 
@@ -54,7 +56,7 @@ def in_its_own_process(work: Work) -> Measured | str:
 
 
 def measure(work: Work) -> Measured | str:
-    """Builds the engine as a run does, and lets it work. One thread, as a worker has."""
+    """Builds the engine as a run does, and lets it work, on one thread as far as it obeys."""
     from preprocessing.stage.threads import pin_threads
     from preprocessing.weights import WeightsError
 
@@ -71,7 +73,8 @@ def measure(work: Work) -> Measured | str:
     except WeightsError as error:
         return str(error)
     results = run()  # also warms up
-    best = min(_seconds(run) for _ in range(work.repeats))
+    clock = time.perf_counter if "cuda" in work.engine.name else time.process_time
+    best = min(_seconds(run, clock) for _ in range(work.repeats))
     count = sum(len(times) for times, _ in results) if work.engine.kind == "decoder" else len(results)
     return Measured(count / best, _status_mib("VmHWM") - before, results)
 
@@ -176,10 +179,10 @@ def searched_size(width: int, height: int) -> tuple[int, int]:
     return max(1, round(width * scale)), max(1, round(height * scale))
 
 
-def _seconds(run: Callable[[], Sequence[Any]]) -> float:
-    began = time.perf_counter()
+def _seconds(run: Callable[[], Sequence[Any]], clock: Callable[[], float]) -> float:
+    began = clock()
     run()
-    return time.perf_counter() - began
+    return clock() - began
 
 
 def _status_mib(key: str) -> float:

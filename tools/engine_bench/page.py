@@ -33,30 +33,27 @@ class Row:
 
 def table(rows: Sequence[Row], unusable: Sequence[tuple[Engine, str]], machine: str) -> str:
     """One table of what was measured, one of what could not be, and where."""
-    lines = [
-        machine,
-        "",
-        "| engine | frames/s | found | agreement | memory | licence of code; weights | when to choose it |",
-        "|---|---|---|---|---|---|---|",
-    ]
-    lines += [
-        f"| `{_option(row.engine)}` | {_rate(row.frames_per_second)} | {row.found} | {row.agreement} "
-        f"| {row.memory_mib:.0f} MiB | {licences(row.engine)} | {row.engine.advice} |"
-        for row in rows
-    ]
+    lines = [machine, "", *_lines(["frames/s a core", "found", "agreement", "memory"], _figures(rows))]
     if unusable:
-        lines += [
-            "",
-            "Not usable on that machine:",
-            "",
-            "| engine | why | licence of code; weights | when to choose it |",
-        ]
-        lines += ["|---|---|---|---|"]
-        lines += [
-            f"| `{_option(engine)}` | {_cell(why)} | {licences(engine)} | {engine.advice} |"
-            for engine, why in unusable
-        ]
+        why = {engine: [_cell(reason)] for engine, reason in unusable}
+        lines += ["", "Not usable on that machine:", "", *_lines(["why"], why)]
     return "\n".join(lines)
+
+
+def _figures(rows: Sequence[Row]) -> dict[Engine, list[str]]:
+    return {
+        row.engine: [_rate(row.frames_per_second), row.found, row.agreement, f"{row.memory_mib:.0f} MiB"]
+        for row in rows
+    }
+
+
+def _lines(columns: list[str], cells: dict[Engine, list[str]]) -> list[str]:
+    """Of a table, with what stands beside every engine."""
+    table = [["engine", *columns, "licence: code; weights", "when to choose it"]]
+    table.append(["---"] * len(table[0]))
+    for engine, values in cells.items():
+        table.append([f"`{_option(engine)}`", *values, licences(engine), engine.advice])
+    return [f"| {' | '.join(line)} |" for line in table]
 
 
 def licences(engine: Engine) -> str:
