@@ -5,6 +5,8 @@ On the CPU: Ray is told of a GPU where a test needs one.
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 import sys
 import time
@@ -26,8 +28,10 @@ from preprocessing.stage.devices import Devices
 from preprocessing.stage.remote import MAX_SENT, PlaceLostError, There
 from preprocessing.stage.report import RunReport, text_of
 from preprocessing.stage.run import preprocess
+from preprocessing.stage.totals import Totals
 from preprocessing.weights import EngineChoice, WeightFile, WeightsError
 from tests.stage_models import NORMALISE, Doomed, pictures, small_model
+from tools.gpu_bench.busy import kind_of
 
 pytestmark = pytest.mark.ray
 
@@ -193,6 +197,51 @@ def test_a_run_stores_what_workers_alone_would(tmp_path: Path, shared_data: Path
     (usage,) = together.devices
     assert usage.num_pictures > 10 and 0 < usage.busy_seconds < together.work_seconds
     assert f"{usage.num_pictures} pictures in batches of {usage.mean_batch:.1f}" in text_of(together)
+
+
+class Killer:
+    """Ends the process that runs the networks as soon as videos are at work."""
+
+    def __init__(self) -> None:
+        self.num_killed = 0
+
+    def hashing(self, num_done: int, num_sources: int) -> None: ...
+
+    def note(self, message: str) -> None: ...
+
+    def working(self, totals: Totals) -> None:
+        if self.num_killed or not totals.media_seconds_under_way:
+            return
+        for folder in Path("/proc").iterdir():
+            if folder.name.isdecimal() and kind_of(int(folder.name)) == "device process":
+                self.num_killed += 1
+                os.kill(int(folder.name), signal.SIGKILL)
+
+
+def test_a_run_outlives_the_death_of_the_process(tmp_path: Path, shared_data: Path) -> None:
+    """In the middle of two videos, with a network that is no ONNX file: nobody is blamed, nothing is lost."""
+    names = ("people_walking_one_by_one.mp4", "interview_one_face.mp4")
+    videos = [shared_data / "videos" / name for name in names]
+    spec = PreprocessSpec(faces="mtcnn", pose="none")
+    reports: list[RunReport] = []
+    killer = Killer()
+    preprocess(videos, tmp_path / "alone", spec, num_workers=2)
+    preprocess(
+        videos,
+        tmp_path / "killed",
+        spec,
+        num_workers=2,
+        device=CPU,
+        progress=killer,
+        on_end=reports.append,
+    )
+    assert killer.num_killed == 1
+    assert reports[0].num_failed == 0 and reports[0].num_workers_lost == 0
+    assert reports[0].devices[0].num_restarts <= 1  # unknown, where it died before it was first asked
+    alone, killed = content_of(tmp_path / "alone"), content_of(tmp_path / "killed")
+    assert alone.keys() == killed.keys() and alone
+    for key, value in alone.items():
+        np.testing.assert_array_equal(value, killed[key], err_msg=key)
 
 
 def content_of(store: Path) -> dict[str, np.ndarray]:
