@@ -53,7 +53,7 @@ key=$("$python" -c 'import sys, sysconfig, torch
 print("cp%d%d-torch%s-%s" % (*sys.version_info[:2], torch.__version__, sysconfig.get_platform()))')
 wheels=${VIDEOFER_WHEELS:-${XDG_CACHE_HOME:-$HOME/.cache}/videofer/wheels}/$key
 mkdir -p "$wheels"
-work=$(mktemp -d)
+work=$(mktemp -d "$wheels/.work.XXXXXX")
 trap 'rm -rf "$work"' EXIT
 
 make_build_tools() { # a venv of its own that sees the packages of the environment: the wheel is built against its torch
@@ -69,9 +69,11 @@ sys.exit(not os.path.isfile(os.path.join(sysconfig.get_path("include"), "Python.
     'setuptools<80' wheel packaging ninja psutil cython
 }
 
-build() { # NAME==VERSION: from source into the folder of wheels, with a line of progress every tenth of the way
+build() { # NAME==VERSION: from source into the folder of wheels, with lines of progress
   make_build_tools
-  say "compiling $1 (mmcv takes about 12 minutes of one core), to be kept in $wheels"
+  local time=''
+  [ "${1%%=*}" != mmcv ] || time=', about 12 minutes of one core'
+  say "compiling $1$time, to be kept in $wheels"
   local log=$wheels/${1%%=*}.log
   # The GPU is hidden: the operators compiled for it take an hour and pose networks use none of them. For the
   # same reason they are compiled with few optimisations, in half of the time. pip's own cache of wheels is not
@@ -85,10 +87,14 @@ build() { # NAME==VERSION: from source into the folder of wheels, with a line of
   rm -f "$log"
 }
 
-progress() { # lines of ninja, "[12/77] c++ ...", become one line each eighth file
+progress() { # of ninja's lines, "[16/77] c++ ...", each eighth is said
   sed -nuE 's/^ *\[([0-9]+)\/([0-9]+)\] .*/\1 \2/p' | while read -r done all; do
     if [ $((done % 8)) = 0 ] || [ "$done" = "$all" ]; then say "  $done of $all files"; fi
   done
+}
+
+built_wheel() { # NAME==VERSION: its wheel, if there is one
+  find "$wheels" -maxdepth 1 -name "${1%%=*}-${1##*=}-*.whl" | head -n 1
 }
 
 plain=()
@@ -96,11 +102,10 @@ built=()
 for requirement in $missing; do
   case $requirement in
     mmcv==* | xtcocotools==*)
-      name=${requirement%%=*}
-      wheel=$(find "$wheels" -name "$name-${requirement##*=}-*.whl" | head -n 1)
+      wheel=$(built_wheel "$requirement")
       if [ -z "$wheel" ]; then
         build "$requirement"
-        wheel=$(find "$wheels" -name "$name-${requirement##*=}-*.whl" | head -n 1)
+        wheel=$(built_wheel "$requirement")
       else
         say "using $wheel"
       fi

@@ -38,7 +38,7 @@ RANDOM = "random"
 
 def usable() -> str | None:
     """None where mmpose is installed with all that it needs; else one line that says what is missing."""
-    for name in ("mmpose", "mmdet", "mmengine", "mmcv", "xtcocotools"):
+    for name in ("mmpose", "mmdet", "mmengine", "mmcv", "xtcocotools", "pkg_resources"):
         spec = find_spec(name)
         if spec is None or spec.origin is None:  # no origin: only a folder of that name lies about
             return f"{name} is not installed: `make mmpose` builds and installs mmpose"
