@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections import Counter
 from dataclasses import replace
@@ -17,7 +18,7 @@ from cache.schema import FailureRecord
 from cache.store import Store
 from tests.videofer.small_store import make_store
 from tests.videofer.training_store import make_training_store
-from videofer.quality.facts import gather
+from videofer.quality.facts import _doubts_of, gather
 from videofer.quality.items import NO_LABEL, draw, make_items
 from videofer.quality.page import quality_page
 from videofer.quality.pictures import histogram
@@ -57,6 +58,29 @@ def test_coverage_by_class_and_subject(store: Store) -> None:
     assert {doubt.kind for doubt in facts.doubts} == {"little face", "small face", "dark"}
     assert sum(doubt.kind == "little face" for doubt in facts.doubts) == 15
     assert facts.conflicts == [] and facts.lengths["intervals"] == [1.0] * 30
+
+
+def test_faces_that_look_away_and_eyes_that_are_shut_are_found(tmp_path: Path) -> None:
+    """By the landmarks of the store; of a face of few pixels nothing is said of its eyes."""
+    store = make_store(tmp_path / "store", ["a.mp4"], num_frames=6, landmarks=True)
+    facts = gather(store)
+    assert len(facts.measured) == 1 and np.isfinite(facts.measured[0].eyes_open)
+    html = quality_page(store, facts)
+    assert "Eyes open" in html and "Turned" in html
+    one = replace(facts.measured[0], quality=(80.0, 100.0, 120.0), yaw=0.0, eyes_open=0.3)
+    kinds = {
+        change: {doubt.kind for doubt in _doubts_of(replace(one, **values), 0.0)}  # type: ignore[arg-type]
+        for change, values in {
+            "nothing": {},
+            "left": {"yaw": -50.0},
+            "shut": {"eyes_open": 0.1},
+            "small": {"eyes_open": 0.1, "quality": (40.0, 100.0, 120.0)},
+            "unknown": {"yaw": math.nan, "eyes_open": math.nan},
+        }.items()
+    }
+    assert kinds == {
+        "nothing": set(), "left": {"turned away"}, "shut": {"eyes shut"}, "small": set(), "unknown": set(),
+    }  # fmt: skip
 
 
 def test_the_page_is_one_file_with_faces(store: Store) -> None:

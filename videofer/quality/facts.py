@@ -22,6 +22,9 @@ from videofer.quality.items import NO_LABEL, Item, Measured, draw, make_items, m
 MAX_MEASURED = 3000
 """Items whose frames are read; of more, as many are drawn, from every class and subject alike."""
 SMALL_FACE_PIXELS, DARK, BRIGHT = 24.0, 45.0, 215.0
+TURNED_DEGREES = 45.0  # to one side: half of the face is seen at a slant
+EYES_SHUT = 0.12  # aspect ratio of the lids, in half of the frames ...
+EYES_PIXELS = 64.0  # ... of a face so large that the lids can be told apart
 MIN_FACE_SHARE = 0.5
 UNSURE = 0.4  # confidence of a track
 MIN_SHARPNESS_SHARE = 0.1  # of the store's median
@@ -117,7 +120,11 @@ def gather(
             "intervals": [item.seconds for item in items if item.label != NO_LABEL],
             "tracks": [person.t_end - person.t_start for video in videos for person in video.persons],
         },
-        quality={name: [one.quality[place] for one in seen] for place, name in enumerate(QUALITY_NAMES)},
+        quality={
+            **{name: [one.quality[place] for one in seen] for place, name in enumerate(QUALITY_NAMES)},
+            "yaw": [one.yaw for one in seen],
+            "eyes_open": [one.eyes_open for one in seen],
+        },
         confidences=[person.confidence for video in videos for person in video.persons],
     )
 
@@ -196,6 +203,10 @@ def _doubts_of(one: Measured, median_sharpness: float) -> list[Doubt]:
     if brightness < DARK or brightness > BRIGHT:
         word = "dark" if brightness < DARK else "bright"
         found.append(Doubt(word, name, f"mean luma {brightness:.0f} of 255", 2.0))
+    if abs(one.yaw) > TURNED_DEGREES:
+        found.append(Doubt("turned away", name, f"about {abs(one.yaw):.0f} degrees to the side", 2.4))
+    if one.eyes_open < EYES_SHUT and face_pixels >= EYES_PIXELS:
+        found.append(Doubt("eyes shut", name, f"lids {one.eyes_open:.2f} of the eye's width apart", 2.2))
     return found
 
 

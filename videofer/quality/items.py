@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ import pandas as pd
 from cache.errors import StoreError
 from cache.reader import StoreReader
 from cache.schema import QUALITY_NAMES, STATE_NAMES, VideoRecord
+from preprocessing.face_measures import measures_of
 from videofer import emotions
 from videofer.data.examples import make_examples
 from videofer.datasets.manifest import soft_columns
@@ -48,6 +50,9 @@ class Measured:
     quality: tuple[float, float, float]  # medians over the frames with a face, QUALITY_NAMES; NaN without
     crop_rows: tuple[int, ...]  # rows of the track that have a crop, at most a few, spread over the item
     problem: str = ""  # why its frames could not be read
+    # medians over the frames with a face, see preprocessing.face_measures; NaN where it cannot be told
+    yaw: float = math.nan  # degrees to the image's right
+    eyes_open: float = math.nan  # aspect ratio, mean of both; only of dense landmarks
 
 
 def make_items(videos: Sequence[VideoRecord], manifest: pd.DataFrame | None) -> tuple[list[Item], list[str]]:
@@ -127,6 +132,8 @@ def _measure(reader: StoreReader, item: Item, crops_each: int) -> Measured:
     inside = (track.t_end > item.t_start) & (track.t_start < item.t_end)
     quality = track.quality[inside & track.has_crop]
     medians = np.median(quality, axis=0).tolist() if len(quality) else [float("nan")] * len(QUALITY_NAMES)
+    measures = measures_of(track)
+    yaw, eyes = measures.head_pose[inside, 0], measures.eyes_open[inside].mean(axis=1)
     rows = np.flatnonzero(inside & track.has_crop)
     places = (np.arange(crops_each) + 0.5) / crops_each * len(rows)
     return Measured(
@@ -136,7 +143,15 @@ def _measure(reader: StoreReader, item: Item, crops_each: int) -> Measured:
         body=_count(track.body_state[inside]),
         quality=(medians[0], medians[1], medians[2]),
         crop_rows=tuple(rows[places.astype(int)].tolist()) if len(rows) else (),
+        yaw=_median(yaw),
+        eyes_open=_median(eyes),
     )
+
+
+def _median(values: np.ndarray) -> float:
+    """Of those that are finite; NaN where none is."""
+    known = values[np.isfinite(values)]
+    return float(np.median(known)) if len(known) else math.nan
 
 
 def _count(states: np.ndarray) -> Counter[str]:

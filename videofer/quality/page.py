@@ -5,11 +5,22 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from cache.reader import StoreReader
 from cache.schema import STATE_NAMES
 from cache.store import Store
 from videofer.evaluation.page import render
-from videofer.quality.facts import BRIGHT, DARK, SMALL_FACE_PIXELS, UNSURE, Facts, Group
+from videofer.quality.facts import (
+    BRIGHT,
+    DARK,
+    EYES_SHUT,
+    SMALL_FACE_PIXELS,
+    TURNED_DEGREES,
+    UNSURE,
+    Facts,
+    Group,
+)
 from videofer.quality.items import NO_LABEL
 from videofer.quality.pictures import contact_sheet, histogram
 
@@ -103,8 +114,23 @@ def _histograms(facts: Facts) -> list[tuple[str, str, Any]]:
             f"mean luma; dotted: {DARK:.0f} and {BRIGHT:.0f}",
             histogram(quality["brightness"], unit="", limits=[DARK, BRIGHT]),
         ),
+        (
+            "Turned",
+            f"to the image's right; dotted: {TURNED_DEGREES:.0f} degrees",
+            histogram(quality["yaw"], unit="degrees", limits=[-TURNED_DEGREES, TURNED_DEGREES]),
+        ),
+        *_eyes(facts),
         ("Confidence", "of tracks", histogram(facts.confidences, unit="", limits=[UNSURE])),
     ]
+
+
+def _eyes(facts: Facts) -> list[tuple[str, str, Any]]:
+    """How far eyes are open, of a store with dense landmarks."""
+    eyes = facts.quality["eyes_open"]
+    if not np.isfinite(eyes).any():
+        return []
+    note = f"height over width; dotted: {EYES_SHUT:.2f}"
+    return [("Eyes open", note, histogram(eyes, unit="", limits=[EYES_SHUT]))]
 
 
 def _remarks(facts: Facts) -> list[str]:
