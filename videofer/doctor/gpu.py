@@ -55,7 +55,7 @@ def examine_gpu(*, quick: bool) -> Finding:
 def without_gpu(driver: str | None, cuda: str | None, warned: list[str]) -> Finding:
     """Why torch sees no GPU. driver: of the kernel; cuda: that torch is built for; None: there is none."""
     if driver is None:
-        return Finding("GPU", "absent", "no NVIDIA driver here; everything runs on the processor")
+        return Finding("GPU", "absent", "none: no NVIDIA driver here")
     if cuda is None:
         return Finding(
             "GPU",

@@ -62,7 +62,7 @@ def load(running: float, num_cores: int) -> Finding:
     figures: dict[str, float | int | str] = {"load": round(running, 2)}
     if running < BUSY * num_cores:
         return Finding("load", "ok", f"{running:.1f}", figures=figures)
-    seen = f"{running:.1f} on {num_cores} cores: the machine is busy, the speeds below are too low"
+    seen = f"{running:.1f} on {num_cores} cores: busy, the speeds are too low"
     return Finding("load", "note", seen, figures=figures)
 
 
@@ -124,7 +124,7 @@ def ffmpeg() -> Finding:
     """The system's FFmpeg. Only torchcodec needs it: PyAV and decord bring their own."""
     program = shutil.which("ffmpeg")
     if program is None:
-        seen = "none in the system; only the decoder torchcodec needs it"
+        seen = "none in the system; torchcodec needs it"
         return Finding("FFmpeg", "absent", seen, "apt-get install ffmpeg, or: conda install 'ffmpeg<9'")
     try:
         answer = subprocess.run([program, "-version"], capture_output=True, text=True, timeout=20)
@@ -133,7 +133,7 @@ def ffmpeg() -> Finding:
     version = re.match(r"ffmpeg version (\S+)", answer.stdout)
     if version is None:
         return Finding("FFmpeg", "broken", f"{program} does not say its version", "apt-get install ffmpeg")
-    seen = f"{version[1]}, at {program}; PyAV and decord bring their own"
+    seen = f"{version[1]} at {program}"
     return Finding("FFmpeg", "ok", seen, figures={"version": version[1], "program": program})
 
 

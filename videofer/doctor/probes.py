@@ -77,8 +77,9 @@ def _torch(quick: bool) -> Finding:
     import torch
     import torchvision
 
-    cuda = f"built for CUDA {torch.version.cuda}" if torch.version.cuda else "built without CUDA"
-    seen = f"{torch.__version__}, torchvision {torchvision.__version__}, {cuda}"
+    cuda = f"for CUDA {torch.version.cuda}" if torch.version.cuda else "without CUDA"
+    release, pair = (str(module.__version__).partition("+")[0] for module in (torch, torchvision))
+    seen = f"{release}, torchvision {pair}, {cuda}"
     return Finding("PyTorch", "ok", seen, figures={"cuda": torch.version.cuda or ""})
 
 
@@ -107,7 +108,7 @@ def _ray(quick: bool) -> Finding:
     with running_ray(None, num_cpus=1):
         ray.get(ray.put("an object"))
         seconds = time.perf_counter() - start
-    seen = f"{ray.__version__}, started and stopped; the start takes {seconds:.1f} s"
+    seen = f"{ray.__version__}, started in {seconds:.1f} s"
     return Finding("Ray", "ok", seen, figures={"start_seconds": round(seconds, 2)})
 
 
