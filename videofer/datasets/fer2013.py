@@ -152,7 +152,7 @@ def _pixels(text: str, where: str) -> np.ndarray:
 
 def _csv_rows(path: Path, columns: Sequence[str]) -> Iterator[tuple[int, list[str]]]:
     """Number of the line, as an editor counts, and the cells of these columns (in lower case) of each row."""
-    csv.field_size_limit(MAX_CELL)
+    limit = csv.field_size_limit(MAX_CELL)  # of the whole process: given back
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             reader = csv.reader(file)
@@ -171,6 +171,8 @@ def _csv_rows(path: Path, columns: Sequence[str]) -> Iterator[tuple[int, list[st
         raise Fer2013Error(f"{path}: cannot be read: {error.strerror or error}") from None
     except (csv.Error, UnicodeDecodeError) as error:
         raise Fer2013Error(f"{path}: not a CSV table: {error}") from None
+    finally:
+        csv.field_size_limit(limit)
 
 
 def _read_votes(path: Path, data: Fer2013) -> np.ndarray:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from videofer.datasets.adapter import Coverage, Official, Reading
-from videofer.datasets.fer2013 import CSV_NAMES, FIRST_ROWS, read_fer2013
+from videofer.datasets.fer2013 import CSV_NAMES, FIRST_ROWS, USAGES, read_fer2013
 from videofer.datasets.fer2013_lists import make_lists
 from videofer.datasets.manifest import LABEL_SET, normalise
 from videofer.datasets.walk import files_of
@@ -41,6 +41,8 @@ class Fer2013Adapter:
         """One row a picture of Training and PublicTest. Fer2013Error where the file is another."""
         data = read_fer2013(path)
         lists = make_lists(data)
+        there = {USAGES[usage] for usage in data.usage.tolist()}
+        missing = tuple(f"the list {name}" for name in USAGES if name not in there)
         table = lists.table.drop(columns="key").assign(dataset=self.name, **{LABEL_SET: self.labels.name})
         quirks = [
             "stills, not videos: `videofer datasets fer2013 PATH --out STORE` makes the store",
@@ -52,7 +54,7 @@ class Fer2013Adapter:
             root=path,
             table=normalise(table, source=self.title),
             labels=self.labels,
-            coverage=Coverage(FIRST_ROWS[-1], len(data)),
+            coverage=Coverage(FIRST_ROWS[-1], len(data), missing),
             official=self.official,
             quirks=tuple(quirks),
         )

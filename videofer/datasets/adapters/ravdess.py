@@ -45,7 +45,7 @@ class Ravdess:
 
     def recognise(self, path: Path) -> str | None:
         """Folders of actors with a file named so."""
-        root = folder_matching(path, r"actor_\d\d")
+        root = path.parent if _FOLDER.fullmatch(path.name) else folder_matching(path, _FOLDER.pattern)
         if root is None:
             return None
         actors = [folder for folder in folders_of(root) if _FOLDER.fullmatch(folder.name)]
