@@ -33,10 +33,8 @@ def try_skeletons(name: str, rate: Rate, *, quick: bool) -> Finding:
     with tempfile.TemporaryDirectory() as folder:
         path = _write_network(Path(folder) / "pose.onnx")
         per_second = _people_per_second(f"onnx:{path}", rate, quick=quick)
-    finding = speed(name, per_second, "people/s")
-    return replace(
-        finding, seen=f"{finding.seen} with a tiny network; takes your files".removeprefix(" with ")
-    )
+    finding = speed(name, per_second, "people/s with a tiny network")
+    return finding if finding.seen else replace(finding, seen="takes your files")
 
 
 def _try_mmpose() -> Finding:
