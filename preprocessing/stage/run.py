@@ -35,6 +35,8 @@ BYTES_PER_SECOND = (
     14_000  # of video; few have less: a file that cannot be longer than one part needs one worker
 )
 
+WORKERS_A_CORE = 2  # with networks on a GPU: they wait for answers. On a cluster Ray gives each a core
+
 
 class StageInterrupted(KeyboardInterrupt):
     """The run was ended by the user."""
@@ -129,7 +131,10 @@ def preprocess(
                 store.record_failure(failure)
             failures += plan.failures + plan.failed_before
             if plan.jobs:
-                workers = _num_workers(plan.jobs, num_workers, spec.segment_seconds)
+                most = num_workers or usable_cores()
+                if num_workers is None and device is not None and ray_address is None:
+                    most *= WORKERS_A_CORE
+                workers = _num_workers(plan.jobs, most, spec.segment_seconds)
                 pool = _pool(store, spec, choices, workers, ray_address, len(plan.jobs), device=device)
                 driver = Driver(
                     store,
@@ -193,11 +198,11 @@ def _counter(progress: Progress, sources: list[Source]) -> Callable[[Source], No
     return hashed
 
 
-def _num_workers(jobs: list[Job], wanted: int | None, segment_seconds: float) -> int:
-    """As many as asked for, by default one a core; fewer where there cannot be work for them."""
+def _num_workers(jobs: list[Job], most: int, segment_seconds: float) -> int:
+    """Fewer where there cannot be work for all of them."""
     segment_bytes = segment_seconds * BYTES_PER_SECOND
     num_parts = sum(1 + int(job.num_bytes / segment_bytes) for job in jobs)
-    return min(wanted or usable_cores(), num_parts)
+    return min(most, num_parts)
 
 
 def _pool(

@@ -171,10 +171,21 @@ print("ok")
 """
 
 
-def test_a_run_stores_what_workers_alone_would(tmp_path: Path, shared_data: Path) -> None:
+ENGINES = {
+    "faces": {"faces": "yunet"},
+    "all": {
+        "faces": "yunet",
+        "landmarks": "mesh",
+        "pose": "onnx:tinypose_256x192.onnx,rtmdet_nano_person_end2end.onnx",
+    },
+}
+
+
+@pytest.mark.parametrize("engines", ENGINES)
+def test_a_run_stores_what_workers_alone_would(tmp_path: Path, shared_data: Path, engines: str) -> None:
     """Bit for bit, from two videos at once; and its report tells how busy the process was."""
-    videos = [shared_data / "videos" / name for name in ("neutral_to_smile.mp4", "four_faces_portrait.mp4")]
-    spec = PreprocessSpec(faces="yunet", pose="none")
+    videos = [shared_data / "videos" / name for name in ("neutral_to_smile.mp4", "street_bodies.mp4")]
+    spec = PreprocessSpec.model_validate(ENGINES[engines])
     reports: list[RunReport] = []
     stores: list[dict[str, np.ndarray]] = []
     for name, device in (("here", None), ("there", CPU)):
