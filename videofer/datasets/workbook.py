@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import zipfile
+import zlib
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
@@ -17,6 +18,13 @@ MAX_BYTES = 1 << 30  # unpacked, of one file inside
 _SHEET = "{http://schemas.openxmlformats.org/spreadsheetml/2006/main}"
 _RELATION = "{http://schemas.openxmlformats.org/officeDocument/2006/relationships}id"
 _CELL = re.compile(r"([A-Z]{1,3})[0-9]+")
+
+
+# What zipfile, zlib and the parser raise for broken, encrypted or exotic archives.
+_BROKEN = (
+    *(zipfile.BadZipFile, zlib.error, ET.ParseError, KeyError, ValueError),
+    *(OSError, EOFError, NotImplementedError, RuntimeError),
+)
 
 
 class WorkbookError(UserError, ValueError):
@@ -37,7 +45,9 @@ def read_sheet(path: Path, index: int) -> list[list[float]]:
             target = targets.get(sheets[index].get(_RELATION), "")
             name = target.removeprefix("/") if target.startswith("/") else f"xl/{target}"
             return [_numbers(row) for row in _parse(archive, name, path).iter(f"{_SHEET}row")]
-    except (zipfile.BadZipFile, KeyError, ET.ParseError, OSError) as error:
+    except WorkbookError:
+        raise
+    except _BROKEN as error:
         hint = "; save an old .xls workbook as .xlsx" if path.suffix.lower() == ".xls" else ""
         raise WorkbookError(f"{path}: not an .xlsx workbook: {error}{hint}") from None
 

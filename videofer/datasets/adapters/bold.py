@@ -13,12 +13,12 @@ clip with several people does not say which track is meant.
 
 from __future__ import annotations
 
-import csv
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
 from videofer.datasets.adapter import DatasetError, Finds, Official, Reading, not_this
+from videofer.datasets.tables import csv_rows
 from videofer.datasets.walk import below
 from videofer.emotions.label_sets import LABEL_SETS, LabelSet
 
@@ -63,22 +63,18 @@ class Bold:
             if not table.is_file():
                 finds.missing.append(finds.name(table))
                 continue
-            with table.open(encoding="utf-8-sig", newline="") as lines:
-                for number, cells in enumerate(csv.reader(lines), start=1):
-                    if not cells:
-                        continue
-                    where = f"{table}, line {number}"
-                    if len(cells) != NUM_CELLS:
-                        raise DatasetError(f"{where}: expected {NUM_CELLS} cells, not {len(cells)}")
-                    video = root / "videos" / cells[0]
-                    if not video.is_file():
-                        finds.missing.append(finds.name(video))
-                        continue
-                    finds.add(video, split=split, **_row(self.labels, cells, where))
-                    joints = root / "joints" / Path(cells[0]).with_suffix(".npy")
-                    if not joints.is_file() and cells[0] not in doubtful:
-                        doubtful.add(cells[0])
-                        finds.doubt(joints, "joints are not there; expected beside videos, as .npy")
+            for where, cells in csv_rows(table):
+                if len(cells) != NUM_CELLS:
+                    raise DatasetError(f"{where}: expected {NUM_CELLS} cells, not {len(cells)}")
+                video = root / "videos" / cells[0]
+                if not video.is_file():
+                    finds.missing.append(finds.name(video))
+                    continue
+                finds.add(video, split=split, **_row(self.labels, cells, where))
+                joints = root / "joints" / Path(cells[0]).with_suffix(".npy")
+                if not joints.is_file() and cells[0] not in doubtful:
+                    doubtful.add(cells[0])
+                    finds.doubt(joints, "joints are not there; expected beside videos, as .npy")
         quirks = [
             "labels are soft and several at once; valence, arousal, dominance are on the scale 1 to 10",
             "a row is one person (`set_person`) of a clip: which track that is no file says",
@@ -117,6 +113,8 @@ def _number(cell: str, where: str, low: float, high: float) -> float:
 
 
 def _first_row(file: Path) -> int:
-    """The number of its cells."""
-    with file.open(encoding="utf-8-sig", errors="replace", newline="") as lines:
-        return len(next(csv.reader(lines), []))
+    """The number of its cells; 0 where it is no table."""
+    try:
+        return len(next(csv_rows(file), ("", []))[1])
+    except DatasetError:
+        return 0

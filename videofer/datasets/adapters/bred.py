@@ -13,9 +13,9 @@ scikit-learn's GroupKFold; here the children are dealt by `kfold`.
 
 from __future__ import annotations
 
-import csv
 import re
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path, PurePosixPath
 from typing import ClassVar
 
@@ -25,6 +25,7 @@ from preprocessing.decode.keypoint_engine import openpose_files
 from preprocessing.skeletons.openpose import load_openpose
 from videofer.datasets.adapter import DatasetError, Finds, Official, Reading, label_of, not_this
 from videofer.datasets.joints import write_joints
+from videofer.datasets.tables import csv_rows
 from videofer.datasets.walk import below
 from videofer.emotions.label_sets import LABEL_SETS, LabelSet
 
@@ -57,10 +58,10 @@ class Bred:
         root = below(path, _TABLE)
         if root is None:
             return None
-        with (root / _TABLE).open(encoding="utf-8-sig", errors="replace", newline="") as lines:
-            rows = csv.reader(lines)
-            next(rows, [])
-            first = next(rows, [])
+        try:
+            _, first = next(islice(csv_rows(root / _TABLE), 1, None), ("", []))
+        except DatasetError:
+            return None
         answers = {cell.strip().lower() for cell in first[2:NUM_CELLS]}
         return (
             "annotations.csv with yes and no of annotators" if answers and answers <= {"yes", "no"} else None
@@ -78,36 +79,30 @@ class Bred:
         finds = Finds(Path(self.joints_to) if self.joints_to else path)
         table = root / _TABLE
         num_mended = 0
-        with table.open(encoding="utf-8-sig", newline="") as lines:
-            rows = csv.reader(lines)
-            next(rows, None)
-            for cells in rows:
-                where = f"{table}, line {rows.line_num}"
-                if len(cells) < NUM_CELLS:
-                    raise DatasetError(
-                        f"{where}: expected {NUM_CELLS} cells (path, emotion, yes/no), not {len(cells)}"
-                    )
-                given = PurePosixPath(cells[0].strip().replace("\\", "/"))
-                parts = [_MENDED.get(part, part) for part in given.with_suffix("").parts]
-                num_mended += parts != list(given.with_suffix("").parts)
-                if len(parts) < 3:
-                    raise DatasetError(
-                        f"{where}: expected BRED_dataset/<game>/<child>/<clip>, not {cells[0]!r}"
-                    )
-                label = label_of(self.labels, cells[1], where)
-                clip = _place(root, parts)
-                joints = clip / "openpose_output" / "json"
-                if not openpose_files(joints):
-                    finds.missing.append(joints.relative_to(path).as_posix())
-                    continue
-                finds.add(
-                    self._input(finds.root, joints, clip.relative_to(root)) if self.joints_to else joints,
-                    label=label,
-                    subject=parts[2],
-                    label_body=label if _most(cells[2:8:2], where) else "neutral",
-                    label_face=label if _most(cells[3:8:2], where) else "neutral",
-                    part=parts[1],
+        for where, cells in islice(csv_rows(table), 1, None):
+            if len(cells) < NUM_CELLS:
+                raise DatasetError(
+                    f"{where}: expected {NUM_CELLS} cells (path, emotion, yes/no), not {len(cells)}"
                 )
+            given = PurePosixPath(cells[0].strip().replace("\\", "/"))
+            parts = [_MENDED.get(part, part) for part in given.with_suffix("").parts]
+            num_mended += parts != list(given.with_suffix("").parts)
+            if len(parts) < 3:
+                raise DatasetError(f"{where}: expected BRED_dataset/<game>/<child>/<clip>, not {cells[0]!r}")
+            label = label_of(self.labels, cells[1], where)
+            clip = _place(root, parts)
+            joints = clip / "openpose_output" / "json"
+            if not openpose_files(joints):
+                finds.missing.append(joints.relative_to(path).as_posix())
+                continue
+            finds.add(
+                self._input(finds.root, joints, clip.relative_to(root)) if self.joints_to else joints,
+                label=label,
+                subject=parts[2],
+                label_body=label if _most(cells[2:8:2], where) else "neutral",
+                label_face=label if _most(cells[3:8:2], where) else "neutral",
+                part=parts[1],
+            )
         quirks = [
             "rows are skeletons without pictures; joints are in shares of the picture, not in pixels",
             "`label_face` and `label_body`: the label where most annotators saw it there, else neutral",

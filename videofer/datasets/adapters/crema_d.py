@@ -9,13 +9,13 @@ raters saw is in `processedResults`, which is not read.
 
 from __future__ import annotations
 
-import csv
 import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
 from videofer.datasets.adapter import DatasetError, Finds, Official, Reading, not_this
+from videofer.datasets.tables import csv_columns
 from videofer.datasets.walk import FEW, below, videos_below
 from videofer.emotions.label_sets import LABEL_SETS, LabelSet
 
@@ -97,13 +97,8 @@ def _people(root: Path) -> dict[str, dict[str, str]]:
     file = root / "VideoDemographics.csv"
     if not file.is_file():
         return {}
-    with file.open(encoding="utf-8-sig", newline="") as lines:
-        rows = csv.DictReader(lines)
-        missing = {"ActorID", *_PERSON_COLUMNS.values()} - set(rows.fieldnames or ())
-        if missing:
-            raise DatasetError(
-                f"{file}: no column {min(missing)!r} (columns: {', '.join(rows.fieldnames or ())})"
-            )
-        return {
-            row["ActorID"]: {ours: row[theirs] for ours, theirs in _PERSON_COLUMNS.items()} for row in rows
-        }
+    rows = csv_columns(file, ("ActorID", *_PERSON_COLUMNS.values()))
+    return {
+        row["ActorID"].strip(): {ours: row[theirs].strip() for ours, theirs in _PERSON_COLUMNS.items()}
+        for _, row in rows
+    }

@@ -10,13 +10,13 @@ zeros. The lists' files may be called train_set_1.csv too, or single_trainset_1.
 
 from __future__ import annotations
 
-import csv
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
 from videofer.datasets.adapter import DatasetError, Finds, Official, Reading, label_of_code, not_this
 from videofer.datasets.fold_lists import Labels, combine
+from videofer.datasets.tables import csv_rows
 from videofer.datasets.walk import below, files_of, folders_of, videos_of
 from videofer.emotions.label_sets import LABEL_SETS, LabelSet
 
@@ -104,16 +104,12 @@ def _file(lists: Path, side: str, fold: int) -> Path | None:
 def _read_list(file: Path) -> Labels:
     """Label by padded id. DatasetError where a row is not an id and a code."""
     of: dict[str, str] = {}
-    with file.open(encoding="utf-8-sig", newline="") as lines:
-        for number, cells in enumerate(csv.reader(lines), start=1):
-            if number == 1 and [cell.strip() for cell in cells] == ["video_name", "label"]:
-                continue
-            if len(cells) != 2 or not cells[0].strip().isdecimal():
-                raise DatasetError(
-                    f"{file}, line {number}: expected video_name,label, not {','.join(cells)[:60]!r}"
-                )
-            where = f"{file}, line {number}"
-            of[f"{int(cells[0]):05}"] = label_of_code(CODES, cells[1], where, first=1)
+    for place, (where, cells) in enumerate(csv_rows(file)):
+        if place == 0 and [cell.strip() for cell in cells] == ["video_name", "label"]:
+            continue
+        if len(cells) != 2 or not cells[0].strip().isdecimal():
+            raise DatasetError(f"{where}: expected video_name,label, not {','.join(cells)[:60]!r}")
+        of[f"{int(cells[0]):05}"] = label_of_code(CODES, cells[1], where, first=1)
     return Labels(file, of)
 
 

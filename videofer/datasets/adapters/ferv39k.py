@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from videofer.datasets.adapter import DatasetError, Finds, Official, Reading, label_of, more, not_this
+from videofer.datasets.tables import text_lines
 from videofer.datasets.walk import below, videos_of
 from videofer.emotions.label_sets import LABEL_SETS, LabelSet
 
@@ -60,10 +61,7 @@ class Ferv39k:
             file = root / SETUP / name
             if not file.is_file():
                 raise DatasetError(f"{file}: no such list; expected lines like `DailyLife/Happy/0267 Happy`")
-            for number, line in enumerate(file.read_text(encoding="utf-8-sig").splitlines(), start=1):
-                if not line.strip():
-                    continue
-                where = f"{file}, line {number}"
+            for where, line in text_lines(file):
                 clip, word = _parts(line, where)
                 scene, of_path, _ = clip.split("/")
                 label = label_of(self.labels, of_path if word.isdecimal() else word, where)

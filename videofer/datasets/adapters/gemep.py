@@ -12,13 +12,14 @@ twelve, five of each of the others.
 
 from __future__ import annotations
 
-import csv
 import re
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path, PurePosixPath
 from typing import ClassVar
 
 from videofer.datasets.adapter import DatasetError, Finds, Official, Reading, label_of, not_this
+from videofer.datasets.tables import csv_rows
 from videofer.datasets.walk import FEW, files_below, folders_of, pictures_of, videos_below
 from videofer.emotions.label_sets import LABEL_SETS, LabelSet
 
@@ -113,14 +114,8 @@ def _tables(path: Path) -> dict[str, tuple[str, str]]:
     """Stem -> (emotion, where) of the label tables beside or below the videos. DatasetError."""
     said: dict[str, tuple[str, str]] = {}
     for file in (each for each in files_below(path, {".csv"}) if each.name in _TABLES):
-        with file.open(encoding="utf-8-sig", newline="") as lines:
-            for number, cells in enumerate(csv.reader(lines), start=1):
-                if number == 1 or not cells:
-                    continue
-                if len(cells) < 2:
-                    raise DatasetError(f"{file}, line {number}: expected path,emotion, not {cells[0][:60]!r}")
-                said[PurePosixPath(cells[0].strip()).stem.lower()] = (
-                    cells[1].strip(),
-                    f"{file}, line {number}",
-                )
+        for where, cells in islice(csv_rows(file), 1, None):
+            if len(cells) < 2:
+                raise DatasetError(f"{where}: expected path,emotion, not {cells[0][:60]!r}")
+            said[PurePosixPath(cells[0].strip()).stem.lower()] = (cells[1].strip(), where)
     return said

@@ -31,6 +31,7 @@ from videofer.datasets.adapter import (
     why_no_video,
 )
 from videofer.datasets.manifest import LABEL_SET, labels_from_folders, normalise, read_manifest
+from videofer.datasets.tables import text_lines
 from videofer.datasets.walk import folders_of
 from videofer.emotions.label_sets import LABEL_SETS, LabelSet, set_of
 
@@ -141,11 +142,8 @@ class ListFile:
     def read(self, path: Path) -> Reading:
         """Its rows whose videos are there. DatasetError for a line or label of another form."""
         rows, missing, odd = [], list[str](), list[Odd]()
-        for number, line in enumerate(path.read_text(encoding="utf-8-sig").splitlines(), start=1):
-            if not line.strip():
-                continue
-            match = _LINE.fullmatch(line.strip())
-            where = f"{path}, line {number}"
+        for where, line in text_lines(path):
+            match = _LINE.fullmatch(line)
             if match is None:
                 raise DatasetError(f"{where}: expected path, perhaps frames, and label, not {line[:60]!r}")
             label = self._label(match["label"], where)

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from videofer.datasets.adapter import DatasetError, Finds, Official, Reading, label_of, not_this
+from videofer.datasets.tables import text_lines
 from videofer.datasets.walk import files_of, folder_matching, folders_of, videos_below
 from videofer.emotions.label_sets import LABEL_SETS, LabelSet
 
@@ -113,12 +114,11 @@ def _number(session: Path) -> int:
 def _turns(table: Path) -> list[tuple[str, str, str, str, str, str, str, str]]:
     """start, end, turn, sex of the speaker, code, valence, activation, dominance. DatasetError."""
     turns = []
-    for number, line in enumerate(table.read_text(encoding="utf-8", errors="replace").splitlines(), start=1):
+    for where, line in text_lines(table):
         if not line.startswith("["):
             continue
         match = _LINE.match(line)
         if match is None:
-            where = f"{table}, line {number}"
             raise DatasetError(f"{where}: expected [start - end], turn, code, [V, A, D], not {line[:50]!r}")
         start, end, dialogue, sex, count, code, *vad = match.groups()
         turns.append((start, end, f"{dialogue}_{sex}{count}", sex, code, vad[0], vad[1], vad[2]))

@@ -18,6 +18,7 @@ from typing import Any, ClassVar, Literal
 from preprocessing.discover import VIDEO_SUFFIXES
 from videofer.datasets.adapter import DatasetError, Finds, Official, Reading, label_of, not_this
 from videofer.datasets.fold_lists import Labels, combine
+from videofer.datasets.tables import text_lines
 from videofer.datasets.walk import below, folders_of, videos_below
 from videofer.emotions.label_sets import LABEL_SETS, LabelSet
 
@@ -99,11 +100,8 @@ def _file(lists: Path, fold: int, side: str) -> Path | None:
 def _read_list(file: Path) -> Labels:
     """Label by the clip's stem. DatasetError where a line is not a clip and a word."""
     of = {}
-    for number, line in enumerate(file.read_text(encoding="utf-8", errors="replace").splitlines(), start=1):
-        if not line.strip():
-            continue
-        match = re.match(r"\ufeff?(\d+)\.(?:mp4|avi)[\t ]+([A-Za-z_]+)(?:[\t ]|$)", line)
-        where = f"{file}, line {number}"
+    for where, line in text_lines(file):
+        match = re.match(r"(\d+)\.(?:mp4|avi)[\t ]+([A-Za-z_]+)(?:[\t ]|$)", line)
         if match is None:
             raise DatasetError(f"{where}: expected a line like `00025.mp4 anger`, not {line.strip()[:60]!r}")
         parts = [label_of(Mafw.labels, word, where) for word in match[2].split("_")]

@@ -11,13 +11,13 @@ face speaks. Speakers are in several splits, as the authors have them.
 
 from __future__ import annotations
 
-import csv
 import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
 from videofer.datasets.adapter import DatasetError, Finds, Official, Reading, label_of, more, not_this
+from videofer.datasets.tables import csv_columns
 from videofer.datasets.walk import below, videos_of
 from videofer.emotions.label_sets import LABEL_SETS, LabelSet
 
@@ -76,33 +76,25 @@ class Meld:
         """Adds the rows of a table; which videos have none."""
         videos = {file.stem: file for file in videos_of(clips)}
         seen: set[str] = set()
-        with table.open(encoding="utf-8-sig", errors="replace", newline="") as lines:
-            rows = csv.DictReader(lines)
-            lacking = [column for column in _COLUMNS if column not in (rows.fieldnames or ())]
-            if lacking:
-                raise DatasetError(
-                    f"{table}: no column {lacking[0]!r} (columns: {', '.join(rows.fieldnames or ())})"
-                )
-            for row in rows:
-                where = f"{table}, line {rows.line_num}"
-                video = f"dia{row['Dialogue_ID']}_utt{row['Utterance_ID']}"
-                label = label_of(self.labels, row["Emotion"], where)
-                if video in seen:
-                    raise DatasetError(f"{where}: {video} stands twice")
-                seen.add(video)
-                if video not in videos:
-                    finds.missing.append(f"{finds.name(clips)}/{video}.mp4")
-                    continue
-                if (split, video) in KNOWN_BAD:
-                    finds.doubt(videos[video], "kept, but users report that it is broken")
-                finds.add(
-                    videos[video],
-                    label=label,
-                    split=split,
-                    who=row["Speaker"],
-                    dialogue=row["Dialogue_ID"],
-                    sentiment=row.get("Sentiment") or None,
-                )
+        for where, row in csv_columns(table, _COLUMNS):
+            video = f"dia{row['Dialogue_ID'].strip()}_utt{row['Utterance_ID'].strip()}"
+            label = label_of(self.labels, row["Emotion"], where)
+            if video in seen:
+                raise DatasetError(f"{where}: {video} stands twice")
+            seen.add(video)
+            if video not in videos:
+                finds.missing.append(f"{finds.name(clips)}/{video}.mp4")
+                continue
+            if (split, video) in KNOWN_BAD:
+                finds.doubt(videos[video], "kept, but users report that it is broken")
+            finds.add(
+                videos[video],
+                label=label,
+                split=split,
+                who=row["Speaker"].strip(),
+                dialogue=row["Dialogue_ID"].strip(),
+                sentiment=row.get("Sentiment") or None,
+            )
         return [video for video in videos if video not in seen and _VIDEO.fullmatch(video)]
 
 

@@ -1,0 +1,48 @@
+"""CSV tables of data sets, row by row; whatever is wrong with one is said in a line that names the file."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from videofer.datasets.adapter import DatasetError
+
+
+def csv_rows(file: Path) -> Iterator[tuple[str, list[str]]]:
+    """Where ("file, line 3") and the cells of each row that is not empty. What is no UTF-8 becomes marks."""
+    try:
+        with file.open(encoding="utf-8-sig", errors="replace", newline="") as lines:
+            reader = csv.reader(lines)
+            for cells in reader:
+                if cells:
+                    yield f"{file}, line {reader.line_num}", cells
+    except OSError as error:
+        raise DatasetError(f"{file}: cannot be read: {error.strerror or error}") from None
+    except csv.Error as error:
+        raise DatasetError(f"{file}: not a CSV table: {error}") from None
+
+
+def csv_columns(file: Path, columns: Sequence[str]) -> Iterator[tuple[str, dict[str, str]]]:
+    """The same of a table with a header that must have these columns; every column by its name."""
+    rows = csv_rows(file)
+    _, header = next(rows, ("", []))
+    names = [name.strip() for name in header]
+    lacking = [column for column in columns if column not in names]
+    if lacking:
+        raise DatasetError(f"{file}: no column {lacking[0]!r} (columns: {', '.join(names)[:200]})")
+    for where, cells in rows:
+        if len(cells) != len(names):
+            raise DatasetError(f"{where}: {len(cells)} cells, but {len(names)} columns")
+        yield where, dict(zip(names, cells, strict=True))
+
+
+def text_lines(file: Path) -> Iterator[tuple[str, str]]:
+    """Where and the line, of each that is not empty."""
+    try:
+        content = file.read_text(encoding="utf-8-sig", errors="replace")
+    except OSError as error:
+        raise DatasetError(f"{file}: cannot be read: {error.strerror or error}") from None
+    for number, line in enumerate(content.splitlines(), start=1):
+        if line.strip():
+            yield f"{file}, line {number}", line.strip()
