@@ -182,6 +182,7 @@ def test_crops_pass_through_the_codec_of_a_store() -> None:
         assert (face.stop, body.stop) == (4, 3)
         track = lay_out(7, [body, face], clock, 0, 5)
         assert track.face_state.tolist() == [0, 1, 0, 3, 0] and track.body_state.tolist() == [0, 0, 1, 0, 0]
+        assert (track.layout, lay_out(7, [face], clock, 0, 5).layout) == ("coco17", "")
         crops = LiveCrops(48).read_crops(track, np.array([1, 3]))
         off = np.abs(crops.astype(int) - block.crops).max()
         assert (off == 0) == (codec == "plain")

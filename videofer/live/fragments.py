@@ -45,6 +45,7 @@ class Fragment:
     first: int  # frame
     stop: int  # one after its last frame so far
     sights: deque[Sight] = field(default_factory=deque)  # the newest, rising
+    layout: str = ""  # of a body's joints, once it was seen
 
     @property
     def kind(self) -> TrackKind:
@@ -52,6 +53,8 @@ class Fragment:
 
     def see(self, block: FaceBlock | BodyBlock, spec: PreprocessSpec) -> None:
         """The next rows."""
+        if isinstance(block, BodyBlock):
+            self.layout = spec.skeleton
         crops = iter(block.crops if isinstance(block, FaceBlock) else ())
         for n in np.flatnonzero(is_seen(block.states)).tolist():
             crop = next(crops, None)
@@ -87,6 +90,7 @@ class LiveTrack:
     body_state: np.ndarray  # (n,) uint8
     face_boxes_xyxy: np.ndarray  # (n, 4) float32, NaN where there is none
     keypoints: np.ndarray  # (n, J, 3) float32
+    layout: str  # of the joints, "" when no body is seen
     crops: list[np.ndarray | None]  # n
 
     def __len__(self) -> int:
@@ -101,7 +105,7 @@ def lay_out(
     face_state, body_state = np.zeros((2, num_frames), np.uint8)
     boxes = np.full((num_frames, 4), np.nan, np.float32)
     crops: list[np.ndarray | None] = [None] * num_frames
-    keypoints = np.zeros((num_frames, 0, 3), np.float32)
+    keypoints, layout = np.zeros((num_frames, 0, 3), np.float32), ""
     for fragment in sorted(fragments, key=lambda one: one.key):
         states = face_state if fragment.kind == "face" else body_state
         for sight in fragment.sights:
@@ -114,9 +118,11 @@ def lay_out(
                 continue
             if not keypoints.shape[1]:
                 keypoints = np.zeros((num_frames, *sight.keypoints.shape), np.float32)
+                layout = fragment.layout
             keypoints[n] = sight.keypoints
     t_start, t_end = clock.times(first, stop)
-    return LiveTrack("", person, first, t_start, t_end, face_state, body_state, boxes, keypoints, crops)
+    states_of = face_state, body_state
+    return LiveTrack("", person, first, t_start, t_end, *states_of, boxes, keypoints, layout, crops)
 
 
 class LiveCrops:
