@@ -162,7 +162,7 @@ def test_what_is_no_mesh_is_refused(tmp_path: Path) -> None:
 
 def test_weights_that_lack_are_named(tmp_path: Path) -> None:
     with pytest.raises(
-        WeightsError, match="weights of mesh are missing.* put facemesh_468.onnx into --weights-dir"
+        WeightsError, match=r"weights of mesh are missing.* put facemesh_468\.onnx into --weights-dir"
     ):
         landmarks.resolve("mesh", tmp_path)
     mesh_file(tmp_path / "facemesh_468.onnx")
