@@ -171,6 +171,30 @@ def test_neighbours_and_batches_change_nothing(name: str, shared_data: Path, sha
             assert_same(one, other)
 
 
+class InBatches:
+    """A place like a GPU's: pictures pass in batches of one size."""
+
+    device = "cpu"
+
+    def network(self, model: TorchFile) -> TorchNetwork:
+        network = model("cpu")
+        network._batch = 4
+        return network
+
+
+def test_neighbours_change_nothing_where_pictures_pass_in_batches(
+    shared_data: Path, shared_weights: Path, blaze: BlazeFace
+) -> None:
+    choice = faces.resolve("face-alignment:blazeface", shared_weights)
+    detector = faces.build(choice, InBatches())  # type: ignore[arg-type]
+    pictures = list(footage(shared_data / "videos" / "neutral_to_smile.mp4", 320, 15))
+    alone = [detector.detect([picture])[0] for picture in pictures]
+    for one, other in zip(alone, detector.detect(pictures), strict=True):
+        assert_same(one, other)  # to the last digit: every batch has one size
+    for one, here in zip(alone, blaze.detect(pictures), strict=True):
+        np.testing.assert_allclose(one.landmarks_xy, here.landmarks_xy, atol=1e-3)
+
+
 # --- networks with weights of chance, against the library's own reading ------------------------------
 
 
