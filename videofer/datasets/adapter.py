@@ -25,6 +25,9 @@ _RESERVED = {"key", "person", "dataset", LABEL_SET}  # columns that an adapter's
 class DatasetError(UserError, ValueError):
     """A copy is not as the set has it. The message is one line: the file, what was expected."""
 
+    def __init__(self, message: str) -> None:
+        super().__init__(" ".join(message.splitlines()))  # a damaged table has lines inside cells
+
 
 @dataclass(frozen=True)
 class Odd:
@@ -112,7 +115,8 @@ class Finds:
 
     def add(self, path: Path, **row: Any) -> None:
         """A row for a video or a folder of frames, unless the file cannot be one."""
-        why = why_no_video(path)
+        is_inside = path.is_relative_to(self.root) and ".." not in path.relative_to(self.root).parts
+        why = why_no_video(path) if is_inside else "left out: outside the folder given"
         if why is None:
             self.rows.append({"name": self.name(path), **row})
         else:

@@ -48,6 +48,9 @@ _SUFFIXES = (".csv", ".tsv", ".parquet", ".jsonl", ".ndjson")
 class ManifestError(UserError, ValueError):
     """A manifest is wrong. The message is one line that names the file and the row."""
 
+    def __init__(self, message: str) -> None:
+        super().__init__(" ".join(message.splitlines()))  # a damaged table has lines inside cells
+
 
 class Named(Protocol):
     """What has a name relative to its input folder: `preprocessing.types.Source`."""

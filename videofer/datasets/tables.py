@@ -8,12 +8,14 @@ from pathlib import Path
 
 from videofer.datasets.adapter import DatasetError
 
+_MARK = "\ufffd"  # for what is no text; a zero byte would be one that no path may have
+
 
 def csv_rows(file: Path) -> Iterator[tuple[str, list[str]]]:
     """Where ("file, line 3") and the cells of each row that is not empty. What is no UTF-8 becomes marks."""
     try:
         with file.open(encoding="utf-8-sig", errors="replace", newline="") as lines:
-            reader = csv.reader(lines)
+            reader = csv.reader(line.replace("\0", _MARK) for line in lines)
             for cells in reader:
                 if cells:
                     yield f"{file}, line {reader.line_num}", cells
@@ -40,7 +42,7 @@ def csv_columns(file: Path, columns: Sequence[str]) -> Iterator[tuple[str, dict[
 def text_lines(file: Path) -> Iterator[tuple[str, str]]:
     """Where and the line, of each that is not empty."""
     try:
-        content = file.read_text(encoding="utf-8-sig", errors="replace")
+        content = file.read_text(encoding="utf-8-sig", errors="replace").replace("\0", _MARK)
     except OSError as error:
         raise DatasetError(f"{file}: cannot be read: {error.strerror or error}") from None
     for number, line in enumerate(content.splitlines(), start=1):

@@ -87,7 +87,7 @@ class Bred:
             given = PurePosixPath(cells[0].strip().replace("\\", "/"))
             parts = [_MENDED.get(part, part) for part in given.with_suffix("").parts]
             num_mended += parts != list(given.with_suffix("").parts)
-            if len(parts) < 3:
+            if len(parts) < 3 or given.is_absolute() or ".." in parts:
                 raise DatasetError(f"{where}: expected BRED_dataset/<game>/<child>/<clip>, not {cells[0]!r}")
             label = label_of(self.labels, cells[1], where)
             clip = _place(root, parts)

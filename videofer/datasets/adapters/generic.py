@@ -113,7 +113,7 @@ class Table:
                 odd.append(Odd(str(name), why))
             kept.append(place.exists() and why is None)
         if not any(kept):
-            raise DatasetError(f"{path}: no video of it is there; expected {path.parent / missing[0]}")
+            raise _no_video(path, missing, odd)
         return _reading(self, path.parent, table[kept].reset_index(drop=True), odd, missing, self.by)
 
 
@@ -156,7 +156,7 @@ class ListFile:
             else:
                 rows.append({"name": match["path"].rstrip("/"), "label": label})
         if not rows:
-            raise DatasetError(f"{path}: no video of it is there; expected {path.parent / [*missing, ''][0]}")
+            raise _no_video(path, missing, odd)
         table = normalise(pd.DataFrame(rows), source=str(path), classes=sorted({r["label"] for r in rows}))
         return _reading(self, path.parent, table, odd, missing, self.by)
 
@@ -172,6 +172,16 @@ class ListFile:
             return emotions.canonical(word, classes)
         except ValueError as error:
             raise DatasetError(f"{where}: {error}") from None
+
+
+def _no_video(path: Path, missing: Sequence[str], odd: Sequence[Odd]) -> DatasetError:
+    """The error for a table or list of which no video can be used."""
+    why = "it has no rows"
+    if missing:
+        why = f"expected {path.parent / missing[0]}"
+    elif odd:
+        why = f"{odd[0].path}: {odd[0].why}"
+    return DatasetError(f"{path}: no video of it is there; {why}")
 
 
 def _reading(
