@@ -26,7 +26,8 @@ def detect(
     pixel i covering [i, i + 1). A result does not depend on the other pictures.
 
     engine: as `videofer preprocess --faces` takes it. weights_dir: where its files are looked for first, as
-    `--weights-dir`. Pictures are searched as large as they are; in videos they are reduced first.
+    `--weights-dir`. Pictures are searched as large as they are (by YuNet large ones once more, reduced, for
+    large faces); in videos they are reduced first.
 
     Raises WeightsError (one line) where the engine cannot be had, UserError where a picture is none.
     """

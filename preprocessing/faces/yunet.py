@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 
 from preprocessing.blob import Normaliser
+from preprocessing.faces.large_faces import with_large_faces
 from preprocessing.network import HERE, Place
 from preprocessing.nms import nms
 from preprocessing.types import Faces
@@ -50,6 +51,10 @@ class YuNetOnnx:
 
     def detect(self, images_rgb: Sequence[np.ndarray]) -> list[Faces]:
         """Faces of each picture (h, w, 3) uint8 RGB, best first, in pixels of that picture."""
+        return with_large_faces(images_rgb, self._search)
+
+    def _search(self, images_rgb: Sequence[np.ndarray]) -> list[Faces]:
+        """As `detect`, but for faces that are too large."""
         if len(images_rgb) == 0:
             return []
         padded = [_padded(image) for image in images_rgb]
@@ -120,7 +125,7 @@ class YuNetOpenCV:
 
     def detect(self, images_rgb: Sequence[np.ndarray]) -> list[Faces]:
         """Faces of each picture (h, w, 3) uint8 RGB, best first, in pixels of that picture."""
-        return [self._detect_one(image) for image in images_rgb]
+        return with_large_faces(images_rgb, lambda images: [self._detect_one(image) for image in images])
 
     def _detect_one(self, image_rgb: np.ndarray) -> Faces:
         height, width = image_rgb.shape[:2]
