@@ -63,12 +63,11 @@ def resolve(name: str, weights_dir: Path | None = None) -> EngineChoice:
     detector = DETECTORS[name.removeprefix(PREFIX)]
     if detector.needs_package and (reason := missing_package()) is not None:
         raise WeightsError(f"face detector '{name}' is not usable: {reason}")
-    weights = {}
-    for role, file in detector.files.items():
-        path = find(file, weights_dir)
-        if path is None:
-            raise missing(file)
-        weights[role] = WeightFile.of(path)
+    paths = {role: find(file, weights_dir) for role, file in detector.files.items()}
+    absent = [file for role, file in detector.files.items() if paths[role] is None]
+    if absent:
+        raise missing(*absent, engine=name)
+    weights = {role: WeightFile.of(path) for role, path in paths.items() if path is not None}
     return EngineChoice(name, weights, "asked for")
 
 

@@ -110,13 +110,12 @@ def points_3d(
     y in pixels of the picture; depth in the same unit, with the sign and origin of face-alignment's network.
     Raises WeightsError (one line) where a file lacks.
     """
-    paths = []
-    for name in ("fan3d", "fan3d-depth"):
-        path = find(name, weights_dir)
-        if path is None:
-            raise missing(name)
-        paths.append(path)
-    return Fan(HERE, *paths).in_pictures(images_rgb_uint8, boxes_xyxy)
+    paths = {name: find(name, weights_dir) for name in ("fan3d", "fan3d-depth")}
+    absent = [name for name, path in paths.items() if path is None]
+    if absent:
+        raise missing(*absent)
+    points, depths = (path for path in paths.values() if path is not None)
+    return Fan(HERE, points, depths).in_pictures(images_rgb_uint8, boxes_xyxy)
 
 
 class FanLandmarks:

@@ -55,7 +55,7 @@ def resolve(name: str = "none", weights_dir: Path | None = None) -> EngineChoice
         raise WeightsError(f"landmarks '{name}' are not usable: {reason}")
     path = find(engine.file, weights_dir)
     if path is None:
-        raise missing(engine.file)
+        raise missing(engine.file, engine=name)
     return EngineChoice(name, {engine.role: WeightFile.of(path)}, engine.by)
 
 

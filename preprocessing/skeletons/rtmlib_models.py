@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from preprocessing.weights import REGISTRY, EngineChoice, WeightFile, WeightsError, find
+from preprocessing.weights import REGISTRY, EngineChoice, WeightFile, WeightsError, find, missing
 from preprocessing.weights.known_skeletons import PERSONS
 
 PREFIX = "rtmlib:"
@@ -36,14 +36,9 @@ def resolve_rtmlib(name: str, weights_dir: Path | None = None) -> EngineChoice:
         raise WeightsError(f"unknown rtmlib model {name!r}; known: {', '.join(sorted(NAMES))}")
     wanted = REGISTRY.of_engine(PREFIX + name)
     found = {weight: find(weight.name, weights_dir) for weight in wanted}
-    absent = [weight for weight, path in found.items() if path is None]
+    absent = [weight.name for weight, path in found.items() if path is None]
     if absent:
-        addresses = ", ".join(weight.url or weight.file for weight in absent)
-        raise WeightsError(
-            f"weights of {PREFIX}{name} are missing: `videofer weights fetch "
-            f"{' '.join(weight.name for weight in absent)}` gets {addresses}; or put "
-            f"{', '.join(weight.file for weight in absent)} into --weights-dir or $VIDEOFER_WEIGHTS"
-        )
+        raise missing(*absent, engine=PREFIX + name)
     weights = {
         "person" if weight.name in _PERSONS else "pose": WeightFile.of(path)
         for weight, path in found.items()

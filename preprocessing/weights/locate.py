@@ -90,20 +90,27 @@ def _may_come_by_itself(known: Weight) -> bool:
     return known.url is not None and known.hash_is_whole and known.commercial and small
 
 
-def missing(name: str) -> WeightsError:
-    """The error that says which file is not there, where it comes from, and the command that brings it."""
-    known = REGISTRY.find(name)
+def missing(*names: str, engine: str | None = None) -> WeightsError:
+    """The error that says which files are not there, where they come from, and the command that brings them.
+
+    names: as `find` takes them, of one engine. engine: which; None: the first that the registry names.
+    """
+    them = "it" if len(names) == 1 else "them"
     where = "into --weights-dir or $VIDEOFER_WEIGHTS"
-    if known is None:
-        return WeightsError(f"weights are missing: put {name} {where}")
-    if known.url is None:
-        return WeightsError(
-            f"weights of {known.engines[0]} are missing, and published nowhere to be fetched from: "
-            f"put {known.file} {where}"
-        )
-    accept = "" if known.commercial else " --accept-license"
-    size = f" ({as_bytes(known.num_bytes)})" if known.num_bytes else ""
+    known = [weight for weight in map(REGISTRY.find, names) if weight is not None]
+    if len(known) < len(names):
+        return WeightsError(f"weights are missing: put {', '.join(names)} {where}")
+    whose = f"weights of {engine or known[0].engines[0]} are missing"
+    if any(weight.url is None for weight in known):
+        files = ", ".join(weight.file for weight in known)
+        return WeightsError(f"{whose}, and published nowhere to be fetched from: put {files} {where}")
+    accept = "" if all(weight.commercial for weight in known) else " --accept-license"
     return WeightsError(
-        f"weights of {known.engines[0]} are missing: `videofer weights fetch {known.name}{accept}` gets "
-        f"{known.file}{size} from {known.url}; or put it {where}"
+        f"{whose}: `videofer weights fetch {' '.join(weight.name for weight in known)}{accept}` gets "
+        f"{', '.join(map(_origin, known))}; or put {them} {where}"
     )
+
+
+def _origin(known: Weight) -> str:
+    size = f" ({as_bytes(known.num_bytes)})" if known.num_bytes else ""
+    return f"{known.file}{size} from {known.url}"

@@ -354,9 +354,9 @@ def test_scrfds_landmarks_are_offsets_from_the_cell() -> None:
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("face-alignment:sfd", "videofer weights fetch sfd` gets s3fd-619a316812.pth"),
-        ("face-alignment:blazeface", "blazeface.pth"),
-        ("face-alignment:yunet", "face_detection_yunet_2023mar.onnx"),
+        ("face-alignment:sfd", "videofer weights fetch sfd fan` gets s3fd-619a316812.pth"),
+        ("face-alignment:blazeface", "fetch blazeface blazeface-anchors` gets blazeface.pth"),
+        ("face-alignment:yunet", "of face-alignment:yunet are missing.* face_detection_yunet_2023mar.onnx"),
         ("face-alignment:retinaface", "retinaface_mobilenet0.25.pth .*from https://"),
         ("face-alignment:scrfd", "fetch scrfd --accept-license` gets det_2.5g.onnx"),
         ("face-alignment:dlib", "unknown face detector 'face-alignment:dlib'; known: auto, yunet"),

@@ -67,7 +67,7 @@ def test_only_a_large_picture_is_searched_twice() -> None:
 def test_a_face_of_a_thousand_pixels_is_one_face(file: str, shared_weights: Path, tmp_path: Path) -> None:
     shutil.copy(shared_weights / file, tmp_path)
     detector = faces.build(faces.resolve("yunet", tmp_path))
-    picture = np.asarray(skimage.data.astronaut())[:220, 120:340]  # type: ignore[no-untyped-call]
+    picture = np.asarray(skimage.data.astronaut())[:220, 120:340]
     (small,) = detector.detect([picture])
     (large,) = detector.detect([cv2.resize(picture, None, fx=11, fy=11, interpolation=cv2.INTER_CUBIC)])
     assert len(small) == len(large) == 1

@@ -230,7 +230,7 @@ def test_the_networks_of_face_alignment_are_loaded_and_run(files: tuple[Path, Pa
 
 def test_points_in_space_need_both_files(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     picture, box = np.zeros((20, 30, 3), np.uint8), np.array([1, 2, 9, 9], np.float32)
-    with pytest.raises(WeightsError, match="videofer weights fetch fan3d` gets 3DFAN4"):
+    with pytest.raises(WeightsError, match="videofer weights fetch fan3d fan3d-depth` gets 3DFAN4"):
         landmarks.points_3d([picture], [box])
     there = tmp_path / "3DFAN4-7835d9f11d.pth.tar"
     monkeypatch.setattr(

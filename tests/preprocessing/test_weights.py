@@ -169,6 +169,16 @@ def test_missing_says_what_where_from_and_how(monkeypatch: pytest.MonkeyPatch) -
     )
     assert "`videofer weights fetch scrfd --accept-license`" in str(missing("det_2.5g.onnx"))
     assert "published nowhere to be fetched from: put facemesh_468.onnx into" in str(missing("facemesh"))
+    both = str(missing("blazeface", "blazeface-anchors", engine="face-alignment:blazeface"))
+    assert (
+        "`videofer weights fetch blazeface blazeface-anchors` gets blazeface.pth (420 kB) from https" in both
+    )
+    assert ", anchors.npy (28.8 kB) from https" in both and both.endswith(
+        "or put them into --weights-dir or $VIDEOFER_WEIGHTS"
+    )
+    assert "weights of face-alignment:sfd are missing: `videofer weights fetch fan`" in str(
+        missing("fan", engine="face-alignment:sfd")
+    )
     assert str(missing("mine.onnx")) == (
         "weights are missing: put mine.onnx into --weights-dir or $VIDEOFER_WEIGHTS"
     )
