@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ import numpy as np
 from preprocessing.blob import Normaliser
 from preprocessing.device import CPU, Device, require_device
 from preprocessing.network import HERE, Answer, Place, Port
+from preprocessing.torch_network import one_thread
 from preprocessing.types import Faces
 from preprocessing.weights import EngineChoice
 
@@ -115,7 +115,7 @@ class CascadeNetwork:
     ) -> list[Answer]:
         """See `Network.run_batch`: each picture has its own number of faces."""
         assert normalise == PIXELS, "the cascade normalises its crops itself"
-        with _one_thread():
+        with one_thread():
             if self._batches:
                 found = self._detect(np.stack(images_rgb))
             else:
@@ -136,16 +136,3 @@ def _answer(boxes: Any, landmarks: Any, scores: Any) -> Answer:
     if boxes is None:
         boxes, landmarks, scores = NO_FACES.boxes_xyxy, NO_FACES.landmarks_xy, NO_FACES.scores
     return [np.asarray(array, np.float32)[None] for array in (boxes, landmarks, scores)]
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """torch on one thread inside the block only: training in the same process keeps its own number."""
-    import torch
-
-    num_threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(num_threads)

@@ -26,7 +26,7 @@ from preprocessing.skeletons.mmpose_config import (
 )
 from preprocessing.skeletons.mmpose_network import AS_IS, MmposeModel
 from preprocessing.types import Frame
-from preprocessing.weights import EngineChoice, WeightFile, WeightsError, find, sha256_of
+from preprocessing.weights import EngineChoice, WeightFile, WeightsError, find, named, sha256_of
 from preprocessing.weights.order import from_address
 
 logger = logging.getLogger(__name__)
@@ -67,7 +67,7 @@ def resolve_mmpose(text: str, weights_dir: Path | None = None) -> EngineChoice:
     else:
         files["checkpoint"] = WeightFile.of(_locate_checkpoint(config, others[:1], weights_dir))
     if others[1:]:
-        files["person"] = WeightFile.of(_locate(others[1], weights_dir))
+        files["person"] = WeightFile.of(named(others[1], "person model", weights_dir))
     return EngineChoice(name, files, reason)
 
 
@@ -124,10 +124,10 @@ def warp_of(area_xyxy: tuple[float, float, float, float], config: TopDownConfig)
     return np.array([[scale_x, 0, 0.5 - scale_x * x0], [0, scale_y, 0.5 - scale_y * y0]])
 
 
-def _locate_checkpoint(config: Path, named: list[str], weights_dir: Path | None) -> Path:
+def _locate_checkpoint(config: Path, given: list[str], weights_dir: Path | None) -> Path:
     """The checkpoint that was named, or else the one that mmpose publishes for its own config."""
-    if named:
-        return _locate(named[0], weights_dir)
+    if given:
+        return named(given[0], "checkpoint", weights_dir)
     url = published_checkpoint(config)
     if url is None:
         raise WeightsError(
@@ -146,13 +146,3 @@ def _locate_checkpoint(config: Path, named: list[str], weights_dir: Path | None)
             f"{path} is not the published file: its SHA-256 does not start with {published.sha256}; remove it"
         )
     return path
-
-
-def _locate(name: str, weights_dir: Path | None) -> Path:
-    path = Path(name).expanduser()
-    if path.is_file():
-        return path
-    found = find(name, weights_dir, download=False) if path.name == name else None
-    if found is None:
-        raise WeightsError(f"no such checkpoint or person model: {name}")
-    return found

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,6 +22,7 @@ from preprocessing.skeletons.mmpose_config import (
     read_config,
     test_transforms,
 )
+from preprocessing.torch_network import one_thread
 from preprocessing.weights import WeightsError
 
 RANDOM_SEED = 0  # of a network without a checkpoint: the same noise in every worker
@@ -116,7 +116,7 @@ class MmposeNetwork:
         import torch
         from mmengine.dataset import pseudo_collate
 
-        with quiet(), torch.inference_mode(), _one_thread(self._device):
+        with quiet(), torch.inference_mode(), one_thread():
             batch = pseudo_collate([self._pack(image) for image in images_rgb])
             samples = self._model.test_step(batch)
         found = [sample.pred_instances for sample in samples]
@@ -160,17 +160,3 @@ def _build(config: Any, path: Path) -> Any:
 def _array(values: Any) -> np.ndarray:
     """mmpose's decoders give arrays, some of its heads tensors."""
     return np.asarray(values.cpu() if hasattr(values, "cpu") else values, np.float32)
-
-
-@contextmanager
-def _one_thread(device: Device) -> Iterator[None]:
-    """A worker fills one core, and sums on the CPU come out the same on every machine."""
-    import torch
-
-    before = torch.get_num_threads()
-    if device == CPU:
-        torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)

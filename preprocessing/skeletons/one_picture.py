@@ -17,7 +17,7 @@ def estimate(
     boxes_xyxy: np.ndarray,
     engine: str | TopDown | OneStage,
     *,
-    weights_dir: Path | None = None,
+    weights_dir: Path | str | None = None,
 ) -> np.ndarray:
     """Keypoints (P, J, 3) float32 of the person in each box: x, y in pixels of the picture, score in [0, 1].
 
@@ -37,14 +37,16 @@ def estimate(
     """
     from preprocessing.decode.frames import PixelFrame
 
-    image, boxes = np.asarray(image_rgb_uint8), np.asarray(boxes_xyxy, np.float32)
+    with np.errstate(over="ignore"):  # what is no float32 is not finite
+        image, boxes = np.asarray(image_rgb_uint8), np.asarray(boxes_xyxy).astype(np.float32)
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or 0 in image.shape:
         raise ValueError(f"the picture is {image.dtype} {image.shape}, expected uint8 (h, w, 3)")
     if boxes.size == 0:
         boxes = boxes.reshape(0, 4)
     if boxes.ndim != 2 or boxes.shape[1] != 4 or not np.isfinite(boxes).all():
         raise ValueError(f"boxes are {boxes.shape}, expected (P, 4) finite numbers")
-    built = build_skeletons(resolve_skeletons(engine, weights_dir)) if isinstance(engine, str) else engine
+    folder = None if weights_dir is None else Path(weights_dir)
+    built = build_skeletons(resolve_skeletons(engine, folder)) if isinstance(engine, str) else engine
     if built is None:
         raise UserError(
             f"pose {engine!r} is no model; give onnx:POSE, rtmlib:NAME or mmpose:CONFIG,CHECKPOINT"

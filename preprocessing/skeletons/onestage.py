@@ -14,6 +14,7 @@ from preprocessing.skeletons.boxes import body_scores
 from preprocessing.skeletons.layouts import Layout
 from preprocessing.skeletons.letterbox import letterbox
 from preprocessing.skeletons.shapes import input_size_wh, layout_of
+from preprocessing.tracking.association import box_iou
 from preprocessing.types import Bodies, Frame
 from preprocessing.weights import EngineChoice
 
@@ -74,16 +75,8 @@ class OneStage:
 
         found = self.detect(frame, 0, 0.0, None)
         keypoints = np.zeros((len(boxes_xyxy), self._layout.num_joints, 3), np.float32)
-        overlap = _iou(np.asarray(boxes_xyxy, np.float32), found.boxes_xyxy)
+        overlap = box_iou(np.asarray(boxes_xyxy, np.float32), found.boxes_xyxy)
         for row, n in zip(*linear_sum_assignment(-overlap), strict=True):
             if overlap[row, n] >= SAME_PERSON_IOU:
                 keypoints[row] = found.keypoints[n]
         return keypoints
-
-
-def _iou(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """(M, 4), (N, 4) -> (M, N)."""
-    sides = np.minimum(a[:, None, 2:], b[None, :, 2:]) - np.maximum(a[:, None, :2], b[None, :, :2])
-    both = sides.clip(min=0).prod(axis=2)
-    areas = [(boxes[:, 2:] - boxes[:, :2]).clip(min=0).prod(axis=1) for boxes in (a, b)]
-    return np.asarray(both / np.maximum(areas[0][:, None] + areas[1] - both, 1e-9))

@@ -19,7 +19,7 @@ from preprocessing.skeletons.persons import PersonDetector
 from preprocessing.skeletons.rtmlib_models import PREFIX as RTMLIB
 from preprocessing.skeletons.rtmlib_models import resolve_rtmlib
 from preprocessing.skeletons.topdown import TopDown
-from preprocessing.weights import EngineChoice, WeightFile, WeightsError, find
+from preprocessing.weights import EngineChoice, WeightFile, WeightsError, named
 
 ALLOWED = "none, sidecar, onnx:POSE[,PERSON], rtmlib:NAME, mmpose:CONFIG[,CHECKPOINT]"
 MMPOSE = "mmpose:"
@@ -85,17 +85,7 @@ def _resolve_model(spec: str, weights_dir: Path | None) -> EngineChoice:
     if len(names) > 2 or not all(names):
         raise WeightsError(f"skeleton engine {spec!r} names {len(names)} files; allowed: {ALLOWED}")
     weights = {
-        role: WeightFile.of(_locate(name, weights_dir))
+        role: WeightFile.of(named(name, "pose or person model", weights_dir))
         for role, name in zip(("pose", "person"), names, strict=False)
     }
     return EngineChoice("onnx", weights, " with ".join(Path(name).name for name in names))
-
-
-def _locate(name: str, weights_dir: Path | None) -> Path:
-    path = Path(name).expanduser()
-    if path.is_file():
-        return path
-    found = find(name, weights_dir, download=False) if path.name == name else None
-    if found is None:
-        raise WeightsError(f"no such pose or person model: {name}")
-    return found

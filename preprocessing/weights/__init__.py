@@ -2,7 +2,7 @@
 
 from preprocessing.weights.choice import EngineChoice, WeightFile, sha256_of
 from preprocessing.weights.known import REGISTRY
-from preprocessing.weights.locate import find, missing, search_dirs, user_cache_dir
+from preprocessing.weights.locate import find, missing, named, search_dirs, user_cache_dir
 from preprocessing.weights.registry import Registry, Weight, WeightsError
 
 __all__ = [
@@ -14,6 +14,7 @@ __all__ = [
     "WeightsError",
     "find",
     "missing",
+    "named",
     "search_dirs",
     "sha256_of",
     "user_cache_dir",

@@ -38,6 +38,25 @@ def search_dirs(weights_dir: Path | None) -> list[Path]:
     return [folder for folder in dirs if folder is not None]
 
 
+def named(name: str, what: str, weights_dir: Path | None = None) -> Path:
+    """The file that a user names: a path, or a name in the folders of weights. Nothing is fetched.
+
+    what: it should be, for the message. WeightsError (one line) where there is none.
+    """
+    try:
+        path = Path(name).expanduser()
+        if path.is_file():
+            return path
+    except (OSError, RuntimeError) as error:  # too long a name, the home of nobody
+        raise WeightsError(f"no such {what}: {name}") from error
+    found = find(name, weights_dir, download=False) if path.name == name else None
+    if found is not None:
+        return found
+    if REGISTRY.find(name) is not None:
+        raise missing(name)
+    raise WeightsError(f"no such {what}: {name}, neither as a path nor in a folder of weights")
+
+
 def offline() -> bool:
     """Whether $VIDEOFER_OFFLINE forbids to fetch anything."""
     return os.environ.get("VIDEOFER_OFFLINE", "0") not in ("", "0")

@@ -248,7 +248,7 @@ def test_provenance_names_config_and_checkpoint_by_hash(spot_engine: MmposePose,
 def test_a_checkpoint_is_found_in_the_folder_of_weights(spot_engine: MmposePose, folder: Path) -> None:
     choice = resolve_mmpose(f"{folder / 'spot.py'},spot.pth", folder)
     assert Path(choice.weights["checkpoint"].path) == folder / "spot.pth"
-    with pytest.raises(WeightsError, match=r"no such checkpoint or person model: nowhere.pth"):
+    with pytest.raises(WeightsError, match=r"no such checkpoint: nowhere.pth"):
         resolve_mmpose(f"{folder / 'spot.py'},nowhere.pth", folder)
 
 

@@ -192,6 +192,8 @@ def test_one_stage_gives_given_boxes_their_people(tmp_path: Path) -> None:
     assert (keypoints[0] == 0).all()  # nobody there
     assert np.abs(keypoints[1, :, :2] - (300, 240)).max() < 5
     assert estimate(frame.rgb, np.zeros((0, 4)), f"onnx:{path}").shape == (0, 17, 3)
+    by_name = estimate(frame.rgb, np.array([far, near]), f"onnx:{path.name}", weights_dir=str(path.parent))
+    np.testing.assert_array_equal(by_name, keypoints)
 
 
 def test_one_stage_without_anybody(tmp_path: Path) -> None:
@@ -279,6 +281,7 @@ def test_boxes_reach_beyond_the_picture_and_neighbours_do_not_matter(tmp_path: P
         (np.zeros((0, 9, 3), np.uint8), [[0, 0, 5, 5]], r"the picture is uint8 \(0, 9, 3\)"),
         (np.zeros((9, 9, 3), np.uint8), [0, 0, 5, 5], r"boxes are \(4,\), expected \(P, 4\)"),
         (np.zeros((9, 9, 3), np.uint8), [[0, 0, np.nan, 5]], "expected .* finite"),
+        (np.zeros((9, 9, 3), np.uint8), [[-1e39, 0, 5, 5]], "expected .* finite"),
     ],
 )
 def test_pictures_and_boxes_of_another_form_are_refused(

@@ -145,6 +145,9 @@ def test_none_and_sidecar_need_no_files() -> None:
         ("onnx:a,", "names 2 files"),
         ("onnx:/nowhere/pose.onnx", "no such pose or person model: /nowhere/pose.onnx"),
         ("onnx:pose.onnx", "no such pose or person model: pose.onnx"),
+        ("onnx:~nobody_of_that_name/pose.onnx", "no such pose or person model: ~nobody"),
+        (f"onnx:{'x' * 300}", "no such pose or person model: xxx"),
+        ("onnx:yolox_nano.onnx", "`videofer weights fetch yolox-nano` gets yolox_nano.onnx"),
     ],
 )
 def test_wrong_spec_is_refused_in_one_line(spec: str, message: str) -> None:
