@@ -66,7 +66,9 @@ class LivePass:
         )
         """How much later than a frame, at most, its rows are final; less one frame."""
         self._faces = (
-            FaceFollower(spec, detector, facts.width, facts.height, self.meter, engines.embedder)
+            FaceFollower(
+                spec, detector, facts.width, facts.height, self.meter, engines.embedder, engines.landmarks
+            )
             if detector
             else None
         )
