@@ -1,4 +1,4 @@
-"""What a pass that stores nothing gives of a video is what a store has of it, by either way to place crops."""
+"""What a pass that stores nothing gives of a video is what a store has, by either way to place crops."""
 
 from __future__ import annotations
 
