@@ -53,7 +53,9 @@ class Rows:
         if self.seconds:
             result["t_seconds"] = np.array([self.seconds[frame] for frame in frames], np.float64)
         seen = np.isfinite(keypoints).all(axis=-1) & (keypoints[..., 2] > 0)
-        if seen.any() and np.abs(keypoints[seen][:, :2]).max() <= 2:
+        seen &= (keypoints[..., :2] != 0).any(axis=-1)  # some write 0, 0 for what they do not see
+        # The median: parts of a body that nobody sees are guessed far outside of the picture, too.
+        if seen.any() and np.median(np.abs(keypoints[seen][:, :2])) <= 2:
             result["size_wh"] = UNIT
         return result
 

@@ -72,6 +72,21 @@ def test_joints_by_name(tmp_path: Path, pattern: str, change: Any, score: str) -
     np.testing.assert_allclose(found.keypoints[0, :, :2], keypoints[1, 0, :, :2] * (640, 480), rtol=1e-5)
 
 
+def test_feet_far_below_the_picture_are_still_parts_of_it(tmp_path: Path) -> None:
+    keypoints = bodies()
+    keypoints[:, :, -6:, 1], keypoints[:, :, -6:, 2] = 2.7, 0.01  # as MediaPipe guesses them in a close-up
+    data = load_sidecar(save(wide(keypoints, list(MEDIAPIPE33.joints), "{joint}_{what}"), tmp_path))
+    assert data.size_wh == (1, 1)
+    np.testing.assert_allclose(data.keypoints, keypoints, rtol=1e-5)
+
+
+def test_joints_at_nought_do_not_make_pixels_parts(tmp_path: Path) -> None:
+    keypoints = bodies(in_parts=False)
+    keypoints[:, :, 5:, :2] = 0
+    data = load_sidecar(save(wide(keypoints, list(MEDIAPIPE33.joints), "{joint}_{what}"), tmp_path))
+    assert data.size_wh is None
+
+
 @pytest.mark.parametrize("start", [0, 1])
 @pytest.mark.parametrize("pattern", ["{what}{joint}", "{what}_{joint}", "landmark_{joint}_{what}"])
 def test_joints_by_number(tmp_path: Path, pattern: str, start: int) -> None:
