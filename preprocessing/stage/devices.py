@@ -34,7 +34,7 @@ class Devices:
         resources: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
         num = 1 if device == CPU else int(resources.get("GPU", 0))
         if num == 0:
-            raise UserError("no GPU: Ray found none on this machine or cluster")
+            raise UserError("no GPU: Ray found none on this machine or cluster (see `videofer doctor`)")
         options = {
             "num_cpus": 0,
             "num_gpus": 0 if device == CPU else share,
