@@ -206,6 +206,17 @@ def test_missing_weights_name_the_command() -> None:
     assert auto.figures == {"takes": "mtcnn"}
 
 
+def test_a_wrong_file_of_weights_is_broken_and_not_absent(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "face_detection_yunet_2023mar.onnx"
+    path.write_bytes(b"another")
+    monkeypatch.setenv("VIDEOFER_WEIGHTS", str(tmp_path))
+    (found,) = probe("faces/yunet")
+    assert (found.state, found.mend) == ("broken", f"rm {path}")
+    assert found.seen.startswith(f"{path} is not the published file: SHA-256")
+
+
 def test_a_library_that_crashes_or_hangs_stops_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -13,6 +13,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import sys
 import tempfile
 import time
@@ -35,9 +36,14 @@ MAX_COLOUR_ERROR = 6.0  # mean difference of decoded pixels, in levels; wrong co
 
 def run(label: str, *, quick: bool) -> Finding:
     """One finding; `label` is SECTION/NAME as in `videofer.doctor.plan`."""
+    from preprocessing.weights.check import OtherFileError
+
     section, _, name = label.partition("/")
     try:
         return PROBES[section](name, quick)
+    except OtherFileError as error:  # a file of weights is there and is another one than it should be
+        seen = str(error).rpartition("; ")[0]
+        return Finding(name, "broken", seen, f"rm {shlex.quote(seen.partition(' is not ')[0])}")
     except UserError as error:  # the one line that a run would end with
         seen, mend = split_line(str(error))
         return Finding(name, "absent", seen, mend, {"line": str(error)})
