@@ -36,13 +36,15 @@ def live_crops(video: Path, spec: PreprocessSpec, weights_dir: Path) -> np.ndarr
 
 
 @pytest.mark.parametrize("align_by", ["five", "dense"])
-def test_crops_are_those_of_a_store(align_by: str, shared_data: Path, tmp_path: Path) -> None:
+def test_crops_are_those_of_a_store(
+    align_by: str, shared_data: Path, shared_weights: Path, tmp_path: Path
+) -> None:
     spec = PreprocessSpec(faces="yunet", landmarks="mesh", align_by=align_by, codec="plain")  # type: ignore[arg-type]
-    weights_dir, video = shared_data / "weights", shared_data / VIDEO
-    preprocess([video], tmp_path / "store", spec, weights_dir=weights_dir, num_workers=1)
+    video = shared_data / VIDEO
+    preprocess([video], tmp_path / "store", spec, weights_dir=shared_weights, num_workers=1)
     reader = StoreReader(tmp_path / "store")
     (stored,) = reader.videos()
     track = reader.track(stored.key, 0)
-    live = live_crops(video, spec, weights_dir)
+    live = live_crops(video, spec, shared_weights)
     assert len(live) == len(track)
     np.testing.assert_array_equal(live, reader.read_crops(track, np.arange(len(track))))
