@@ -21,6 +21,7 @@ class VideoCost:
     num_bytes: int  # of the source; 0 if not known
     worker_seconds: float  # from handing out to reply, summed over segments
     stage_seconds: dict[str, float] = field(default_factory=dict)  # exclusive, see preprocessing.meter
+    warning: str = ""  # the first one, e.g. that another decoder had to read it
 
 
 @dataclass
@@ -34,6 +35,8 @@ class Costs:
     media_seconds: float = 0.0
     worker_seconds: float = 0.0
     stage_seconds: dict[str, float] = field(default_factory=dict)
+    num_with_warnings: int = 0  # videos
+    first_warning: str = ""  # with the name of its video
     _slowest: list[tuple[float, int, VideoCost]] = field(default_factory=list)  # a heap
     _sample: list[VideoCost] = field(default_factory=list)
     _random: random.Random = field(default_factory=lambda: random.Random(0))  # noqa: S311  (a sample)
@@ -48,6 +51,9 @@ class Costs:
         self.worker_seconds += cost.worker_seconds
         for stage, seconds in cost.stage_seconds.items():
             self.stage_seconds[stage] = self.stage_seconds.get(stage, 0.0) + seconds
+        if cost.warning:
+            self.num_with_warnings += 1
+            self.first_warning = self.first_warning or f"{cost.name!r}: {cost.warning}"
         item = (cost.worker_seconds, self.num_videos, cost)
         push = heapq.heappush if len(self._slowest) < NUM_SLOWEST else heapq.heappushpop
         push(self._slowest, item)

@@ -61,6 +61,8 @@ class RunReport:
     num_failures: int = 0  # inputs: of this run, unreadable, and failed before
     failures: list[FailureRecord] = field(default_factory=list)  # at most the first MAX_FAILURES
     devices: list[DeviceUsage] = field(default_factory=list)  # that ran networks for all workers
+    num_with_warnings: int = 0  # finished videos; the store says of what
+    first_warning: str = ""
 
     @property
     def num_left(self) -> int:
@@ -83,7 +85,7 @@ class RunReport:
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> RunReport:
         """Raises KeyError or TypeError where it is no report."""
-        data = {"devices": [], **data}  # there were none in older reports
+        data = {"devices": [], "num_with_warnings": 0, "first_warning": "", **data}  # older reports have none
         values = {name: data[name] for name in cls.__dataclass_fields__}
         values["slowest"] = [VideoCost(**cost) for cost in values["slowest"]]
         values["sample"] = [VideoCost(**cost) for cost in values["sample"]]
@@ -151,6 +153,8 @@ def make_report(
         num_failures=len(failures),
         failures=list(failures)[:MAX_FAILURES],
         devices=list(devices),
+        num_with_warnings=costs.num_with_warnings,
+        first_warning=costs.first_warning,
     )
 
 
@@ -165,6 +169,12 @@ def text_of(report: RunReport) -> str:
     if report.num_failures:
         lines.append(f"failed: {report.num_failures} (all in failures.jsonl of the store)")
         lines += [f"  {line}" for line in _failure_lines(report.failures)]
+    if report.num_with_warnings:
+        lines.append(
+            f"{as_count(report.num_with_warnings, 'video')} with warnings "
+            "(videofer store info STORE --videos has all)"
+        )
+        lines.append(f"  {report.first_warning}")
     return "\n".join(lines)
 
 

@@ -152,6 +152,8 @@ class Videos:
                 num_bytes=job.num_bytes,
                 worker_seconds=worker_seconds,
                 stage_seconds=dict(stage_seconds),
+                # damage is a failure as well, which the account has already
+                warning=next((text for one in outcomes for text in one.warnings if text != one.damage), ""),
             )
         )
 

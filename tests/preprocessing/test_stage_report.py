@@ -65,6 +65,19 @@ def test_a_million_videos_take_no_more_memory_than_some() -> None:
     assert 0.7 * NUM_SAMPLED < late < 0.9 * NUM_SAMPLED  # four fifths came after the first ones
 
 
+def test_warnings_are_counted_and_the_first_is_said() -> None:
+    report = a_report()
+    assert "warning" not in text_of(report)
+    warned = replace(report, num_with_warnings=2, first_warning="'b.mov': decoded by pyav")
+    *_, headline, first = text_of(warned).splitlines()
+    assert headline.startswith("2 videos with warnings") and first == "  'b.mov': decoded by pyav"
+    assert RunReport.from_json(json.loads(warned.to_bytes())) == warned
+    costs = Costs()
+    for number, text in enumerate(["", "decoded by pyav", "other"]):
+        costs.saw(replace(cost(number), warning=text))
+    assert (costs.num_with_warnings, costs.first_warning) == (2, "'v1': decoded by pyav")
+
+
 @given(st.lists(st.floats(0, 100), max_size=40))
 def test_slowest_are_sorted(seconds: list[float]) -> None:
     costs = Costs()
