@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +15,9 @@ Found = tuple[np.ndarray, np.ndarray, np.ndarray]
 
 
 def detect(
-    images_rgb_uint8: Sequence[np.ndarray], engine: str = "auto", weights_dir: Path | str | None = None
+    images_rgb_uint8: Sequence[np.ndarray],
+    engine: str | FaceDetector = "auto",
+    weights_dir: Path | str | None = None,
 ) -> list[Found]:
     """The faces of each picture: boxes (N, 4), scores (N,) and landmarks (N, 5, 2), all float32, best first.
 
@@ -25,18 +26,20 @@ def detect(
     of the mouth; scores are in [0, 1], what they mean is the detector's affair. All in pixels of the picture,
     pixel i covering [i, i + 1). A result does not depend on the other pictures.
 
-    engine: as `videofer preprocess --faces` takes it. weights_dir: where its files are looked for first, as
-    `--weights-dir`. Pictures are searched as large as they are (by YuNet large ones once more, reduced, for
-    large faces); in videos they are reduced first.
+    engine: as `videofer preprocess --faces` takes it; for many calls build it once: `build(resolve(text))`.
+    weights_dir: where its files are looked for first, as `--weights-dir`. Pictures are searched as large as
+    they are (by YuNet large ones once more, reduced, for large faces); in videos they are reduced first.
 
     Raises WeightsError (one line) where the engine cannot be had, UserError where a picture is none.
     """
     for n, image in enumerate(images_rgb_uint8):
         is_picture = isinstance(image, np.ndarray) and image.dtype == np.uint8 and image.ndim == 3
         if not is_picture or image.shape[2] != 3 or 0 in image.shape:
-            shape, kind = getattr(image, "shape", "no shape"), getattr(image, "dtype", type(image).__name__)
-            raise UserError(f"picture {n} must be (h, w, 3) uint8 RGB, not {shape} {kind}")
-    detector = _detector(engine, None if weights_dir is None else Path(weights_dir))
+            is_array = isinstance(image, np.ndarray)
+            what = f"{image.shape} {image.dtype}" if is_array else type(image).__name__
+            raise UserError(f"picture {n} must be (h, w, 3) uint8 RGB, not {what}")
+    folder = None if weights_dir is None else Path(weights_dir)
+    detector = build(resolve(engine, folder)) if isinstance(engine, str) else engine
     by_size: dict[tuple[int, ...], list[int]] = {}
     for n, image in enumerate(images_rgb_uint8):
         by_size.setdefault(image.shape, []).append(n)
@@ -48,9 +51,3 @@ def detect(
         (one.boxes_xyxy, one.scores, one.landmarks_xy)
         for one in (faces[n] for n in range(len(images_rgb_uint8)))
     ]
-
-
-@lru_cache(maxsize=2)
-def _detector(engine: str, weights_dir: Path | None) -> FaceDetector:
-    """Kept, so that a loop over pictures loads its weights once."""
-    return build(resolve(engine, weights_dir))

@@ -32,19 +32,18 @@ def estimate(
     Halpe, 133 of COCO-WholeBody, or what an mmpose config has. A one-stage engine looks at the whole picture;
     a box in which it finds nobody has zeros.
 
-    Raises UserError in one line where the engine cannot be had, and ValueError where picture or boxes are of
-    another form.
+    Raises UserError in one line where the engine cannot be had, or picture or boxes are of another form.
     """
     from preprocessing.decode.frames import PixelFrame
 
     with np.errstate(over="ignore"):  # what is no float32 is not finite
         image, boxes = np.asarray(image_rgb_uint8), np.asarray(boxes_xyxy).astype(np.float32)
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or 0 in image.shape:
-        raise ValueError(f"the picture is {image.dtype} {image.shape}, expected uint8 (h, w, 3)")
+        raise UserError(f"the picture is {image.dtype} {image.shape}, expected uint8 (h, w, 3)")
     if boxes.size == 0:
         boxes = boxes.reshape(0, 4)
     if boxes.ndim != 2 or boxes.shape[1] != 4 or not np.isfinite(boxes).all():
-        raise ValueError(f"boxes are {boxes.shape}, expected (P, 4) finite numbers")
+        raise UserError(f"boxes are {boxes.shape}, expected (P, 4) finite numbers")
     folder = None if weights_dir is None else Path(weights_dir)
     built = build_skeletons(resolve_skeletons(engine, folder)) if isinstance(engine, str) else engine
     if built is None:

@@ -487,13 +487,22 @@ def test_detect_finds_by_the_detector_that_is_always_there() -> None:
     assert faces.detect([], "mtcnn") == []
 
 
+def test_detect_takes_a_detector_that_was_built_once(blaze: BlazeFace) -> None:
+    picture = np.asarray(skimage.data.astronaut())
+    [(boxes, scores, landmarks)] = faces.detect([picture], blaze)
+    [found] = blaze.detect([picture])
+    np.testing.assert_array_equal(boxes, found.boxes_xyxy)
+    np.testing.assert_array_equal(landmarks, found.landmarks_xy)
+    np.testing.assert_array_equal(scores, found.scores)
+
+
 @pytest.mark.parametrize(
     ("picture", "said"),
     [
         (np.zeros((20, 20), np.uint8), r"picture 1 must be \(h, w, 3\) uint8 RGB, not \(20, 20\) uint8"),
         (np.zeros((20, 20, 3), np.float32), "float32"),
         (np.zeros((0, 20, 3), np.uint8), r"\(0, 20, 3\)"),
-        ("a.jpg", "not no shape str"),
+        ("a.jpg", "RGB, not str"),
     ],
 )
 def test_detect_refuses_what_is_no_picture(picture: Any, said: str) -> None:

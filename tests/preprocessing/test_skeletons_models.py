@@ -288,7 +288,7 @@ def test_pictures_and_boxes_of_another_form_are_refused(
     tmp_path: Path, image: np.ndarray, boxes: list[list[float]], message: str
 ) -> None:
     path = heatmap_model(tmp_path / "m.onnx")
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises(UserError, match=message):
         estimate(image, np.array(boxes), f"onnx:{path}")
 
 
