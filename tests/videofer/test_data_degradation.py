@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from small_store import crop_of
 from torch import Tensor
@@ -170,6 +170,7 @@ shares = st.floats(0, 1)
 
 
 @settings(max_examples=40, deadline=None)
+@example(DegradeRecipe(share=1.0, resolution_loss=0.75), 2, 0)  # less than one pixel would be left
 @given(
     st.builds(
         DegradeRecipe,

@@ -39,7 +39,7 @@ def degraded(pixels: Tensor, there: Tensor, recipe: DegradeRecipe, seeds: Tensor
     gain = 1 + recipe.tint * happens[:, 5:] * (2 * tint - 1)  # (B, 3)
 
     planes = rearrange(pixels, "b c k h w rgb -> b (c k rgb) h w")
-    size = (side * (1 - recipe.resolution_loss * resolution)).floor()
+    size = (side * (1 - recipe.resolution_loss * resolution)).floor().clamp(min=1)
     narrow = _shrinking(size, side) @ _blurring(side * recipe.blur * blur, side)  # (B, S, S)
     planes = _along_both_axes(planes, narrow)
     frames = rearrange(planes, "b (f rgb) h w -> b f rgb h w", rgb=3)
