@@ -40,17 +40,21 @@ class Network(Protocol):
     inputs: list[Port]
     outputs: list[Port]
 
-    def run(
-        self, image_rgb: np.ndarray, normalise: Normaliser, outputs: Sequence[str] | None = None
-    ) -> Answer:
-        """(H, W, 3) uint8 RGB -> the named outputs (all if none are named), each for a batch of one."""
-        ...
-
     def run_batch(
         self, images_rgb: Sequence[np.ndarray], normalise: Normaliser, outputs: Sequence[str] | None = None
     ) -> list[Answer]:
-        """The same for several pictures of one size, as `run` answers for each."""
+        """Pictures (H, W, 3) uint8 RGB of one size -> of each the named outputs (all if none are named).
+
+        An output is an array for a batch of one, and does not depend on the other pictures.
+        """
         ...
+
+
+def run_one(
+    network: Network, image_rgb: np.ndarray, normalise: Normaliser, outputs: Sequence[str] | None = None
+) -> Answer:
+    """What a network answers to a single picture, see `Network.run_batch`."""
+    return network.run_batch([image_rgb], normalise, outputs)[0]
 
 
 class OpensNetwork(Protocol):
@@ -89,18 +93,12 @@ class LocalNetwork:
         self.inputs = ports(self._session.get_inputs())
         self.outputs = ports(self._session.get_outputs())
 
-    def run(
-        self, image_rgb: np.ndarray, normalise: Normaliser, outputs: Sequence[str] | None = None
-    ) -> Answer:
-        """See `Network.run`."""
-        arrays: Answer = self._session.run(outputs, {self.inputs[0].name: normalise(image_rgb)})
-        return arrays
-
     def run_batch(
         self, images_rgb: Sequence[np.ndarray], normalise: Normaliser, outputs: Sequence[str] | None = None
     ) -> list[Answer]:
         """One by one: on one thread a batch is no faster, and no result can depend on its neighbours."""
-        return [self.run(image, normalise, outputs) for image in images_rgb]
+        name = self.inputs[0].name
+        return [self._session.run(outputs, {name: normalise(image)}) for image in images_rgb]
 
 
 class BatchedNetwork:
@@ -117,12 +115,6 @@ class BatchedNetwork:
         self.outputs = ports(self._session.get_outputs())
         fixed = self.inputs[0].shape[0]
         self._batch = fixed if isinstance(fixed, int) else batch
-
-    def run(
-        self, image_rgb: np.ndarray, normalise: Normaliser, outputs: Sequence[str] | None = None
-    ) -> Answer:
-        """See `Network.run`."""
-        return self.run_batch([image_rgb], normalise, outputs)[0]
 
     def run_batch(
         self, images_rgb: Sequence[np.ndarray], normalise: Normaliser, outputs: Sequence[str] | None = None

@@ -119,12 +119,6 @@ class TorchNetwork:
         self.outputs = [Port(name, ("N",)) for name in outputs]
         self._place = {name: n for n, name in enumerate(outputs)}
 
-    def run(
-        self, image_rgb: np.ndarray, normalise: Normaliser, outputs: Sequence[str] | None = None
-    ) -> Answer:
-        """See `Network.run`."""
-        return self.run_batch([image_rgb], normalise, outputs)[0]
-
     def run_batch(
         self, images_rgb: Sequence[np.ndarray], normalise: Normaliser, outputs: Sequence[str] | None = None
     ) -> list[Answer]:

@@ -61,11 +61,6 @@ class _DoomedNetwork:
         self.inputs = [Port(device, ("N", 3, None, None))]
         self.outputs = [Port("mean", ("N", 1))]
 
-    def run(
-        self, image_rgb: np.ndarray, normalise: Normaliser, outputs: Sequence[str] | None = None
-    ) -> Answer:
-        return self.run_batch([image_rgb], normalise, outputs)[0]
-
     def run_batch(
         self, images_rgb: Sequence[np.ndarray], normalise: Normaliser, outputs: Sequence[str] | None = None
     ) -> list[Answer]:

@@ -104,16 +104,13 @@ class CascadeNetwork:
         )
         self._cascade.to(memory_format=torch.channels_last)  # a quarter faster, most of it in the pooling
 
-    def run(
-        self, image_rgb: np.ndarray, normalise: Normaliser, outputs: Sequence[str] | None = None
-    ) -> Answer:
-        """See `Network.run`: boxes (1, F, 4), landmarks (1, F, 5, 2), scores (1, F), float32."""
-        return self.run_batch([image_rgb], normalise, outputs)[0]
-
     def run_batch(
         self, images_rgb: Sequence[np.ndarray], normalise: Normaliser, outputs: Sequence[str] | None = None
     ) -> list[Answer]:
-        """See `Network.run_batch`: each picture has its own number of faces."""
+        """See `Network.run_batch`: boxes (1, F, 4), landmarks (1, F, 5, 2), scores (1, F), float32.
+
+        Each picture has its own number of faces F.
+        """
         assert normalise == PIXELS, "the cascade normalises its crops itself"
         with one_thread():
             if self._batches:

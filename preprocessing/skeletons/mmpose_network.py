@@ -11,7 +11,7 @@ import numpy as np
 
 from preprocessing.blob import Normaliser
 from preprocessing.device import CPU, Device, require_device
-from preprocessing.network import Answer, Port
+from preprocessing.network import Answer, Port, run_one
 from preprocessing.skeletons.mmpose_checkpoint import load_checkpoint, put_weights
 from preprocessing.skeletons.mmpose_config import (
     dataset_meta,
@@ -83,7 +83,7 @@ class MmposeNetwork:
         self.inputs = [Port("image", ("N", 3, height, width))]
         self.outputs = [Port("keypoints", ("N", len(joints), 2)), Port("scores", ("N", len(joints)))]
         try:
-            points, _ = self.run(np.zeros((height, width, 3), np.uint8), AS_IS)
+            points, _ = run_one(self, np.zeros((height, width, 3), np.uint8), AS_IS)
         except Exception as error:  # the network of a config that does not fit itself fails in any way
             raise WeightsError(f"{config_path.name} does not run: {first_line(error)}") from error
         if points.shape != (1, len(joints), 2):
@@ -91,12 +91,6 @@ class MmposeNetwork:
                 f"{config_path.name} is no config for single persons in single pictures: "
                 f"it makes {list(points.shape)}, its data set has {len(joints)} joints"
             )
-
-    def run(
-        self, image_rgb: np.ndarray, normalise: Normaliser, outputs: Sequence[str] | None = None
-    ) -> Answer:
-        """See `Network.run`."""
-        return self.run_batch([image_rgb], normalise, outputs)[0]
 
     def run_batch(
         self, images_rgb: Sequence[np.ndarray], normalise: Normaliser, outputs: Sequence[str] | None = None

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from preprocessing.blob import Normaliser
-from preprocessing.network import Network
+from preprocessing.network import Network, run_one
 from preprocessing.nms import nms
 from preprocessing.skeletons.boxes import body_scores
 from preprocessing.skeletons.layouts import Layout
@@ -46,7 +46,7 @@ class OneStage:
         num_joints = ports[1].shape[2]
         if not isinstance(num_joints, int):  # left free: as it answers to a black picture
             black = np.zeros((self._size_wh[1], self._size_wh[0], 3), np.uint8)
-            num_joints = network.run(black, NORMALISE, self._ports)[1].shape[2]
+            num_joints = run_one(network, black, NORMALISE, self._ports)[1].shape[2]
         self._layout: Layout = layout_of(num_joints, path)
         self.layout = self._layout.name
 
@@ -56,7 +56,7 @@ class OneStage:
         """Everybody in the frame, best first, in upright source pixels, whatever boxes are known."""
         assert frame is not None, "this engine needs pixels"
         canvas, scale = letterbox(frame, self._size_wh)
-        dets, joints = self._network.run(canvas, NORMALISE, self._ports)
+        dets, joints = run_one(self._network, canvas, NORMALISE, self._ports)
         good = dets[0, :, 4] >= MIN_SCORE
         boxes, keypoints = dets[0, good, :4], joints[0, good].astype(np.float32)
         kept = nms(boxes, dets[0, good, 4], MAX_IOU)  # the export has suppressed once, at a lower score

@@ -12,7 +12,7 @@ import numpy as np
 
 from preprocessing.align import apply_warp, invert_warp
 from preprocessing.blob import Normaliser
-from preprocessing.network import Network
+from preprocessing.network import Network, run_one
 from preprocessing.skeletons.heads import box_warp, decode_heatmaps, decode_simcc
 from preprocessing.skeletons.layouts import Layout
 from preprocessing.skeletons.shapes import input_size_wh, layout_of
@@ -70,4 +70,4 @@ class OnnxPose:
         if len(declared) == 1 and isinstance(number := declared.pop(), int):
             return number
         black = np.zeros((self._size_wh[1], self._size_wh[0], 3), np.uint8)
-        return int(self._network.run(black, NORMALISE)[0].shape[1])
+        return int(run_one(self._network, black, NORMALISE)[0].shape[1])

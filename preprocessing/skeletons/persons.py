@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from preprocessing.blob import Normaliser
-from preprocessing.network import HERE, Place
+from preprocessing.network import HERE, Place, run_one
 from preprocessing.nms import nms
 from preprocessing.skeletons.letterbox import letterbox
 from preprocessing.types import Frame
@@ -72,11 +72,11 @@ class PersonDetector:
 
     def _run(self, canvas_rgb: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         if self._suppresses:
-            dets, labels = self._network.run(canvas_rgb, self._normalise, self._outputs)
+            dets, labels = run_one(self._network, canvas_rgb, self._normalise, self._outputs)
             dets = dets[0][labels[0] == 0]
             boxes, scores = dets[:, :4], dets[:, 4]
         else:
-            (raw,) = self._network.run(canvas_rgb, self._normalise)
+            (raw,) = run_one(self._network, canvas_rgb, self._normalise)
             scores = raw[0, :, 4] * raw[0, :, 5]  # objectness x class 0, person
             centre = (raw[0, :, :2] + self._cells) * self._cell_stride
             half_size = np.exp(raw[0, :, 2:4].clip(max=10)) * self._cell_stride / 2

@@ -49,12 +49,6 @@ class RemoteNetwork:
         self._actor, self._model = actor, model
         self.inputs, self.outputs = self._ask(actor.open, model)
 
-    def run(
-        self, image_rgb: np.ndarray, normalise: Normaliser, outputs: Sequence[str] | None = None
-    ) -> Answer:
-        """See `Network.run`."""
-        return self.run_batch([image_rgb], normalise, outputs)[0]
-
     def run_batch(
         self, images_rgb: Sequence[np.ndarray], normalise: Normaliser, outputs: Sequence[str] | None = None
     ) -> list[Answer]:

@@ -9,7 +9,7 @@ import numpy as np
 
 from preprocessing.align import similarity_from_landmarks
 from preprocessing.blob import Normaliser
-from preprocessing.network import HERE, Place
+from preprocessing.network import HERE, Place, run_one
 from preprocessing.tracking.appearance import (
     EMBEDDING_SCALE,
     FACE_SCALE,
@@ -63,7 +63,7 @@ class FaceEmbedder:
         if not np.isfinite(warp).all():
             return np.empty(0, np.float32)
         crop = frame.aligned_rgb(warp, (self._side, self._side))
-        return unit(self._network.run(crop, NORMALISER)[0][0])
+        return unit(run_one(self._network, crop, NORMALISER)[0][0])
 
 
 class FaceDescriber:

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from preprocessing.decode.frames import PixelFrame
-from preprocessing.network import Here
+from preprocessing.network import Here, run_one
 from preprocessing.skeletons import estimate, resolve_skeletons
 from preprocessing.skeletons.layouts import COCO17, WHOLEBODY133
 from preprocessing.skeletons.mmpose_config import (
@@ -118,7 +118,7 @@ def test_rtmpose_sees_what_it_sees_in_the_whole_picture(photograph: PixelFrame) 
     )  # small: a larger one is shrunk without aliasing
     facts, network = read_config(locate_config(RTMPOSE)), MmposeNetwork(locate_config(RTMPOSE), None)
     warp = warp_of(padded_box(box[0], facts), facts)
-    _, scores = network.run(photograph.aligned_rgb(warp, facts.size_wh, black_outside=True), AS_IS)
+    _, scores = run_one(network, photograph.aligned_rgb(warp, facts.size_wh, black_outside=True), AS_IS)
     expected = by_inference_topdown(network._model, photograph, box)
     assert expected[..., 2].std() > 0.05
     np.testing.assert_allclose(scores, expected[..., 2], rtol=0.01)
@@ -131,7 +131,7 @@ def test_persons_of_many_frames_go_together(rtmpose: MmposePose, photograph: Pix
     rng = np.random.default_rng(0)
     crops = [rng.integers(0, 256, (256, 192, 3), np.uint8) for _ in range(5)]
     network = Here().network(MmposeModel(locate_config(RTMPOSE), None))
-    alone = [network.run(crop, AS_IS) for crop in crops]
+    alone = [run_one(network, crop, AS_IS) for crop in crops]
     together = network.run_batch(crops, AS_IS)
     assert [port.shape for port in network.outputs] == [("N", 17, 2), ("N", 17)]
     for one, other in zip(alone, together, strict=True):
@@ -150,9 +150,9 @@ def test_a_result_does_not_depend_on_its_neighbours_in_a_batch(rtmpose: MmposePo
     together = network.run_batch(crops, AS_IS)
     one_by_one = MmposeNetwork(locate_config(RTMPOSE), None)
     for crop, answer in zip(crops, together, strict=True):
-        for array, alone in zip(answer, network.run(crop, AS_IS), strict=True):
+        for array, alone in zip(answer, run_one(network, crop, AS_IS), strict=True):
             np.testing.assert_array_equal(array, alone)
-        np.testing.assert_allclose(answer[1], one_by_one.run(crop, AS_IS)[1], rtol=1e-4)
+        np.testing.assert_allclose(answer[1], run_one(one_by_one, crop, AS_IS)[1], rtol=1e-4)
 
 
 # --- layouts -----------------------------------------------------------------------------------------

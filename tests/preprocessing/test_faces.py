@@ -18,6 +18,7 @@ from preprocessing.align import TEMPLATE, apply_warp, similarity_from_landmarks,
 from preprocessing.device import CPU
 from preprocessing.faces.mtcnn import PIXELS, Cascade
 from preprocessing.faces.yunet import DYNAMIC_FILE, PUBLISHED_FILE
+from preprocessing.network import run_one
 from preprocessing.types import FaceDetector, Faces
 from preprocessing.weights import EngineChoice, WeightsError
 
@@ -138,10 +139,10 @@ def test_the_cascade_finds_the_same_in_batches(astronaut: np.ndarray) -> None:
     images = [astronaut, noise, astronaut[:, ::-1].copy(), astronaut // 2]
     alone, together = Cascade()(CPU), Cascade(batches=True)(CPU)
     for image, answer in zip(images, together.run_batch(images, PIXELS), strict=True):
-        for ours, theirs in zip(alone.run(image, PIXELS), answer, strict=True):
+        for ours, theirs in zip(run_one(alone, image, PIXELS), answer, strict=True):
             assert theirs.shape == ours.shape
             np.testing.assert_allclose(theirs, ours, atol=1e-3)
-    (scores,) = together.run(astronaut, PIXELS, ["scores"])
+    (scores,) = run_one(together, astronaut, PIXELS, ["scores"])
     assert scores.shape == (1, 1) and scores[0, 0] > 0.99
 
 

@@ -15,7 +15,7 @@ import pytest
 from cache.errors import UserError
 from preprocessing.blob import Normaliser
 from preprocessing.device import CPU
-from preprocessing.network import Answer, BatchedNetwork, Here, LocalNetwork
+from preprocessing.network import Answer, BatchedNetwork, Here, LocalNetwork, run_one
 from preprocessing.onnx_session import open_session, require_provider
 from preprocessing.stage.detector_actor import DetectorActor
 from preprocessing.weights import WeightsError
@@ -32,10 +32,10 @@ def test_batches_are_answers_of_single_pictures(model: Path, batch: int) -> None
     images = pictures(10)
     here, batched = LocalNetwork(model), BatchedNetwork(model, CPU, batch)
     assert batched.inputs == here.inputs and batched.outputs == here.outputs
-    wanted = [here.run(image, NORMALISE) for image in images]
+    wanted = [run_one(here, image, NORMALISE) for image in images]
     assert_same(here.run_batch(images, NORMALISE), wanted, atol=0)
     assert_same(batched.run_batch(images, NORMALISE), wanted, atol=1e-5)
-    (named,) = batched.run(images[0], NORMALISE, ["peaks"])
+    (named,) = run_one(batched, images[0], NORMALISE, ["peaks"])
     np.testing.assert_allclose(named, wanted[0][1], atol=1e-5)
     assert batched.run_batch([], NORMALISE) == []
 
@@ -44,7 +44,7 @@ def test_neighbours_do_not_matter_to_the_last_digit(model: Path) -> None:
     """Nor does their number: batches have one size."""
     network = BatchedNetwork(model, CPU, 4)
     first, *others = pictures(9)
-    alone = network.run(first, NORMALISE)
+    alone = run_one(network, first, NORMALISE)
     for company in ([], others[:1], others[3:6], others, [first, first]):
         assert_same(network.run_batch([*company, first], NORMALISE)[-1:], [alone], atol=0)
 

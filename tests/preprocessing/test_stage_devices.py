@@ -21,7 +21,7 @@ from cache.errors import UserError
 from cache.reader import StoreReader
 from preprocessing.device import CPU, FIRST_GPU
 from preprocessing.engines import EngineChoices
-from preprocessing.network import LocalNetwork
+from preprocessing.network import LocalNetwork, run_one
 from preprocessing.spec import PreprocessSpec
 from preprocessing.stage.cluster import running_ray
 from preprocessing.stage.devices import Devices
@@ -62,12 +62,12 @@ def test_answers_are_those_of_this_process(place: There, tmp_path: Path) -> None
     assert there.inputs == here.inputs and there.outputs == here.outputs
     images = pictures(12)
     with ThreadPoolExecutor(12) as callers:
-        answers = list(callers.map(lambda image: there.run(image, NORMALISE), images))
+        answers = list(callers.map(lambda image: run_one(there, image, NORMALISE), images))
     for image, answer in zip(images, answers, strict=True):
-        for ours, theirs in zip(here.run(image, NORMALISE), answer, strict=True):
+        for ours, theirs in zip(run_one(here, image, NORMALISE), answer, strict=True):
             assert theirs.shape == ours.shape
             np.testing.assert_allclose(theirs, ours, atol=1e-5)
-    (named,) = there.run(images[0], NORMALISE, ["peaks"])
+    (named,) = run_one(there, images[0], NORMALISE, ["peaks"])
     np.testing.assert_allclose(named, answers[0][1], atol=1e-5)
 
 
@@ -90,8 +90,8 @@ def test_errors_come_as_if_raised_here(place: There, tmp_path: Path) -> None:
         place.network(tmp_path / "no.onnx")
     there = place.network(small_model(tmp_path / "pose.onnx"))
     with pytest.raises(RuntimeError, match=r"dimensions|Dimension"):
-        there.run(np.zeros((7, 7, 3), np.uint8), NORMALISE)
-    assert len(there.run(pictures(1)[0], NORMALISE)) == 2
+        run_one(there, np.zeros((7, 7, 3), np.uint8), NORMALISE)
+    assert len(run_one(there, pictures(1)[0], NORMALISE)) == 2
 
 
 def test_what_a_dead_process_owed_is_asked_again(place: There, devices: Devices, tmp_path: Path) -> None:
@@ -117,7 +117,7 @@ def test_a_request_that_always_kills_it_fails_and_no_other(place: There, tmp_pat
     there, doomed = place.network(small_model(tmp_path / "pose.onnx")), place.network(Doomed("dies"))
     with pytest.raises(RuntimeError, match="the process that holds the GPU died 4 times over it"):
         doomed.run_batch(pictures(1), NORMALISE)
-    assert len(there.run(pictures(1)[0], NORMALISE)) == 2
+    assert len(run_one(there, pictures(1)[0], NORMALISE)) == 2
 
 
 def test_a_process_that_is_gone_for_good_is_said_so(place: There, devices: Devices, tmp_path: Path) -> None:

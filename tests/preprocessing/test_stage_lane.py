@@ -33,11 +33,6 @@ class SumNetwork:
         self.gate = threading.Event()
         self.gate.set()
 
-    def run(
-        self, image_rgb: np.ndarray, normalise: Normaliser, outputs: Sequence[str] | None = None
-    ) -> Answer:
-        return self.run_batch([image_rgb], normalise, outputs)[0]
-
     def run_batch(
         self, images_rgb: Sequence[np.ndarray], normalise: Normaliser, outputs: Sequence[str] | None = None
     ) -> list[Answer]:

@@ -24,6 +24,8 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::DeprecationWarning:ray"),  # Ray warns about its own code
     pytest.mark.filterwarnings("ignore::FutureWarning:ray"),
     pytest.mark.filterwarnings("ignore::ResourceWarning"),
+    # Ray silences this one itself, but by `warnings.catch_warnings` in several threads at once: not safe.
+    pytest.mark.filterwarnings("ignore:The given NumPy array is not writable:UserWarning"),
 ]
 SPEC = SampleSpec(
     num_clips=3, num_frames=2, clip_seconds=0.3, window_seconds=1.2, body_length=8, input_size=48
