@@ -19,9 +19,9 @@ from videofer import emotions
 from videofer.data.sampling import SampleSpec
 from videofer.emotions.label_sets import set_of
 from videofer.models.accm import BodyConfig
+from videofer.models.config import ModelConfig
 from videofer.models.face import FaceConfig
 from videofer.models.fusion import FusionConfig
-from videofer.models.model import ModelConfig
 
 Share = Annotated[float, Field(ge=0, le=1)]
 

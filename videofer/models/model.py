@@ -10,49 +10,18 @@ batch normalisation, and its numbers cannot reach an output.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 import torch
 from einops import rearrange
 from torch import Tensor, nn
-from torch.nn import functional as F
 
-from videofer.models.accm import BodyConfig, BodyModel
-from videofer.models.face import FaceConfig, FaceModel
-from videofer.models.fusion import Fusion, FusionConfig
-from videofer.models.landmarks import landmark_errors
+from videofer.models.accm import BodyModel
+from videofer.models.config import ModelConfig
+from videofer.models.face import FaceModel
+from videofer.models.fusion import Fusion
+from videofer.models.loss import loss_terms
 from videofer.models.noise import CLIPS, seeds_of_parts
-from videofer.models.scn import Gather, rank, relabel
-
-
-@dataclass(frozen=True, kw_only=True)
-class ModelConfig:
-    """A face model, a body model, or both with their fusion."""
-
-    num_classes: int
-    face: FaceConfig | None = None
-    body: BodyConfig | None = None
-    fusion: FusionConfig | None = None
-
-    __pydantic_config__: ClassVar[dict[str, Any]] = {"extra": "forbid"}
-
-    def __post_init__(self) -> None:
-        if self.num_classes < 2:
-            raise ValueError(f"num_classes must be at least 2, not {self.num_classes}")
-        if self.face is None and self.body is None:
-            raise ValueError("a model needs face, body or both")
-        both = self.face is not None and self.body is not None
-        if both and self.fusion is None:
-            raise ValueError("a model of face and body needs fusion")
-        if self.fusion is not None and not both:
-            raise ValueError("fusion needs both face and body")
-
-    @property
-    def heads(self) -> tuple[str, ...]:
-        """Names of the outputs that are log-probabilities (B, n); the last one is the model's answer."""
-        names = (("face", self.face), ("body", self.body), ("fused", self.fusion))
-        return tuple(name for name, config in names if config is not None)
 
 
 class EmotionModel(nn.Module):
@@ -115,73 +84,10 @@ class EmotionModel(nn.Module):
         outputs: Mapping[str, Any],
         target: Tensor,
         sample_weight: Tensor | None = None,
-        *,
-        landmarks: tuple[Tensor, Tensor] | None = None,
-        epoch: int = 0,
-        sum_over_processes: Callable[[Tensor], Tensor] | None = None,
-        gather_from_processes: Gather | None = None,
+        **more: Any,
     ) -> dict[str, Tensor]:
-        """Scalars: each term, and `total`, their sum. Of a model that relabels also `relabelled`, no term.
-
-        target: (B,) class indices or (B, n) probabilities. sample_weight: (B,). A term is the weighted mean
-        over the samples that have its modality (0 if none has), `fused` over those that have any.
-        `face_weights` trains nothing but the weights of the face's heads. `face_rank` counts each sample with
-        a face and a weight above 0 once; `relabelled` is the share of them trained with another class than
-        their label, by the face: body and fusion keep the label.
-
-        landmarks: of a model with a landmark head, (B, C, K, 68, 2) in shares of the crop's side, and which
-        of them are there, (B, C, K) bool. epoch: counts from 0; whence on `scn` relabels.
-        sum_over_processes: adds up a vector over the processes that share a batch. It is called once, with
-        the terms' total weights; then the sum of a scalar over the processes is that of the whole batch.
-        gather_from_processes: see `scn.rank`; called once, first, by a model with `scn`.
-        ValueError where the landmarks are missing, or do not fit the batch.
-        """
-        weight = target.new_ones(len(target), dtype=torch.float32) if sample_weight is None else sample_weight
-        counted: dict[str, tuple[Tensor, Tensor]] = {}  # losses and weights, each (B,); the answer comes last
-        whole: dict[str, Tensor] = {}  # terms of a batch, not of its samples
-        relabelled: Tensor | None = None
-        if self.face is not None:
-            config, terms = self.face.config, outputs["face_terms"]
-            face_weight, face_target = weight * outputs["has_face"], target
-            if self.face.landmark_head is not None:
-                if landmarks is None:
-                    raise ValueError("the model has a landmark head, but its loss was given no landmarks")
-                errors, there = landmark_errors(terms["landmarks"], *landmarks)
-                counted["face_landmarks"] = (config.landmark_weight * errors, face_weight * there)
-            if config.scn is not None:
-                ranking = rank(terms["attention"], face_weight > 0, config.scn, gather_from_processes)
-                whole["face_rank"] = ranking.loss
-                if config.scn.relabel_epoch is not None:
-                    exchanged = torch.zeros_like(ranking.is_low)
-                    if epoch >= config.scn.relabel_epoch:
-                        face_target, exchanged = relabel(
-                            _as_probabilities(target, self.config.num_classes),
-                            terms["log_probs"],
-                            ranking.is_low,
-                            config.scn,
-                        )
-                    relabelled = exchanged.sum() / ranking.num_present.clamp(min=1)
-            for head in config.heads:
-                counted[f"face_{head}"] = (_nll(terms[head], face_target), face_weight)
-            if "combination" in terms:
-                counted["face_weights"] = (_nll(terms["combination"], face_target), face_weight)
-        if self.body is not None:
-            counted["body"] = (_nll(outputs["body"], target), weight * outputs["has_body"])
-        if self.fusion is not None:
-            has_any = outputs["has_face"] | outputs["has_body"]
-            counted["fused"] = (_nll(outputs["fused"], target), weight * has_any)
-        totals = torch.stack([weights.sum() for _, weights in counted.values()])
-        if sum_over_processes is not None:
-            totals = sum_over_processes(totals)
-        means = {
-            name: (weights * losses).sum() / total
-            for (name, (losses, weights)), total in zip(
-                counted.items(), torch.where(totals > 0, totals, 1.0), strict=True
-            )
-        }
-        made = {**whole, **means}
-        made["total"] = torch.stack(list(made.values())).sum()
-        return made if relabelled is None else {**made, "relabelled": relabelled}
+        """The terms of the loss and their `total`, see `loss.loss_terms`, which takes `more`."""
+        return loss_terms(self.config, outputs, target, sample_weight, **more)
 
     def _clip_features(
         self, face: FaceModel, batch: Mapping[str, Tensor], clip_mask: Tensor, seeds: Tensor | None
@@ -234,15 +140,3 @@ def _get(batch: Mapping[str, Tensor], key: str, ndim: int) -> Tensor:
     if batch[key].ndim != ndim:
         raise ValueError(f"{key} must have {ndim} axes, not shape {tuple(batch[key].shape)}")
     return batch[key]
-
-
-def _as_probabilities(target: Tensor, num_classes: int) -> Tensor:
-    """Class indices (B,) or probabilities (B, n) -> probabilities (B, n)."""
-    return target if target.is_floating_point() else F.one_hot(target, num_classes).float()
-
-
-def _nll(log_probs: Tensor, target: Tensor) -> Tensor:
-    """(B, n), class indices (B,) or probabilities (B, n) -> negative log-likelihoods (B,)."""
-    if target.is_floating_point():
-        return -(target * log_probs).sum(dim=-1)
-    return -log_probs.gather(1, target[:, None])[:, 0]

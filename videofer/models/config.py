@@ -1,0 +1,39 @@
+"""The whole model's configuration: which parts it has."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from videofer.models.accm import BodyConfig
+from videofer.models.face import FaceConfig
+from videofer.models.fusion import FusionConfig
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelConfig:
+    """A face model, a body model, or both with their fusion."""
+
+    num_classes: int
+    face: FaceConfig | None = None
+    body: BodyConfig | None = None
+    fusion: FusionConfig | None = None
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = {"extra": "forbid"}
+
+    def __post_init__(self) -> None:
+        if self.num_classes < 2:
+            raise ValueError(f"num_classes must be at least 2, not {self.num_classes}")
+        if self.face is None and self.body is None:
+            raise ValueError("a model needs face, body or both")
+        both = self.face is not None and self.body is not None
+        if both and self.fusion is None:
+            raise ValueError("a model of face and body needs fusion")
+        if self.fusion is not None and not both:
+            raise ValueError("fusion needs both face and body")
+
+    @property
+    def heads(self) -> tuple[str, ...]:
+        """Names of the outputs that are log-probabilities (B, n); the last one is the model's answer."""
+        names = (("face", self.face), ("body", self.body), ("fused", self.fusion))
+        return tuple(name for name, config in names if config is not None)
