@@ -18,7 +18,7 @@ TIERS = [
     {"experiments"},
     {"timeline"},
     {"formats", "annotations", "overlay", "report"},
-    {"live", "study"},
+    {"live", "reproduce", "study"},
     {"app"},
     {"cli", "demo"},
 ]
