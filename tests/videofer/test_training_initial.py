@@ -73,6 +73,29 @@ def test_clips_of_another_length_take_it_as_well(runs: Path) -> None:
     assert make_model(clips).face is not None
 
 
+def test_arm_takes_a_resnet_as_its_own_part_of_one(runs: Path, tmp_path: Path) -> None:
+    small: dict[str, Any] = {"trunk": "resnet18", "width": 4, "stem": "cifar"}
+    source = tmp_path / "resnet"
+    train(face_recipe(small, val_subjects=["s1"]), runs / "first" / "store", source, progress=silent)
+    there = load_file(source / "model.safetensors")
+    arm = {**small, "trunk": "arm"}
+    torch.manual_seed(0)
+    plain = make_model(face_recipe(arm))
+    torch.manual_seed(0)
+    found = make_model(face_recipe(arm, init_from=str(source)))
+    assert plain.face is not None and found.face is not None
+    taken = 0
+    for name, value in found.face.trunk.state_dict().items():
+        if name.startswith("resnet."):
+            assert torch.equal(value, there[f"face.trunk.{name.removeprefix('resnet.')}"]), name
+            taken += 1
+        else:
+            assert torch.equal(value, plain.face.trunk.state_dict()[name]), name
+    assert taken == sum(name.startswith("face.trunk.") for name in there)
+    with pytest.raises(TrainingError, match="has shape"):
+        make_model(face_recipe({**arm, "width": 16}, init_from=str(source)))
+
+
 @pytest.mark.parametrize(
     ("face", "message"),
     [

@@ -10,12 +10,14 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from videofer.checkpoint import LoadedModel
 from videofer.export import load_model
+from videofer.models.arm import ARMTrunk
 from videofer.models.face import FaceModel
 from videofer.models.model import EmotionModel
+from videofer.models.resnet import ResNet18Trunk
 from videofer.recipe import Recipe
 from videofer.training.log import LOGGER
 from videofer.training.split import Split, TrainingError
@@ -24,11 +26,16 @@ from videofer.training.split import Split, TrainingError
 def take_trunk(model: EmotionModel, source: str) -> None:
     """Copies the trunk's weights of the model at `source`, as for `load_model`, into `model`; says so.
 
+    ARM is a ResNet-18 with a layer of its own at the end: it takes a ResNet-18's trunk as that part.
+
     TrainingError where it has no such trunk: the first weight that is missing, left over or of another shape.
     """
     assert model.face is not None, "checked by videofer.training.checks"
     face = _face_of(source)
-    own, other = model.face.trunk.state_dict(), face.trunk.state_dict()
+    trunk: nn.Module = model.face.trunk
+    if isinstance(trunk, ARMTrunk) and isinstance(face.trunk, ResNet18Trunk):
+        trunk = trunk.resnet
+    own, other = trunk.state_dict(), face.trunk.state_dict()
     _check_same_weights(own, other, source)
     for name in ("mean", "std"):
         ours, theirs = (getattr(config, name) for config in (model.face.config, face.config))
