@@ -7,6 +7,7 @@ engine never looks for a GPU itself: what runs where is the driver's affair (`--
 
 from __future__ import annotations
 
+import ctypes
 import re
 
 from cache.errors import UserError
@@ -29,6 +30,23 @@ def as_device(text: str) -> Device:
 def is_device(text: str) -> bool:
     """Whether this is the name of a device, be it here or not."""
     return re.fullmatch(r"cpu|cuda:\d{1,3}", text) is not None
+
+
+def require_gpu(library: str = "libcuda.so.1") -> None:
+    """UserError in one line where this process has no GPU. Takes a moment, and no memory of one.
+
+    library: CUDA's driver, which all engines compute through, whatever they are made with.
+    """
+    try:
+        driver = ctypes.CDLL(library)
+    except OSError:
+        raise UserError(f"no GPU: there is no {library} of a driver (see `videofer doctor`)") from None
+    number = ctypes.c_int(0)
+    failed = driver.cuInit(0) or driver.cuDeviceGetCount(ctypes.byref(number))
+    if failed:
+        raise UserError(f"no GPU: its driver answers with error {failed} (see `videofer doctor`)")
+    if number.value == 0:
+        raise UserError("no GPU: the driver shows none to this process (see `videofer doctor`)")
 
 
 def require_device(device: Device) -> Device:

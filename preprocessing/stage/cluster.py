@@ -30,6 +30,12 @@ def usable_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+def ray_runs() -> bool:
+    """Whether this process is connected to a Ray already, which `start_ray` would then use."""
+    ray = sys.modules.get("ray")
+    return ray is not None and bool(ray.is_initialized())
+
+
 def start_ray(address: str | None, num_cpus: int | None = None) -> bool:
     """Connect to a cluster, or start Ray here. False if it ran already: then it is not ours to stop.
 

@@ -15,11 +15,11 @@ from typing import Protocol
 from cache.errors import StoreError, UserError
 from cache.schema import FailureRecord
 from cache.store import Store
-from preprocessing.device import CPU, Device
+from preprocessing.device import CPU, Device, require_gpu
 from preprocessing.discover import discover
 from preprocessing.engines import EngineChoices, engines_of
 from preprocessing.spec import PreprocessSpec
-from preprocessing.stage.cluster import usable_cores
+from preprocessing.stage.cluster import ray_runs, usable_cores
 from preprocessing.stage.driver import Driver, StageError
 from preprocessing.stage.job import Job, Pool
 from preprocessing.stage.pending import Pending
@@ -102,14 +102,17 @@ def preprocess(
     StageError, each one line for the user, where nothing at all can be done. One job and no cluster:
     spawned children do it; else a pool of Ray actors, one a core. Ctrl-C and SIGTERM end it by
     StageInterrupted once finished videos are stored; a second one at once. `on_end` gets the account of the
-    run, which is kept in `STORE/runs/`, also where the run is cut short. `device`: what runs the networks of
-    all workers, in batches: `cuda`, a process on each GPU of the machine or cluster, or `cpu`, one process;
-    None: each worker on its own core. `skip`: see `discover`.
+    run, which is kept in `STORE/runs/`, also where the run is cut short, but not where it cannot start.
+    `device`: what runs the networks of all workers, in batches: `cuda`, a process on each GPU of the machine
+    or cluster, or `cpu`, one process; None: each worker on its own core. `skip`: see `discover`.
     """
     progress = progress or Silent()
     began, started = time.monotonic(), time.time()
+    on_gpu = device is not None and device != CPU
+    if on_gpu and ray_address is None and not ray_runs():  # else GPUs are those of other machines, too
+        require_gpu()
     sources, lost = discover(inputs, sidecars=spec.pose == "sidecar", frames_fps=spec.frames_fps, skip=skip)
-    choices = engines_of(spec, weights_dir, gpu=device is not None and device != CPU)
+    choices = engines_of(spec, weights_dir, gpu=on_gpu)
     if not sources:
         shown = ", ".join(str(path) for path in inputs[:3])
         why = f": {lost[0].name!r}: {lost[0].reason}" if lost else ""
@@ -117,7 +120,7 @@ def preprocess(
     progress.note(describe(choices))
     store = open_or_create(out, spec)
     plan, totals, failures = Plan(), Totals(0), list(lost)
-    workers, work_seconds, ended = 0, 0.0, FINISHED
+    workers, work_seconds, ended, could_start = 0, 0.0, FINISHED, True
     device_usage: list[DeviceUsage] = []
     with store.lock(), _full_disk_is_one_line():
         try:
@@ -135,7 +138,9 @@ def preprocess(
                 if num_workers is None and device is not None and ray_address is None:
                     most *= WORKERS_A_CORE
                 workers = _num_workers(plan.jobs, most, spec.segment_seconds)
+                could_start = False
                 pool = _pool(store, spec, choices, workers, ray_address, len(plan.jobs), device=device)
+                could_start = True
                 driver = Driver(
                     store,
                     pool,
@@ -174,9 +179,10 @@ def preprocess(
                 engines=choices.to_json(),
                 devices=device_usage,
             )
-            with contextlib.suppress(OSError):  # the run matters more than its account
-                report.save(store.path)
-            on_end(report)
+            if could_start or ended == INTERRUPTED:  # else there is nothing to account for
+                with contextlib.suppress(OSError):  # the run matters more than its account
+                    report.save(store.path)
+                on_end(report)
     return StageReport(sources, choices, plan, totals, failures, time.monotonic() - began)
 
 

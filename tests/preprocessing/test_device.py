@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import ctypes
 import re
+from typing import Any
 
 import pytest
 import torch
 
 from cache.errors import UserError
-from preprocessing.device import CPU, FIRST_GPU, as_device, require_device
+from preprocessing.device import CPU, FIRST_GPU, as_device, require_device, require_gpu
 
 
 def test_names_are_those_that_torch_knows() -> None:
@@ -44,3 +46,40 @@ def test_gpus_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     assert require_device("cuda:1") == "cuda:1"
     with pytest.raises(UserError, match=r"^no cuda:2: this process sees 2"):
         require_device("cuda:2")
+
+
+class Driver:
+    """CUDA's driver, as far as it is asked: `failed` by its initialisation, else that many GPUs."""
+
+    def __init__(self, number: int, failed: int = 0) -> None:
+        self._number, self._failed = number, failed
+
+    def cuInit(self, _flags: int) -> int:  # noqa: N802
+        return self._failed
+
+    def cuDeviceGetCount(self, pointer: Any) -> int:  # noqa: N802
+        pointer._obj.value = self._number
+        return 0
+
+
+def test_a_gpu_that_the_driver_shows_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ctypes, "CDLL", lambda _library: Driver(1))
+    require_gpu()
+
+
+@pytest.mark.parametrize(
+    ("driver", "why"),
+    [
+        (Driver(0), "the driver shows none to this process"),
+        (Driver(0, 803), "its driver answers with error 803"),
+    ],
+)
+def test_no_gpu_is_one_line(monkeypatch: pytest.MonkeyPatch, driver: Driver, why: str) -> None:
+    monkeypatch.setattr(ctypes, "CDLL", lambda _library: driver)
+    with pytest.raises(UserError, match=rf"^no GPU: {why} \(see `videofer doctor`\)$"):
+        require_gpu()
+
+
+def test_no_driver_is_one_line() -> None:
+    with pytest.raises(UserError, match=r"^no GPU: there is no libnone\.so\.1 of a driver"):
+        require_gpu("libnone.so.1")

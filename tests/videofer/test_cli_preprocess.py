@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from cache.errors import UserError
 from cache.store import Store
 from preprocessing.stage.report import RunReport
 from tests.videos import write_video
@@ -54,6 +55,41 @@ def test_the_report_is_printed_kept_and_copied(tmp_path: Path, capsys: pytest.Ca
     assert run(*arguments, "--dry-run") == 2  # all is stored: nothing can be measured
     out = capsys.readouterr()
     assert "1 inputs are in the store already" in out.out and "no video could be timed" in out.err
+
+
+def test_gpu_without_one_is_one_line_before_anything_begins(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def none(_library: str) -> None:
+        raise OSError
+
+    for name in ("a.mp4", "b.mp4"):
+        write_video(tmp_path / name)
+    monkeypatch.setattr("preprocessing.device.ctypes.CDLL", none)
+    inputs = ["preprocess", tmp_path, "--out", tmp_path / "S", "--faces", "precropped", "--gpu"]
+    assert run(*inputs) == 2
+    said = capsys.readouterr()
+    assert said.out == "" and len(said.err.splitlines()) == 1
+    assert "no GPU: there is no libcuda.so.1 of a driver (see `videofer doctor`)" in said.err
+    assert not (tmp_path / "S").exists()
+
+    assert run(*inputs, "--dry-run") == 2
+    said = capsys.readouterr()
+    assert "--dry-run times excerpts on single cores" in said.err and "videofer plan" in said.err
+
+
+def test_a_run_whose_workers_cannot_start_has_no_account(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_arguments: object, **_options: object) -> None:
+        raise UserError("no GPU: Ray found none on this machine or cluster")
+
+    write_video(tmp_path / "in.mp4")
+    monkeypatch.setattr("preprocessing.stage.run._pool", refuse)
+    assert run("preprocess", tmp_path / "in.mp4", "--out", tmp_path / "S", "--faces", "precropped") == 2
+    said = capsys.readouterr()
+    assert said.out == "" and "no GPU: Ray found none" in said.err
+    assert not (tmp_path / "S" / "runs").exists()
 
 
 def test_a_store_at_a_url_is_worked_on_here_and_pushed(

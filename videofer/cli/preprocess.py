@@ -86,6 +86,11 @@ def preprocess(
         raise typer.BadParameter(f"--local is for a store at a URL, and --out is {out}")
     if not dry_run and (deadline is not None or cores_per_node is not None):
         raise typer.BadParameter("--deadline and --cores-per-node are for --dry-run")
+    if dry_run and gpu:
+        raise typer.BadParameter(
+            "--dry-run times excerpts on single cores, which says nothing of --gpu: run some of the inputs "
+            "with it, then `videofer plan ARCHIVE --rates STORE`"
+        )
     if deadline is not None and not deadline > 0:
         raise typer.BadParameter(f"--deadline is {deadline:g}; it must be above 0 hours")
     options = {
