@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -12,7 +12,6 @@ from videofer.cli.options import WeightsDir
 from videofer.cli.store_shared import counting
 
 if TYPE_CHECKING:
-    from videofer.datasets.adapter import Reading
     from videofer.datasets.fer2013_store import ImportReport
 
 app = typer.Typer(
@@ -65,6 +64,7 @@ def inspect(
 
     from videofer.cli import datasets_report
     from videofer.datasets.adapters import ADAPTERS, recognise
+    from videofer.datasets.copy import read_copy
 
     reading, _ = read_copy(path, name, labels, codes, set_ or [])
     if as_json:
@@ -85,6 +85,7 @@ def manifest(
     set_: Options = None,
 ) -> int:
     """Write the table of videos, labels, subjects and official lists, for `videofer preprocess`."""
+    from videofer.datasets.copy import read_copy
     from videofer.datasets.manifest import write_manifest
 
     reading, dropped = read_copy(path, name, labels, codes, set_ or [])
@@ -101,56 +102,6 @@ def manifest(
             err=True,
         )
     return DONE
-
-
-def read_copy(
-    path: Path, name: str | None, labels: str | None, codes: str | None, options: list[str]
-) -> tuple[Reading, dict[str, int]]:
-    """Reads a copy as the options of the command line say; and how many rows of which class are left out."""
-    from dataclasses import fields, replace
-
-    from videofer.datasets.adapter import DatasetError, with_labels
-    from videofer.datasets.adapters import adapter_of
-    from videofer.emotions.label_sets import label_set
-
-    adapter: Any = adapter_of(path, name)
-    target = label_set(labels) if labels is not None else None
-    known = {field.name for field in fields(adapter)} - {"by", "codes"}
-    given: dict[str, Any] = {}
-    for option in options:
-        key, equals, value = option.partition("=")
-        if not equals or key not in known:
-            can = f"{', '.join(sorted(known))} can be set" if known else "nothing can be set"
-            raise DatasetError(f"--set {option}: of {adapter.name} {can}, as KEY=VALUE")
-        given[key] = _value(adapter, key, value)
-    if codes is not None:
-        if "codes" not in {field.name for field in fields(adapter)}:
-            raise DatasetError(f"--codes is for lists, and this is {adapter.name}")
-        given["codes"] = tuple(word.strip() for word in codes.split(","))
-    reads_by = "by" in {field.name for field in fields(adapter)}
-    if reads_by and target is not None:
-        given["by"] = target
-    reading: Reading = replace(adapter, **given).read(path)
-    if target is None or reads_by or target == reading.labels:
-        return reading, {}
-    return with_labels(reading, target)
-
-
-def _value(adapter: Any, key: str, value: str) -> Any:
-    """The value of a data set's option in its type. DatasetError where it is none."""
-    from typing import get_args, get_type_hints
-
-    from videofer.datasets.adapter import DatasetError
-
-    allowed = get_args(get_type_hints(type(adapter))[key])
-    if allowed and value not in allowed:
-        raise DatasetError(f"--set {key}={value}: {key} is one of {', '.join(allowed)}")
-    if isinstance(getattr(adapter, key), float):
-        try:
-            return float(value)
-        except ValueError:
-            raise DatasetError(f"--set {key}={value}: {key} is a number") from None
-    return value
 
 
 @app.command("fer2013")
