@@ -18,7 +18,7 @@ from preprocessing.skeletons.layouts import LAYOUTS
 from videofer import emotions
 from videofer.data.sampling import SampleSpec
 from videofer.emotions.label_sets import set_of
-from videofer.models.accm import BodyConfig
+from videofer.models.body import BodyConfig
 from videofer.models.config import ModelConfig
 from videofer.models.face import FaceConfig
 from videofer.models.fusion import FusionConfig

@@ -7,7 +7,8 @@ import torch
 from torch.export import Dim
 
 from videofer.models import BodyConfig
-from videofer.models.accm import ACCM, BodyModel, TwoLayerCNN, pool
+from videofer.models.accm import ACCM, TwoLayerCNN, pool
+from videofer.models.body import BodyModel
 from videofer.models.gesture import instant_weights
 
 MAPS = ("timeline", "timeline_one_map", "accumulated", "potion")
@@ -31,7 +32,7 @@ def test_accm_is_that_of_the_definition() -> None:
     assert x.shape == (2, 8, 6, 5)
     weights = torch.sigmoid(excite.excite(torch.relu(excite.squeeze(x.mean((2, 3))))))  # type: ignore[union-attr]
     summed = last(x * weights[:, :, None, None]) + net.joint_path(maps)
-    torch.testing.assert_close(net(maps), net.head(summed.mean((2, 3))))
+    torch.testing.assert_close(net.classify(net(maps)), net.head(summed.mean((2, 3))))
 
 
 def test_the_control_is_the_first_path_alone() -> None:
@@ -40,7 +41,7 @@ def test_the_control_is_the_first_path_alone() -> None:
     control.load_state_dict({k: v for k, v in accm.state_dict().items() if k in control.state_dict()})
     maps = torch.randn(2, 6, 12, 10)
     torch.testing.assert_close(
-        control.eval()(maps), accm.eval().head(accm.joint_path(maps).mean((2, 3)))
+        control.eval().classify(control(maps)), accm.eval().head(accm.joint_path(maps).mean((2, 3)))
     )  # logits: no softmax before the loss
     for parameter in accm.channel_path.parameters():
         torch.nn.init.zeros_(parameter)
@@ -87,7 +88,8 @@ def test_instants_without_a_joint_do_not_count_when_pooling_what_was_seen(maps: 
     plain = BodyModel(BodyConfig(maps=maps, network=network, **SMALL), 4).eval()
     seen = BodyModel(BodyConfig(maps=maps, network=network, pooling="seen", **SMALL), 4).eval()
     seen.load_state_dict(plain.state_dict())
-    expected = seen.network(seen.maps(keypoints), instant_weights(keypoints, 0.05)).log_softmax(-1)
+    features = seen.network(seen.maps(keypoints), instant_weights(keypoints, 0.05))
+    expected = seen.network.classify(features).log_softmax(-1)
     torch.testing.assert_close(seen(keypoints), expected)
     if network == "cnn":  # squeeze-and-excitation has an average of its own
         torch.testing.assert_close(seen(longer), seen(keypoints))
@@ -127,7 +129,7 @@ def test_other_number_of_joints_fails() -> None:
     [
         ({"num_joints": 0}, "num_joints must be at least 1, not 0"),
         ({"map_size": 4}, "map_size must be at least 8, not 4"),
-        ({"normalization": "video"}, "normalization must be one of frame, sequence, not 'video'"),
+        ({"normalization": "video"}, "normalization must be one of frame, sequence, none, not 'video'"),
         ({"encoding": "hard"}, "encoding must be one of soft, onehot, not 'hard'"),
         ({"width": 20}, "width 20 must be a multiple of se_reduction 16"),
         ({"bounded": True}, "bounded is for accumulated maps only, not timeline"),

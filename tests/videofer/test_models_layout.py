@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from videofer.models import EmotionModel, ModelConfig
-from videofer.models.accm import BodyConfig
+from videofer.models.body import BodyConfig
 from videofer.models.face import FaceConfig
 from videofer.models.fusion import FusionConfig
 from videofer.models.layout import PointwiseConv2d, for_convolutions

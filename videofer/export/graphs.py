@@ -24,7 +24,7 @@ from torch import Tensor, nn
 
 from videofer.checkpoint import LoadedModel
 from videofer.evaluation.calibration import Calibration
-from videofer.models.accm import BodyModel
+from videofer.models.body import BodyModel
 from videofer.models.face import FaceConfig, FaceModel
 from videofer.models.fusion import Fusion
 

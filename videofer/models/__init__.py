@@ -1,6 +1,6 @@
 """Networks: tensors of one batch in, class log-probabilities out. Everything begins at `EmotionModel`."""
 
-from videofer.models.accm import BodyConfig
+from videofer.models.body import BodyConfig
 from videofer.models.config import ModelConfig
 from videofer.models.face import FaceConfig
 from videofer.models.fusion import FusionConfig

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from videofer.models.accm import BodyConfig
+from videofer.models.body import BodyConfig
 from videofer.models.face import FaceConfig
 from videofer.models.fusion import FusionConfig
 

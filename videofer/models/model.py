@@ -16,7 +16,7 @@ import torch
 from einops import rearrange
 from torch import Tensor, nn
 
-from videofer.models.accm import BodyModel
+from videofer.models.body import BodyModel
 from videofer.models.config import ModelConfig
 from videofer.models.face import FaceModel
 from videofer.models.fusion import Fusion
