@@ -22,6 +22,7 @@ from videofer.models.layout import for_convolutions
 from videofer.models.resnet import Stem
 from videofer.models.scn import ScnConfig
 from videofer.models.sistcm import ViewMerge
+from videofer.models.targets import Targets, log_probs_of, logits_of
 from videofer.models.tlstm import HEADS, Head, TwoStreamLSTM
 from videofer.models.trunks import Trunk, check_trunk, make_trunk
 
@@ -119,9 +120,10 @@ class FaceModel(nn.Module):
     mean: Tensor
     std: Tensor
 
-    def __init__(self, config: FaceConfig, num_classes: int) -> None:
+    def __init__(self, config: FaceConfig, num_classes: int, targets: Targets = "single") -> None:
         super().__init__()
         self.config = config
+        self.targets = targets
         self.trunk = make_trunk(config)
         self.draws = isinstance(self.trunk, CNNTrunk)  # random numbers, in training
         self.num_features = self.trunk.num_features
@@ -134,6 +136,7 @@ class FaceModel(nn.Module):
             normalize_features=config.normalize_features,
             heads=config.heads,
             attention=config.scn is not None,
+            targets=targets,
         )
         self.landmark_head = LandmarkHead(self.num_features) if config.landmark_weight > 0 else None
         self.head_weight_logits: nn.Parameter | None = None
@@ -207,14 +210,14 @@ class FaceModel(nn.Module):
         if self.landmark_head is not None:
             outputs["landmarks"] = self.landmark_head(features)
         # A log-probability is its logit less a constant a row, which the normalisation takes out.
-        if "clip" in outputs and "emotion" in outputs:
+        if self.targets == "single" and "clip" in outputs and "emotion" in outputs:
             published = 0.2 * outputs["clip"].exp() + 0.8 * outputs["emotion"]
             outputs["published_score"] = published.log_softmax(dim=-1)
         if self.head_weight_logits is not None:
-            heads = torch.stack([outputs[name] for name in self.config.heads])
+            heads = torch.stack([logits_of(outputs[name], self.targets) for name in self.config.heads])
             weights = self.head_weight_logits.float().softmax(dim=0)[:, None, None]
-            outputs["log_probs"] = (weights * heads).sum(dim=0).log_softmax(dim=-1)
-            outputs["combination"] = (weights * heads.detach()).sum(dim=0).log_softmax(dim=-1)
+            outputs["log_probs"] = log_probs_of((weights * heads).sum(dim=0), self.targets)
+            outputs["combination"] = log_probs_of((weights * heads.detach()).sum(dim=0), self.targets)
             return outputs
         match self.config.score:
             case "fitted":

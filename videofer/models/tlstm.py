@@ -20,6 +20,7 @@ from torch.nn import functional as F
 
 from videofer.models.noise import DROPOUT, uniform
 from videofer.models.scn import Attention
+from videofer.models.targets import Targets, log_probs_of
 
 Head = Literal["clip", "emotion", "feature"]
 HEADS: tuple[Head, ...] = ("clip", "emotion", "feature")
@@ -39,8 +40,11 @@ def compact(sequence: Tensor, mask: Tensor) -> Tensor:
 class LastStepLSTM(nn.Module):
     """One-layer LSTM whose output at the last valid step goes through a linear layer."""
 
-    def __init__(self, input_size: int, hidden_size: int, num_classes: int) -> None:
+    def __init__(
+        self, input_size: int, hidden_size: int, num_classes: int, targets: Targets = "single"
+    ) -> None:
         super().__init__()
+        self.targets = targets
         self.lstm = nn.LSTM(input_size, hidden_size, batch_first=True)
         self.head = nn.Linear(hidden_size, num_classes)
 
@@ -53,7 +57,7 @@ class LastStepLSTM(nn.Module):
         hidden, _ = self.lstm(sequence)
         last = (num_valid - 1).clamp(min=0)[:, None, None].expand(-1, -1, hidden.shape[2])  # (B, 1, hidden)
         logits: Tensor = self.head(hidden.gather(1, last)[:, 0])
-        return logits.float().log_softmax(dim=-1)
+        return log_probs_of(logits, self.targets)
 
 
 class TwoStreamLSTM(nn.Module):
@@ -75,10 +79,12 @@ class TwoStreamLSTM(nn.Module):
         normalize_features: bool = False,
         heads: Sequence[Head] = HEADS,
         attention: bool = False,
+        targets: Targets = "single",
     ) -> None:
         """attention: weigh each clip's logits (see `scn`); for heads that read the clip layer."""
         super().__init__()
         self.dropout = dropout
+        self.targets = targets
         self.normalize_features = normalize_features
         self.heads = tuple(heads)
         self.clip_head: nn.Linear | None = None
@@ -90,9 +96,9 @@ class TwoStreamLSTM(nn.Module):
         if attention:
             self.attention = Attention(num_features)
         if "feature" in heads:
-            self.feature_stream = LastStepLSTM(num_features, feature_hidden, num_classes)
+            self.feature_stream = LastStepLSTM(num_features, feature_hidden, num_classes, targets)
         if "emotion" in heads:
-            self.emotion_stream = LastStepLSTM(num_classes, emotion_hidden, num_classes)
+            self.emotion_stream = LastStepLSTM(num_classes, emotion_hidden, num_classes, targets)
 
     def forward(self, features: Tensor, clip_mask: Tensor, seeds: Tensor | None = None) -> dict[str, Tensor]:
         """features (B, C, F), clip_mask (B, C) bool -> log-probabilities (B, n) float32 of the heads.
@@ -115,9 +121,9 @@ class TwoStreamLSTM(nn.Module):
                 logits = weights * logits
                 total = weights.masked_fill(behind, 0.0).sum(dim=(1, 2))
                 outputs["attention"] = total / num_valid.clamp(min=1)
-            clip_log_probs = logits.log_softmax(dim=-1)  # (B, C, n)
+            clip_log_probs = log_probs_of(logits, self.targets)  # (B, C, n)
             if "clip" in self.heads:
-                outputs["clip"] = _log_mean(clip_log_probs, behind, num_valid)
+                outputs["clip"] = _log_mean(clip_log_probs, behind, num_valid, self.targets)
             if self.emotion_stream is not None:
                 guesses = clip_log_probs.exp().masked_fill(behind, 0.0)
                 outputs["emotion"] = self.emotion_stream(guesses, num_valid)
@@ -137,8 +143,9 @@ class TwoStreamLSTM(nn.Module):
         return features * rearrange(kept, "b (c f) -> b c f", c=num_clips) / (1 - self.dropout)
 
 
-def _log_mean(log_probs: Tensor, behind: Tensor, num_valid: Tensor) -> Tensor:
+def _log_mean(log_probs: Tensor, behind: Tensor, num_valid: Tensor, targets: Targets) -> Tensor:
     """(B, C, n), (B, C, 1) bool what does not count, (B,) -> log of the mean probability (B, n)."""
     nothing_valid = (num_valid == 0)[:, None, None]
     summed = log_probs.masked_fill(behind & ~nothing_valid, -math.inf).logsumexp(dim=1)
-    return (summed - num_valid.clamp(min=1).log()[:, None]).log_softmax(dim=-1)
+    mean = summed - num_valid.clamp(min=1).log()[:, None]
+    return mean.log_softmax(dim=-1) if targets == "single" else mean.clamp(max=0.0)
