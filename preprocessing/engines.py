@@ -13,7 +13,7 @@ from preprocessing.device import CPU, Device
 from preprocessing.network import HERE, Place
 from preprocessing.tracking.describe import FaceEmbedder
 from preprocessing.types import FaceDetector, LandmarkEngine, SkeletonEngine, Source
-from preprocessing.weights import EngineChoice, WeightFile, WeightsError
+from preprocessing.weights import EngineChoice, WeightFile, WeightsError, named
 
 if TYPE_CHECKING:
     from preprocessing.decode import AnyDecoder
@@ -178,12 +178,10 @@ def _resolve_decoder(name: str, *, gpu: bool) -> str:
 
 
 def _resolve_appearance(text: str, weights_dir: Path | None) -> EngineChoice:
-    """`plain`, `none`, or `onnx:FILE`: a path, or a name in the folder of weights."""
+    """`plain`, `none`, or `onnx:FILE`: a path, or a name in the folders of weights."""
     if not text.startswith("onnx:"):
         return EngineChoice(text, reason="as asked")
-    path = Path(text.removeprefix("onnx:"))
-    if not path.is_file() and weights_dir is not None and (weights_dir / path).is_file():
-        path = weights_dir / path
+    path = named(text.removeprefix("onnx:"), "face embedding", weights_dir)
     choice = EngineChoice("onnx", {"embedding": WeightFile.of(path)}, "as asked")
     FaceEmbedder(path)  # a file of another kind is refused now, not by every worker
     return choice

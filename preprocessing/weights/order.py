@@ -32,19 +32,23 @@ def wanted(names: Sequence[str], registry: Registry, sha256: str | None = None) 
 
 
 def _wanted(name: str, registry: Registry) -> list[Weight]:
-    weight = registry.find(name)
-    if weight is not None:
-        return [weight]
     if "://" in name:
         own = from_address(name)
         known = registry.find(own.file)
         return [own if known is None else replace(known, url=name, mirror=None, member=None)]
-    of_engine = registry.of_engine(name)
-    if not of_engine:
+    meant = registry.meant(name)
+    if not meant:
         raise WeightsError(
             f"unknown weights {name!r}: not in `videofer weights list`, no engine, no https address"
         )
-    return [weight for weight in of_engine if weight.url is not None] or of_engine
+    return [weight for weight in meant if weight.url is not None] or meant
+
+
+def not_published(names: Sequence[str], registry: Registry) -> list[Weight]:
+    """What those names mean besides what `wanted` gives: files of engines that cannot be fetched."""
+    files = {weight.file for weight in wanted(names, registry)}
+    meant = {weight.file: weight for name in names for weight in registry.meant(name)}
+    return [weight for weight in meant.values() if weight.file not in files]
 
 
 def from_address(url: str, sha256: str | None = None) -> Weight:

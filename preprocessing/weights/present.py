@@ -50,6 +50,7 @@ def present(weights_dir: Path | None, registry: Registry) -> list[Present]:
 def pick(names: Sequence[str], files: Sequence[Present]) -> list[Present]:
     """Those of the files here that are meant: by their name, their short name, or an engine that uses them.
 
+    An engine is all its files, as in `Registry.meant`, also where one of them has its name.
     WeightsError, which says how to get it, for a name of which nothing is here.
     """
     found = []

@@ -55,6 +55,14 @@ class Registry:
         """The one of that short name or file name."""
         return self._by_name.get(name) or self._by_file.get(name)
 
+    def meant(self, name: str) -> list[Weight]:
+        """What a user means by a name: all that the engine of that name uses, else the one file; or nothing.
+
+        An engine comes first, as some share their name with one of their files.
+        """
+        weight = self.find(name)
+        return self.of_engine(name) or ([] if weight is None else [weight])
+
     def of_engine(self, engine: str) -> list[Weight]:
         """All that an engine uses, named as on the command line."""
         return [weight for weight in self if engine in weight.engines]

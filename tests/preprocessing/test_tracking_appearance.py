@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from preprocessing.decode.frames import PixelFrame
+from preprocessing.engines import resolve_engines
 from preprocessing.tracking.appearance import (
     CLOTHING_SCALE,
     FACE_SCALE,
@@ -151,6 +152,22 @@ def test_a_face_embedding_of_any_network_serves(tmp_path: Path) -> None:
     assert vector == pytest.approx(expected / np.linalg.norm(expected), abs=1e-5)
     look = FaceDescriber("onnx:mean.onnx", embedder).look(here, 0)
     assert look.face.shape == (3,) and len(look.clothing) == 34
+
+
+def test_its_file_is_found_as_those_of_other_engines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = embedding(tmp_path / "mean.onnx")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    as_path = resolve_engines(faces_name="precropped", appearance=f"onnx:{path}").appearance
+    assert as_path.weights["embedding"].path == str(path)
+    by_name = resolve_engines(faces_name="precropped", appearance="onnx:mean.onnx", weights_dir=tmp_path)
+    at_home = resolve_engines(faces_name="precropped", appearance="onnx:~/mean.onnx")
+    assert as_path == by_name.appearance == at_home.appearance
+    line = "no such face embedding: mean.onnx, neither as a path nor in a folder of weights"
+    with pytest.raises(WeightsError, match=f"^{line}$"):
+        resolve_engines(faces_name="precropped", appearance="onnx:mean.onnx")
+    monkeypatch.setenv("VIDEOFER_WEIGHTS", str(tmp_path))
+    shared = resolve_engines(faces_name="precropped", appearance="onnx:mean.onnx")
+    assert shared.appearance == as_path
 
 
 def test_what_is_no_embedding_is_refused_in_one_line(tmp_path: Path) -> None:

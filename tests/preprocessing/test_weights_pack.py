@@ -13,8 +13,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from preprocessing.weights import REGISTRY as KNOWN
 from preprocessing.weights import Registry, Weight, WeightsError
 from preprocessing.weights.check import Trust
+from preprocessing.weights.order import not_published, wanted
 from preprocessing.weights.pack import MANIFEST, contents, pack, unpack
 from preprocessing.weights.present import Finding, Present, pick, present, trust, verify
 from preprocessing.weights.record import read_record, record_of, record_path, write_record
@@ -66,6 +68,15 @@ def test_what_is_here(folder: Path) -> None:
     assert pick(["engine"], files) == files[:2] and pick(["own.onnx", "one"], files) == [files[2], files[0]]
     with pytest.raises(WeightsError, match=r"put absent\.onnx into"):
         pick(["absent.onnx"], files)
+
+
+def test_names_mean_the_same_to_pick_and_to_fetch() -> None:
+    """Of all that is known: `pack NAME` takes what `fetch NAME` brings, and what nobody publishes besides."""
+    here = [Present(Path(each.file), each) for each in KNOWN]
+    names_of = {name for each in KNOWN for name in (each.name, each.file, *each.engines)}
+    for name in names_of:
+        meant = {each.file for each in [*wanted([name], KNOWN), *not_published([name], KNOWN)]}
+        assert meant == {one.path.name for one in pick([name], here)}, name
 
 
 def test_verify_finds_what_is_wrong(folder: Path) -> None:

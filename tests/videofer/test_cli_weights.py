@@ -19,19 +19,22 @@ CONTENT = b"weights" * 1000
 
 @pytest.fixture
 def served(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Served]:
-    """Two files of one engine that anybody may use, one of another licence, one that nobody publishes."""
+    """Two files of one engine that anybody may use, one of another licence, one that nobody publishes.
+
+    That one is of an engine that has the name of its other file, as the engine yunet has.
+    """
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setenv("VIDEOFER_OFFLINE", "0")
     monkeypatch.setenv("no_proxy", "*")
     with serve() as served:
         registry = Registry(
             [
-                served.weight("pose.onnx", CONTENT, engines=("rtmlib:body", "rtmlib:wholebody")),
+                served.weight("pose.onnx", CONTENT, engines=("rtmlib:body", "rtmlib:wholebody", "pose")),
                 served.weight(
                     "person.onnx", b"person", engines=("rtmlib:body",), sha256=None, num_bytes=None
                 ),
                 served.weight("theirs.onnx", b"theirs", commercial=False, licence="research only"),
-                served.weight("mesh.onnx", b"mesh", url=None),
+                served.weight("mesh.onnx", b"mesh", engines=("pose",), url=None),
             ]
         )
         for module in (weights, locate):
@@ -86,6 +89,19 @@ def test_fetch_list_verify(served: Served, videofer: Videofer) -> None:
     assert out.startswith(f"WRONG         {folder}/pose.onnx is not the published file")
     assert "pose.onnx is not the published file" in videofer.refused("fetch", "pose")
     assert "pose.onnx is not the published file" in videofer.refused("fetch", "pose", "--weights-dir", folder)
+
+
+def test_the_name_of_an_engine_is_all_its_files(served: Served, videofer: Videofer, tmp_path: Path) -> None:
+    """To `fetch` and to `pack` alike, also where one of them has the engine's name."""
+    folder = user_cache_dir()
+    code, out, err = videofer("fetch", "pose")
+    assert (code, out) == (DONE, f"{folder}/pose.onnx  (MIT)\n")
+    assert err.splitlines()[-1:] == ["left out: mesh, published nowhere: mesh.onnx goes there by hand"]
+    (folder / "mesh.onnx").write_bytes(b"mesh")
+    assert "left out" not in videofer("fetch", "pose")[2]
+    code, out, _ = videofer("pack", tmp_path / "pack.tar", "pose")
+    assert code == DONE and [line.split()[0] for line in out.splitlines()[:2]] == ["pose.onnx", "mesh.onnx"]
+    assert "left out" not in videofer("fetch", "pose", "--weights-dir", tmp_path / "new")[2]
 
 
 def test_fetch_takes_what_lies_where_nobody_may_write(

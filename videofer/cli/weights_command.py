@@ -64,11 +64,11 @@ def fetch(
     weights_dir: WeightsDir = None,
 ) -> int:
     """Download files, going on where an earlier run stopped; each is checked before it gets its name."""
-    from preprocessing.weights import WeightsError, find
+    from preprocessing.weights import REGISTRY, WeightsError, find, search_dirs
     from preprocessing.weights.check import check
     from preprocessing.weights.download import fetch as fetch_file
     from preprocessing.weights.locate import download_dir
-    from preprocessing.weights.order import check_licences
+    from preprocessing.weights.order import check_licences, not_published
     from videofer.cli.transfer_progress import transferring
 
     weights, left_out = _ordered(names or [], everything, accept_license, sha256)
@@ -92,6 +92,12 @@ def fetch(
             typer.echo(f"{path}  ({weight.licence})")
     for weight in left_out:
         typer.echo(f"left out: {weight.name} ({weight.licence}): say --accept-license", err=True)
+    places = {folder, *search_dirs(None)}
+    for weight in not_published(names or [], REGISTRY):
+        if not any((place / weight.file).is_file() for place in places):
+            typer.echo(
+                f"left out: {weight.name}, published nowhere: {weight.file} goes there by hand", err=True
+            )
     return SOME_FAILED if num_failed else DONE
 
 
