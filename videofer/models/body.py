@@ -22,6 +22,7 @@ from videofer.models.gesture import (
 )
 from videofer.models.layout import for_convolutions
 from videofer.models.posture import PostureNet, parts_of
+from videofer.models.targets import Targets, log_probs_of
 
 Network = Literal["accm", "cnn", "posture"]
 Maps = Literal["timeline", "timeline_one_map", "accumulated", "potion"]
@@ -123,9 +124,10 @@ class BodyConfig:
 class BodyModel(nn.Module):
     """Skeletons of one person in, class log-probabilities out. Any number of instants L works."""
 
-    def __init__(self, config: BodyConfig, num_classes: int) -> None:
+    def __init__(self, config: BodyConfig, num_classes: int, targets: Targets = "single") -> None:
         super().__init__()
         self.config = config
+        self.targets = targets
         self.network: ACCM | TwoLayerCNN | PostureNet
         match config.network:
             case "accm":
@@ -182,7 +184,7 @@ class BodyModel(nn.Module):
 
     def classify(self, features: Tensor) -> Tensor:
         """Features (B, F) -> log-probabilities (B, n) float32."""
-        return self.network.classify(features).float().log_softmax(dim=-1)
+        return log_probs_of(self.network.classify(features), self.targets)
 
     def forward(self, keypoints: Tensor) -> Tensor:
         """keypoints (B, L, J, 3) -> log-probabilities (B, n) float32."""

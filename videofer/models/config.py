@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, get_args
 
 from videofer.models.body import BodyConfig
 from videofer.models.face import FaceConfig
 from videofer.models.fusion import FusionConfig
+from videofer.models.targets import Targets
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,6 +19,10 @@ class ModelConfig:
     face: FaceConfig | None = None
     body: BodyConfig | None = None
     fusion: FusionConfig | None = None
+    targets: Targets = "single"
+    """"multi": each class holds or not by itself; see `targets`."""
+    num_dimensions: int = 0
+    """Of affect, that the model gives beside the classes; see `dimensions`."""
 
     __pydantic_config__: ClassVar[dict[str, Any]] = {"extra": "forbid"}
 
@@ -31,9 +36,23 @@ class ModelConfig:
             raise ValueError("a model of face and body needs fusion")
         if self.fusion is not None and not both:
             raise ValueError("fusion needs both face and body")
+        if self.targets not in get_args(Targets):
+            raise ValueError(f"targets must be {' or '.join(get_args(Targets))}, not {self.targets!r}")
+        if self.num_dimensions < 0:
+            raise ValueError(f"num_dimensions must be at least 0, not {self.num_dimensions}")
+        if self.targets == "multi" and self.face is not None:
+            _check_face_of_multi(self.face)
 
     @property
     def heads(self) -> tuple[str, ...]:
         """Names of the outputs that are log-probabilities (B, n); the last one is the model's answer."""
         names = (("face", self.face), ("body", self.body), ("fused", self.fusion))
         return tuple(name for name, config in names if config is not None)
+
+
+def _check_face_of_multi(face: FaceConfig) -> None:
+    """ValueError where the face needs classes of which one holds."""
+    if face.score != "fitted":
+        raise ValueError(f"score {face.score} is published for targets single; multi needs score fitted")
+    if face.scn is not None:
+        raise ValueError("scn exchanges a sample's one label: targets multi need scn null")

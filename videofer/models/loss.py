@@ -6,6 +6,7 @@ Letters in shapes: B samples, C clips, K frames, n classes.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import torch
@@ -13,8 +14,10 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from videofer.models.config import ModelConfig
+from videofer.models.dimensions import DimensionLoss, loss_of, of_whole_batch, sums_of
 from videofer.models.landmarks import landmark_errors
 from videofer.models.scn import Gather, rank, relabel
+from videofer.models.targets import losses_of
 
 
 def loss_terms(
@@ -24,24 +27,31 @@ def loss_terms(
     sample_weight: Tensor | None = None,
     *,
     landmarks: tuple[Tensor, Tensor] | None = None,
+    dimensions: Tensor | None = None,
+    dimension_loss: DimensionLoss = "ccc",
+    dimension_weight: float = 1.0,
     epoch: int = 0,
     sum_over_processes: Callable[[Tensor], Tensor] | None = None,
     gather_from_processes: Gather | None = None,
 ) -> dict[str, Tensor]:
     """Scalars: each term, and `total`, their sum. Of a model that relabels also `relabelled`, no term.
 
-    target: (B,) class indices or (B, n) probabilities. sample_weight: (B,). A term is the weighted mean
-    over the samples that have its modality (0 if none has), `fused` over those that have any.
-    `face_weights` trains nothing but the weights of the face's heads. `face_rank` counts each sample with
-    a face and a weight above 0 once; `relabelled` is the share of them trained with another class than
-    their label, by the face: body and fusion keep the label.
+    target: (B,) class indices or (B, n) probabilities, as always of multi targets (see `targets.losses_of`).
+    sample_weight: (B,). A term is the weighted mean over the samples that have its modality (0 if none has),
+    `fused` over those that have any. `face_weights` trains nothing but the weights of the face's heads.
+    `face_rank` counts each sample with a face and a weight above 0 once; `relabelled` is the share of them
+    trained with another class than their label, by the face: body and fusion keep the label.
 
     landmarks: of a model with a landmark head, (B, C, K, 68, 2) in shares of the crop's side, and which
-    of them are there, (B, C, K) bool. epoch: counts from 0; whence on `scn` relabels.
+    of them are there, (B, C, K) bool.
+    dimensions: of a model that has them, (B, d) in [-1, 1], NaN where not known. Their terms,
+    `<head>_dimensions`, are of the whole batch (see `dimensions`), times dimension_weight.
+    epoch: counts from 0; whence on `scn` relabels.
     sum_over_processes: adds up a vector over the processes that share a batch. It is called once, with
-    the terms' total weights; then the sum of a scalar over the processes is that of the whole batch.
+    the terms' total weights and the sums of the dimensions; then the sum of a scalar over the processes is
+    that of the whole batch.
     gather_from_processes: see `scn.rank`; called once, first, by a model with `scn`.
-    ValueError where the landmarks are missing, or do not fit the batch.
+    ValueError where landmarks or dimensions are missing, or do not fit the batch.
     """
     weight = target.new_ones(len(target), dtype=torch.float32) if sample_weight is None else sample_weight
     counted: dict[str, tuple[Tensor, Tensor]] = {}  # losses and weights, each (B,); the answer comes last
@@ -69,17 +79,26 @@ def loss_terms(
                     )
                 relabelled = exchanged.sum() / ranking.num_present.clamp(min=1)
         for head in face.heads:
-            counted[f"face_{head}"] = (_nll(terms[head], face_target), face_weight)
+            counted[f"face_{head}"] = (losses_of(terms[head], face_target, config.targets), face_weight)
         if "combination" in terms:
-            counted["face_weights"] = (_nll(terms["combination"], face_target), face_weight)
+            counted["face_weights"] = (
+                losses_of(terms["combination"], face_target, config.targets),
+                face_weight,
+            )
     if config.body is not None:
-        counted["body"] = (_nll(outputs["body"], target), weight * outputs["has_body"])
+        counted["body"] = (losses_of(outputs["body"], target, config.targets), weight * outputs["has_body"])
     if config.fusion is not None:
         has_any = outputs["has_face"] | outputs["has_body"]
-        counted["fused"] = (_nll(outputs["fused"], target), weight * has_any)
-    totals = torch.stack([weights.sum() for _, weights in counted.values()])
-    if sum_over_processes is not None:
-        totals = sum_over_processes(totals)
+        counted["fused"] = (losses_of(outputs["fused"], target, config.targets), weight * has_any)
+    sums = _sums_of_dimensions(config, outputs, dimensions, weight)  # per head (6, d)
+    own = torch.cat(
+        [torch.stack([w.sum() for _, w in counted.values()]), *(s.flatten() for s in sums.values())]
+    )
+    everybody = own.detach() if sum_over_processes is None else sum_over_processes(own.detach())
+    totals, *parts = torch.split(everybody, [len(counted), *(part.numel() for part in sums.values())])
+    for (name, part), total in zip(sums.items(), parts, strict=True):
+        loss = of_whole_batch(part, total.view_as(part), partial(loss_of, kind=dimension_loss))
+        whole[f"{name}_dimensions"] = dimension_weight * loss
     means = {
         name: (weights * losses).sum() / total
         for (name, (losses, weights)), total in zip(
@@ -91,13 +110,25 @@ def loss_terms(
     return made if relabelled is None else {**made, "relabelled": relabelled}
 
 
+def _sums_of_dimensions(
+    config: ModelConfig, outputs: Mapping[str, Any], dimensions: Tensor | None, weight: Tensor
+) -> dict[str, Tensor]:
+    """What the loss of each head's dimensions is made of, (6, d), over the samples that have its modality."""
+    if not config.num_dimensions:
+        return {}
+    if dimensions is None:
+        raise ValueError("the model has dimensions, but its loss was given none")
+    if dimensions.shape != (len(weight), config.num_dimensions):
+        raise ValueError(
+            f"dimensions must be ({len(weight)}, {config.num_dimensions}), not {tuple(dimensions.shape)}"
+        )
+    found = {}
+    for head in config.heads:
+        there = outputs[f"has_{head}"] if head != "fused" else outputs["has_face"] | outputs["has_body"]
+        found[head] = sums_of(outputs[f"{head}_dimensions"], dimensions, weight * there)
+    return found
+
+
 def _as_probabilities(target: Tensor, num_classes: int) -> Tensor:
     """Class indices (B,) or probabilities (B, n) -> probabilities (B, n)."""
     return target if target.is_floating_point() else F.one_hot(target, num_classes).float()
-
-
-def _nll(log_probs: Tensor, target: Tensor) -> Tensor:
-    """(B, n), class indices (B,) or probabilities (B, n) -> negative log-likelihoods (B,)."""
-    if target.is_floating_point():
-        return -(target * log_probs).sum(dim=-1)
-    return -log_probs.gather(1, target[:, None])[:, 0]
