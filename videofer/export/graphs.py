@@ -72,7 +72,7 @@ class WindowGraph(nn.Module):
         super().__init__()
         self.face = copy.deepcopy(face)
         self.face.landmark_head = None  # of use in training only
-        del self.face.trunk
+        del self.face.trunk, self.face.aligner
 
     def forward(self, features: Tensor, clip_mask: Tensor) -> dict[str, Tensor]:
         """features (B, C, F), clip_mask (B, C) bool -> face and the terms of its heads, each (B, n)."""

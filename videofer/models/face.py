@@ -5,8 +5,10 @@ Letters in shapes: B samples, C clips, N = B*C clips, K frames, S crop side, F f
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from itertools import chain
+from typing import Any, ClassVar, Literal, get_args
 
 import numpy as np
 import torch
@@ -22,11 +24,13 @@ from videofer.models.layout import for_convolutions
 from videofer.models.resnet import Stem
 from videofer.models.scn import ScnConfig
 from videofer.models.sistcm import ViewMerge
+from videofer.models.stn import SpatialTransformer
 from videofer.models.targets import Targets, log_probs_of, logits_of
-from videofer.models.tlstm import HEADS, Head, TwoStreamLSTM
+from videofer.models.tlstm import HEADS, ClipAverage, Head, TwoStreamLSTM
 from videofer.models.trunks import Trunk, check_trunk, make_trunk
 
 Score = Literal["fitted", "published_sistcm", "published_baseline"]
+Align = Literal["none", "stn"]
 
 _PART = 256  # clips that are prepared at once
 
@@ -61,8 +65,13 @@ class FaceConfig:
     """cnn, vgg: a branch of SIFT beside the convolutions; see `descriptors`."""
     input_size: int = 112
     """Side in pixels to which crops are resized on the device."""
+    align: Align = "none"
+    """"stn": a small network aligns each frame before the trunk sees it (see `stn`)."""
     dropout: float = 0.5
     """Before the clip layer."""
+    clip_average: ClipAverage = "probability"
+    """What the clip head averages over the clips: their class probabilities, or their "logit"s, with which
+    trunk "resnet18" or "arm" and dropout 0 average the logits of all frames, as the published hybrids do."""
     heads: tuple[Head, ...] = HEADS
     """Which heads are built and trained: the mean of the clips' probabilities, the LSTM over them, the LSTM
     over the clips' features."""
@@ -93,6 +102,12 @@ class FaceConfig:
         if self.input_size < 33:
             raise ValueError(f"input_size must be at least 33, not {self.input_size}")
         check_trunk(self)
+        if self.align not in get_args(Align):
+            raise ValueError(f"align must be none or stn, not {self.align!r}")
+        if self.align != "none" and self.descriptor != "none":
+            raise ValueError(f"descriptor {self.descriptor} is of pictures as they are: align must be none")
+        if self.clip_average not in get_args(ClipAverage):
+            raise ValueError(f"clip_average must be probability or logit, not {self.clip_average!r}")
         if not 0 <= self.dropout < 1:
             raise ValueError(f"dropout must be in [0, 1), not {self.dropout}")
         if not self.heads or self.heads != tuple(head for head in HEADS if head in self.heads):
@@ -124,6 +139,7 @@ class FaceModel(nn.Module):
         super().__init__()
         self.config = config
         self.targets = targets
+        self.aligner = SpatialTransformer(config.input_size) if config.align == "stn" else None
         self.trunk = make_trunk(config)
         self.draws = isinstance(self.trunk, CNNTrunk)  # random numbers, in training
         self.num_features = self.trunk.num_features
@@ -136,6 +152,7 @@ class FaceModel(nn.Module):
             normalize_features=config.normalize_features,
             heads=config.heads,
             attention=config.scn is not None,
+            clip_average=config.clip_average,
             targets=targets,
         )
         self.landmark_head = LandmarkHead(self.num_features) if config.landmark_weight > 0 else None
@@ -156,7 +173,14 @@ class FaceModel(nn.Module):
         if frames.ndim != 5 or frames.shape[-1] != 3:
             raise ValueError(f"frames must be (clips, frames, side, side, 3), not {tuple(frames.shape)}")
         more = (seeds,) if self.draws else ()
-        return self.trunk(self._normalized(frames), frames.shape[1], *more)  # type: ignore[no-any-return]
+        pictures = self._normalized(frames)
+        if self.aligner is not None:
+            pictures = self.aligner(pictures)
+        return self.trunk(pictures, frames.shape[1], *more)  # type: ignore[no-any-return]
+
+    def clip_parameters(self) -> Iterator[nn.Parameter]:
+        """Those that `clip_features` uses."""
+        return chain(*(part.parameters() for part in (self.aligner, self.trunk) if part is not None))
 
     @property
     def vocabulary(self) -> Tensor | None:

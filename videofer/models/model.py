@@ -9,7 +9,7 @@ batch normalisation, and its numbers cannot reach an output.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -70,7 +70,7 @@ class EmotionModel(nn.Module):
             keypoints, body_mask = _get(batch, "keypoints", 4), _get(batch, "body_mask", 1)
             outputs["has_body"] = body_mask & self.body.sees(keypoints)
             log_probs = self._apply_where(
-                self.body, [keypoints], outputs["has_body"], self.config.num_classes, self.body
+                self.body, [keypoints], outputs["has_body"], self.config.num_classes, self.body.parameters()
             )
             outputs["body"] = self._uniform_where_masked(log_probs, outputs["has_body"])
         if self.fusion is not None:
@@ -101,7 +101,9 @@ class EmotionModel(nn.Module):
         if seeds is not None and face.draws:
             clips.append(rearrange(seeds_of_parts(seeds, clip_mask.shape[1], CLIPS), "b c -> (b c)"))
         mask = rearrange(clip_mask, "b c -> (b c)")
-        features = self._apply_where(face.clip_features, clips, mask, face.num_features, face.trunk)
+        features = self._apply_where(
+            face.clip_features, clips, mask, face.num_features, face.clip_parameters()
+        )
         return rearrange(features, "(b c) f -> b c f", b=len(frames))
 
     def _apply_where(
@@ -110,12 +112,12 @@ class EmotionModel(nn.Module):
         inputs: Sequence[Tensor],
         mask: Tensor,
         num_outputs: int,
-        module: nn.Module,
+        parameters: Iterable[nn.Parameter],
     ) -> Tensor:
         """inputs, each (N, ...), mask (N,) bool -> (N, num_outputs): `call` of the rows in the mask, zeros
         elsewhere.
 
-        `module` is whose parameters `call` uses. If no row is in the mask they still get a gradient, of
+        `parameters` are those that `call` uses. If no row is in the mask they still get a gradient, of
         zero: in distributed training a process that had none for them would stall the others.
         """
         index = mask.nonzero()[:, 0]
@@ -127,7 +129,7 @@ class EmotionModel(nn.Module):
         nothing = torch.zeros(len(mask), num_outputs, device=mask.device)
         if not torch.is_grad_enabled():
             return nothing
-        return nothing + 0.0 * torch.stack([parameter.sum() for parameter in module.parameters()]).sum()
+        return nothing + 0.0 * torch.stack([parameter.sum() for parameter in parameters]).sum()
 
     def _uniform_where_masked(self, log_probs: Tensor, present: Tensor) -> Tensor:
         uniform = torch.full_like(log_probs, 1 / self.config.num_classes).log()

@@ -2,9 +2,9 @@
 
 Letters in shapes: B samples, C clips, F features of a clip, n classes.
 
-Up to three heads read one sample: the mean of the clips' own class probabilities, an LSTM over the clips'
-class probabilities, and an LSTM over the clips' features. Masked clips are skipped as if they had never been
-there: the result is that of the sequence without them.
+Up to three heads read one sample: the mean of the clips' own class probabilities, or of their logits, an LSTM
+over the clips' class probabilities, and an LSTM over the clips' features. Masked clips are skipped as if they
+had never been there: the result is that of the sequence without them.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from videofer.models.targets import Targets, log_probs_of
 
 Head = Literal["clip", "emotion", "feature"]
 HEADS: tuple[Head, ...] = ("clip", "emotion", "feature")
+ClipAverage = Literal["probability", "logit"]
 
 
 def compact(sequence: Tensor, mask: Tensor) -> Tensor:
@@ -79,14 +80,18 @@ class TwoStreamLSTM(nn.Module):
         normalize_features: bool = False,
         heads: Sequence[Head] = HEADS,
         attention: bool = False,
+        clip_average: ClipAverage = "probability",
         targets: Targets = "single",
     ) -> None:
-        """attention: weigh each clip's logits (see `scn`); for heads that read the clip layer."""
+        """attention: weigh each clip's logits (see `scn`); for heads that read the clip layer.
+        clip_average: what the clip head averages over the clips.
+        """
         super().__init__()
         self.dropout = dropout
         self.targets = targets
         self.normalize_features = normalize_features
         self.heads = tuple(heads)
+        self.clip_average = clip_average
         self.clip_head: nn.Linear | None = None
         self.attention: Attention | None = None
         self.emotion_stream: LastStepLSTM | None = None
@@ -122,8 +127,11 @@ class TwoStreamLSTM(nn.Module):
                 total = weights.masked_fill(behind, 0.0).sum(dim=(1, 2))
                 outputs["attention"] = total / num_valid.clamp(min=1)
             clip_log_probs = log_probs_of(logits, self.targets)  # (B, C, n)
-            if "clip" in self.heads:
+            if "clip" in self.heads and self.clip_average == "probability":
                 outputs["clip"] = _log_mean(clip_log_probs, behind, num_valid, self.targets)
+            elif "clip" in self.heads:
+                mean = logits.masked_fill(behind, 0.0).sum(dim=1) / num_valid.clamp(min=1)[:, None]
+                outputs["clip"] = log_probs_of(mean, self.targets)
             if self.emotion_stream is not None:
                 guesses = clip_log_probs.exp().masked_fill(behind, 0.0)
                 outputs["emotion"] = self.emotion_stream(guesses, num_valid)
