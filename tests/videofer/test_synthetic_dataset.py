@@ -15,11 +15,11 @@ from videofer.synthetic.acting import body_poses
 from videofer.synthetic.body import Placement, solve
 from videofer.synthetic.dataset import (
     SyntheticDataset,
-    estimated_keypoints,
     make_dataset,
     render_take,
     takes_table,
 )
+from videofer.synthetic.render import estimated_keypoints
 from videofer.synthetic.script import LABELS
 from videofer.synthetic.takes import plan_takes
 
@@ -80,7 +80,7 @@ def test_same_files_in_one_process(dataset: SyntheticDataset, tmp_path: Path) ->
 
 def test_a_folder_with_something_in_it_fails(tmp_path: Path) -> None:
     (tmp_path / "mine.txt").write_text("precious")
-    with pytest.raises(ValueError, match="not an empty folder"):
+    with pytest.raises(ValueError, match="no empty folder"):
         make_dataset(tmp_path, **SMALL, num_workers=0)  # type: ignore[arg-type]
     assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
 

@@ -104,6 +104,34 @@ def manifest(
     return DONE
 
 
+@app.command("acted")
+def acted(
+    out: Annotated[Path, typer.Option(help="The folder to make; new or empty.")],
+    classes: Annotated[
+        Literal["7", "12", "17"],
+        typer.Option(help="The literature's 7 (55 videos) or 12 (120), or the whole core set (145)."),
+    ] = "17",
+    performers: Annotated[int, typer.Option(min=2, max=10, help="Simulated people.")] = 10,
+    seed: Annotated[int, typer.Option(min=0, help="The same seed makes the same set.")] = 0,
+    workers: Annotated[int | None, typer.Option(min=1, help="Processes; by default one a core.")] = None,
+) -> int:
+    """Make a synthetic set in GEMEP's layout: whole-body videos of acted states, with known joints."""
+    from videofer.cli.datasets_report import print_acted
+    from videofer.synthetic.acted import make_acted
+
+    with counting("videos") as progress:
+        made = make_acted(
+            out,
+            classes=int(classes),
+            num_performers=performers,
+            seed=seed,
+            num_workers=workers,
+            progress=progress,
+        )
+    print_acted(made)
+    return DONE
+
+
 @app.command("fer2013")
 def fer2013(
     path: Annotated[

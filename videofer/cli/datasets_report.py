@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from rich.text import Text
 
     from videofer.datasets.adapter import Adapter, Reading
+    from videofer.synthetic.acted import ActedSet
 
 SHOWN = 5  # of files that are missing or odd
 BAR = 30  # characters
@@ -72,6 +73,15 @@ def print_reading(
     console.print("\n[bold]Next[/bold]")
     for line in _next(reading, given):
         console.print(line, markup=False, soft_wrap=True)
+
+
+def print_acted(made: ActedSet) -> None:
+    """What was made, what the best possible observer can reach on it, and what to type next."""
+    typer.echo(f"{made.root}: {made.num_videos:,} synthetic videos in the layout of GEMEP")
+    for name, best in made.ceilings.items():
+        shown = ", ".join(f"{modality} {value:.3f}" for modality, value in best.items())
+        typer.echo(f"best possible accuracy, {name}: {shown}")
+    typer.echo(f"videofer datasets inspect {shlex.quote(str(made.root))} says how to go on")
 
 
 def as_json(reading: Reading) -> dict[str, Any]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from videofer.synthetic.body import CHANNEL, CHANNELS
@@ -10,7 +12,7 @@ from videofer.synthetic.script import Episode, Floats, Script, wander
 from videofer.synthetic.subjects import Subject
 
 # Held expressions: what each action reaches at the apex.
-_HELD = {
+HELD = {
     "scowl": {
         "brow_knit": 1.0,
         "nose_wrinkle": 0.9,
@@ -56,8 +58,8 @@ def face_actions(script: Script, t: Floats) -> Floats:
         rng = np.random.default_rng(episode.seed)
         modulation = 1 + 0.07 * wander(t, rng, slow_hz=0.4, fast_hz=1.6)
         look = episode.face_look
-        if look in _HELD:
-            for name, value in _HELD[look].items():
+        if look in HELD:
+            for name, value in HELD[look].items():
                 actions[:, ACTION[name]] += level * modulation * value
         elif look.startswith("loop"):
             brow, mouth = loop_position(episode, t)
@@ -66,35 +68,39 @@ def face_actions(script: Script, t: Floats) -> Floats:
                     actions[:, ACTION[name]] += level * position * value
         else:
             assert look == "rest"
-    rng = np.random.default_rng([script.seed, 1])
+    add_idle_face(actions, script.duration, t, np.random.default_rng([script.seed, 1]))
+    return actions
+
+
+def add_idle_face(actions: Floats, duration: float, t: Floats, rng: np.random.Generator) -> None:
+    """Small movement that means nothing, and blinks, on top of actions (T, len(ACTIONS)). In place."""
     for name in ("brow_raise", "corner_up", "corner_down", "brow_knit"):
         actions[:, ACTION[name]] += 0.05 * wander(t, rng)
     blinks = np.zeros(len(t))
-    for at in np.cumsum(rng.exponential(3.0, size=int(script.duration) + 4)):
+    for at in np.cumsum(rng.exponential(3.0, size=int(duration) + 4)):
         blinks = np.maximum(blinks, np.clip(1.5 - np.abs(t - at) / 0.07, 0, 1))
     eye = ACTION["eye_close"]
     actions[:, eye] = np.maximum(np.clip(actions[:, eye], 0, 0.5), 0.85 * blinks)
-    return actions
 
 
 def body_poses(script: Script, subject: Subject, t: Floats) -> Floats:
     """(T, len(CHANNELS)) at instants t (T,)."""
     rng = np.random.default_rng([script.seed, 2])
-    rest = _rest(subject, t, rng)
+    rest = rest_poses(subject, t, rng)
     poses = rest.copy()
     for episode in script.episodes:
         if episode.body_look == "rest":
             continue
         level = episode.intensity(t - episode.body_lag_seconds)[:, None]
         gesture_rng = np.random.default_rng([episode.seed, 3])
-        gesture = _GESTURES[episode.body_look](rest, t, episode, gesture_rng)
+        gesture = GESTURES[episode.body_look](rest, t, gesture_rng)
         strength = np.clip(0.55 + 0.45 * episode.body_gain, 0.8, 1.1)  # a weak gesture is still that gesture
         poses += level * strength * (gesture - rest)
     return poses
 
 
-def _rest(subject: Subject, t: Floats, rng: np.random.Generator) -> Floats:
-    """Arms hang or hands are clasped, by the subject's habit, with small idle movement."""
+def rest_poses(subject: Subject, t: Floats, rng: np.random.Generator) -> Floats:
+    """(T, len(CHANNELS)): arms hang or hands are clasped, by the subject's habit, with idle movement."""
     pose = np.zeros((len(t), len(CHANNELS)))
     clasped = subject.arms_clasped != bool(rng.random() < 0.15)
     for side in (0, 1):
@@ -106,7 +112,7 @@ def _rest(subject: Subject, t: Floats, rng: np.random.Generator) -> Floats:
     return pose
 
 
-def _energetic(rest: Floats, t: Floats, episode: Episode, rng: np.random.Generator) -> Floats:
+def _energetic(rest: Floats, t: Floats, rng: np.random.Generator) -> Floats:
     """Arms raised beside the head, shaking: joy or rage."""
     pose = rest.copy()
     hz, phase = rng.uniform(1.6, 2.4), rng.uniform(0, 2 * np.pi)
@@ -122,7 +128,7 @@ def _energetic(rest: Floats, t: Floats, episode: Episode, rng: np.random.Generat
     return pose
 
 
-def _withdraw(rest: Floats, t: Floats, episode: Episode, rng: np.random.Generator) -> Floats:
+def _withdraw(rest: Floats, t: Floats, rng: np.random.Generator) -> Floats:
     """Hands fly up before the shoulders, shoulders rise, the trunk leans back."""
     pose = rest.copy()
     hz = rng.uniform(3.5, 5.0)
@@ -136,7 +142,7 @@ def _withdraw(rest: Floats, t: Floats, episode: Episode, rng: np.random.Generato
     return pose
 
 
-def _slump(rest: Floats, t: Floats, episode: Episode, rng: np.random.Generator) -> Floats:
+def _slump(rest: Floats, t: Floats, rng: np.random.Generator) -> Floats:
     """Shoulders fall, the head sinks, arms hang limply inwards, a slow sway."""
     pose = rest.copy()
     sway = np.sin(2 * np.pi * rng.uniform(0.3, 0.45) * t + rng.uniform(0, 2 * np.pi))
@@ -151,7 +157,7 @@ def _slump(rest: Floats, t: Floats, episode: Episode, rng: np.random.Generator) 
     return pose
 
 
-def _push(rest: Floats, t: Floats, episode: Episode, rng: np.random.Generator) -> Floats:
+def _push(rest: Floats, t: Floats, rng: np.random.Generator) -> Floats:
     """The trunk turns away to one side, the other arm pushes something off, again and again."""
     pose = rest.copy()
     pushing = int(rng.integers(2))
@@ -167,4 +173,10 @@ def _push(rest: Floats, t: Floats, episode: Episode, rng: np.random.Generator) -
     return pose
 
 
-_GESTURES = {"energetic": _energetic, "withdraw": _withdraw, "slump": _slump, "push": _push}
+Gesture = Callable[[Floats, Floats, np.random.Generator], Floats]
+GESTURES: dict[str, Gesture] = {
+    "energetic": _energetic,
+    "withdraw": _withdraw,
+    "slump": _slump,
+    "push": _push,
+}

@@ -177,6 +177,26 @@ class BodyPainter:
         trim = _darker(self._outfit.colour, 0.6)
         cv2.polylines(image, [edge], False, trim, max(2, round(0.07 * s)), cv2.LINE_AA, 4)
 
+    def draw_legs(self, image: NDArray[np.uint8], joints: Joints) -> None:
+        """Trousers and shoes; nothing where the knees are outside the picture. In place.
+
+        A leg begins further in than its hip joint stands, or it would be wider than the torso.
+        """
+        s = joints.scale
+        hips, knees, ankles = joints.coco17()[11:].reshape(3, 2, 2)
+        if knees[:, 1].min() >= image.shape[0]:
+            return
+        cloth = _darker(self._outfit.second_colour, 0.5)
+        for joint, inwards in ((hips, 0.72), (knees, 0.84)):
+            joint[:, 0] = joints.hip_xy[0] + inwards * (joint[:, 0] - joints.hip_xy[0])
+        for hip, knee, ankle in zip(hips, knees, ankles, strict=True):
+            toe = ankle + [0.28 * s * np.sign(ankle[0] - joints.hip_xy[0]), 0.42 * s]
+            _limb(image, ankle + [0, 0.22 * s], toe, 0.34 * s, 0.30 * s, (38, 34, 32))
+            for grow, tone in ((0.045 * s, 0.7), (0.0, 1.0)):
+                _limb(image, knee, ankle, 0.48 * s + grow, 0.34 * s + grow, _darker(cloth, tone))
+                _limb(image, hip, knee, 0.62 * s + grow, 0.48 * s + grow, _darker(cloth, tone))
+        _limb(image, hips[0], hips[1], 0.62 * s, 0.62 * s, cloth)
+
     def draw_arms(self, image: NDArray[np.uint8], joints: Joints) -> None:
         """Sleeves, forearms and hands: in front of the torso and beside the head. In place."""
         cloth, skin, s = self._outfit.colour, self._subject.skin_colour, joints.scale

@@ -8,32 +8,22 @@ Everything is determined by the arguments: the same seed gives the same files, f
 
 from __future__ import annotations
 
-import multiprocessing
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
-from fractions import Fraction
 from functools import lru_cache
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
-from preprocessing.stage.cluster import usable_cores
 from videofer.synthetic.acting import body_poses, face_actions
-from videofer.synthetic.body import NUM_JOINTS, Joints
 from videofer.synthetic.face import FaceRenderer
+from videofer.synthetic.render import check_new, encode, render_all, save_keypoints
 from videofer.synthetic.scene import Stage
 from videofer.synthetic.script import LABELS
 from videofer.synthetic.subjects import Subject
 from videofer.synthetic.takes import Take, plan_long, plan_takes
 from videofer.synthetic.truth import Truth, ceilings, order_pair_ceilings
-
-JITTER_PIXELS = 1.2
-DROPPED_JOINT_SHARE = 0.02
-DROPPED_BODY_SHARE = 0.01
 
 
 @dataclass(frozen=True)
@@ -75,8 +65,7 @@ def make_dataset(
         seed=seed,
     )
     long_take = plan_long(fps=fps, size_wh=size_wh, seed=seed, num_subjects=num_subjects)
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise ValueError(f"{out} exists and is not an empty folder; give a new one for the synthetic data")
+    check_new(out)
     dataset = SyntheticDataset(
         root=out,
         videos=out / "videos",
@@ -87,7 +76,7 @@ def make_dataset(
         readme=out / "README.txt",
     )
     # The long video first: it takes the longest.
-    _render_all(out, [long_take, *takes], usable_cores() if num_workers is None else num_workers, progress)
+    render_all(render_take, [long_take, *takes], out, num_workers, progress)
     Truth.of_script(long_take.script).save(dataset.long_truth)
     table = takes_table(takes)
     manifest_columns = ["path", "label", "subject", "start", "end", "split"]
@@ -159,33 +148,6 @@ def describe(takes: list[Take], long_take: Take, seed: int) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _render_all(
-    out: Path, takes: list[Take], num_workers: int, progress: Callable[[int, int], None] | None
-) -> None:
-    for folder in sorted({(out / take.path).parent for take in takes}):
-        folder.mkdir(parents=True, exist_ok=True)
-    if num_workers <= 0:
-        for done, take in enumerate(takes, 1):
-            render_take(take, out)
-            if progress is not None:
-                progress(done, len(takes))
-        return
-    context = multiprocessing.get_context("spawn")  # a fork would copy locks of the caller's threads
-    with ProcessPoolExecutor(
-        min(num_workers, len(takes)), mp_context=context, initializer=_one_thread
-    ) as pool:
-        jobs = [pool.submit(render_take, take, out) for take in takes]
-        for done, job in enumerate(as_completed(jobs), 1):
-            job.result()
-            if progress is not None:
-                progress(done, len(takes))
-
-
-def _one_thread() -> None:
-    """Each process draws on one core."""
-    cv2.setNumThreads(1)
-
-
 @lru_cache(maxsize=1)
 def _face_renderer(subject: Subject) -> FaceRenderer:
     """The last subject's renderer: takes come sorted by subject, and building one costs 0.1 s."""
@@ -194,57 +156,10 @@ def _face_renderer(subject: Subject) -> FaceRenderer:
 
 def render_take(take: Take, out: Path) -> None:
     """Draw and encode one take to `out / take.path`, and write the sidecar beside it."""
-    import av
-
     t = np.arange(take.num_frames) / take.fps
     stage = Stage(take.subject, take.scene, _face_renderer(take.subject), t)
     actions = face_actions(take.script, t)
     joints = stage.joints(body_poses(take.script, take.subject, t))
-    path = out / take.path
-    width, height = take.scene.size_wh
-    if take.codec == "libx264":
-        options = {"crf": str(take.quality), "preset": "superfast", "x264-params": "log-level=error"}
-    else:
-        options = {"qmin": str(take.quality), "qmax": str(take.quality)}
-    with av.open(str(path), "w", options={"fflags": "+bitexact"}) as container:
-        stream = container.add_stream(take.codec, rate=take.fps, options=options)
-        stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
-        stream.codec_context.thread_count = 1  # the same bytes on any machine
-        stream.codec_context.time_base = Fraction(1, take.fps)
-        for index in range(take.num_frames):
-            picture = stage.draw(index, joints[index], actions[index])
-            frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
-            frame.pts, frame.time_base = index, Fraction(1, take.fps)
-            container.mux(stream.encode(frame))
-        container.mux(stream.encode(None))
-    np.savez(
-        path.with_suffix(".keypoints.npz"),
-        keypoints=estimated_keypoints(joints, take.scene.size_wh, np.random.default_rng(take.seed)),
-        t_seconds=t,
-        layout=np.array("coco17"),
-        size_wh=np.array([width, height]),
-        fps=np.array(float(take.fps)),
-    )
-
-
-def estimated_keypoints(
-    joints: list[Joints], size_wh: tuple[int, int], rng: np.random.Generator
-) -> NDArray[np.float32]:
-    """(T, 1, 17, 3) x, y, score as a pose estimator would report the true joints: jittered, some missed.
-
-    Joints outside the picture have score 0 and lie at 0, 0; in a few frames the whole body is missed (NaN,
-    score 0).
-    """
-    true_xy = np.stack([instant.coco17() for instant in joints])
-    num_frames = len(true_xy)
-    xy = true_xy + rng.normal(0, JITTER_PIXELS, true_xy.shape)
-    score = np.clip(rng.normal(0.86, 0.07, (num_frames, NUM_JOINTS)), 0.35, 0.99)
-    missed = rng.random((num_frames, NUM_JOINTS)) < DROPPED_JOINT_SHARE
-    xy[missed] += rng.normal(0, 12, (int(missed.sum()), 2))
-    score[missed] = rng.uniform(0.03, 0.2, int(missed.sum()))
-    outside = ((true_xy < 0) | (true_xy >= np.asarray(size_wh))).any(axis=2)
-    xy[outside], score[outside] = 0.0, 0.0
-    keypoints = np.concatenate([xy, score[..., None]], axis=2)
-    gone = rng.random(num_frames) < DROPPED_BODY_SHARE
-    keypoints[gone] = np.array([np.nan, np.nan, 0.0])
-    return keypoints[:, None].astype(np.float32)
+    pictures = (stage.draw(index, joints[index], actions[index]) for index in range(take.num_frames))
+    encode(out / take.path, pictures, take.scene.size_wh, take.fps, take.codec, take.quality)
+    save_keypoints(out / take.path, joints, take.scene.size_wh, t, take.fps, take.seed)

@@ -101,6 +101,7 @@ class Stage:
         width, height = self._scene.size_wh
         dx, dy = (round(value) + _MARGIN for value in self._drift[index])
         image = self._background[dy : dy + height, dx : dx + width].copy()
+        self._painter.draw_legs(image, joints)
         self._painter.draw_behind(image, joints)
         _paste_head(image, self._face.render(actions), joints.head_affine)
         self._painter.draw_arms(image, joints)

@@ -7,7 +7,7 @@ Baenziger, Mortillaro and Scherer, Emotion 12(5), 2012. This is the layout of th
 of the literature (github.com/bernie6401/NTUST_Special_Topic): the first two characters are the performer. How
 the files are called as the set is given out was not found: for other names give `pattern`, a regular
 expression with groups `performer` and `emotion`. The core set has 145 portrayals of 17 states: ten of each of
-twelve, five of each of the others.
+twelve, five of each of the others. `videofer datasets acted` makes a synthetic set in this layout.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from videofer.datasets.adapter import DatasetError, Finds, Official, Reading, la
 from videofer.datasets.tables import csv_rows
 from videofer.datasets.walk import FEW, files_below, folders_of, pictures_of, videos_below
 from videofer.emotions.label_sets import LABEL_SETS, LabelSet
+from videofer.synthetic.acted_states import MARKER
 
 NUM_VIDEOS = 145
 NUM_PERFORMERS = 10
@@ -75,12 +76,18 @@ class Gemep:
             finds.add(place, label=label, subject=performer, performer=performer)
         if not finds.rows and not finds.odd:
             raise not_this(path, self.title, _LAYOUT)
+        synthetic = [file for file in files_below(path, {".txt"}) if file.name == MARKER]
         stems = {Path(row["name"]).stem.lower() for row in finds.rows}
         finds.missing += [stem for stem in said if stem not in stems]
         quirks = [
             "classes of the literature: --labels gemep7 (55 videos, pleasure for happiness), gemep12 (120)",
             "joy, amusement, pleasure and relief are classes of their own here",
         ]
+        if synthetic:  # of any number of videos, by `videofer datasets acted`
+            quirks.insert(0, f"SYNTHETIC, not GEMEP: simulated performers, see {finds.name(synthetic[0])}")
+            return finds.reading(
+                self, expected=None, quirks=quirks, labels=labels, preprocess="--pose sidecar"
+            )
         return finds.reading(
             self, expected=NUM_VIDEOS, expected_by_label=COUNTS, quirks=quirks, labels=labels
         )
