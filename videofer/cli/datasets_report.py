@@ -58,7 +58,7 @@ def print_reading(
     grid.add_column(style="bold", no_wrap=True)
     grid.add_column(overflow="fold")
     sections = [
-        (adapter.title, Text.assemble(layout, (f"\n{adapter.access}", "dim"))),
+        (adapter.title, Text.assemble(layout, (_terms(adapter), "dim"))),
         ("Coverage", _coverage(reading)),
         ("Labels", _labels(reading)),
         ("Protocol", Text(f"{_parts(reading)}; {reading.official.source}")),
@@ -111,6 +111,12 @@ def as_json(reading: Reading) -> dict[str, Any]:
         "quirks": list(reading.quirks),
         "preprocess": reading.preprocess,
     }
+
+
+def _terms(adapter: Adapter) -> str:
+    """Where to ask, and the licence; nothing for data of one's own."""
+    own = adapter.access == adapter.licence
+    return "" if own else f"\nfrom {adapter.access}\nlicence: {adapter.licence}"
 
 
 def _coverage(reading: Reading) -> Text:

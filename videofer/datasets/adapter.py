@@ -91,7 +91,8 @@ class Adapter(Protocol):
     title: ClassVar[str]
     labels: ClassVar[LabelSet]
     official: ClassVar[Official]
-    access: ClassVar[str]  # where to ask for the set and its licence, as far as known
+    access: ClassVar[str]  # where to ask for the set
+    licence: ClassVar[str]  # its terms; not found: nobody may rely on any
 
     def recognise(self, path: Path) -> str | None:
         """Why the folder or file looks like this set; None where it does not. Fast; never raises."""

@@ -38,7 +38,8 @@ class Afew:
     official: ClassVar[Official] = Official(
         "split", None, "EmotiW's two folders, Val for the test", "--protocol official"
     )
-    access: ClassVar[str] = "the organisers of EmotiW, on request with a signed agreement"
+    access: ClassVar[str] = "the organisers of EmotiW, by e-mail"
+    licence: ClassVar[str] = "not found"
 
     def recognise(self, path: Path) -> str | None:
         """Folders Train and Val of its classes, with videos of nine digits."""

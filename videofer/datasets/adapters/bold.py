@@ -40,7 +40,8 @@ class Bold:
     official: ClassVar[Official] = Official(
         "split", None, "the set's own tables, val for the test", "--protocol official"
     )
-    access: ClassVar[str] = "the authors at Penn State, on request (ARBEE/BEEU challenge), for research"
+    access: ClassVar[str] = "cydar.ist.psu.edu/emotionchallenge, at Penn State"
+    licence: ClassVar[str] = "not found"
 
     def recognise(self, path: Path) -> str | None:
         """Its tables, by the number of their columns."""

@@ -47,7 +47,8 @@ class Bred:
     official: ClassVar[Official] = Official(
         "none", None, "Filntisis et al.: ten folds of whole children", "--protocol kfold --folds 10"
     )
-    access: ClassVar[str] = "Zenodo record 3233060; licence not found"
+    access: ClassVar[str] = "zenodo.org/record/3233060"
+    licence: ClassVar[str] = "not found"
 
     joints_to: str = ""
     fps: float = 0.0

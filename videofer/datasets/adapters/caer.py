@@ -32,7 +32,8 @@ class Caer:
     title: ClassVar[str] = "CAER"
     labels: ClassVar[LabelSet] = LABEL_SETS["basic7"]
     official: ClassVar[Official] = Official("split", None, "the set's own folders", "--protocol official")
-    access: ClassVar[str] = "caer-dataset.github.io, for research; licence not found"
+    access: ClassVar[str] = "caer-dataset.github.io"
+    licence: ClassVar[str] = "not found"
 
     def recognise(self, path: Path) -> str | None:
         """Folders train and test of its classes."""

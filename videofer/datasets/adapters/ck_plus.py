@@ -56,7 +56,8 @@ class CkPlus:
     official: ClassVar[Official] = Official(
         "folds", NUM_FOLDS, "Emotion-FAN's list, no subject in two folds", "--protocol official"
     )
-    access: ClassVar[str] = "on request, with a signed agreement, from the authors (jeffcohn.net)"
+    access: ClassVar[str] = "the authors, on request (pitt.edu/~emotion/ck-spread.htm)"
+    licence: ClassVar[str] = "for research; no text of it found"
 
     def recognise(self, path: Path) -> str | None:
         """The folder of pictures, by its name."""

@@ -45,7 +45,8 @@ class CremaD:
     official: ClassVar[Official] = Official(
         "folds", 5, "MAE-DFER's lists: 18 or 19 actors a fold", "--protocol official"
     )
-    access: ClassVar[str] = "github.com/CheyneyComputerScience/CREMA-D, Open Database License"
+    access: ClassVar[str] = "github.com/CheyneyComputerScience/CREMA-D, with Git LFS"
+    licence: ClassVar[str] = "Open Database License"
 
     def recognise(self, path: Path) -> str | None:
         """Videos named so, in VideoFlash or in the folder itself."""

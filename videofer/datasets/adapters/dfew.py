@@ -48,7 +48,8 @@ class Dfew:
     title: ClassVar[str] = "DFEW"
     labels: ClassVar[LabelSet] = LABEL_SETS["basic7"]
     official: ClassVar[Official] = Official("folds", NUM_FOLDS, "the set's own lists", "--protocol official")
-    access: ClassVar[str] = "dfew-dataset.github.io, on request with a signed agreement, for research"
+    access: ClassVar[str] = "dfew-dataset.github.io, by e-mail from an address at a university"
+    licence: ClassVar[str] = "for non-commercial research, not to be passed on"
 
     def recognise(self, path: Path) -> str | None:
         """The folder of lists, by its name, or those of the other release."""

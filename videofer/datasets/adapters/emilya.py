@@ -44,7 +44,8 @@ class Emilya:
     official: ClassVar[Official] = Official(
         "none", None, "none found; FER_BGER tests every tenth take, whoever acts", "--protocol kfold"
     )
-    access: ClassVar[str] = "the authors (Telecom ParisTech), on request; licence not found"
+    access: ClassVar[str] = "the authors (Fourati and Pelachaud); no page to ask at was found"
+    licence: ClassVar[str] = "not found"
 
     pattern: str = ""
     joints_to: str = ""

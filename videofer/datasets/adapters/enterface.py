@@ -48,7 +48,8 @@ class Enterface:
     official: ClassVar[Official] = Official(
         "folds", 5, "MAE-DFER's lists: whole subjects", "--protocol official"
     )
-    access: ClassVar[str] = "enterface.net/enterface05; licence not found"
+    access: ClassVar[str] = "enterface.net/enterface05"
+    licence: ClassVar[str] = "for scientific research (Martin et al.); no text of it found"
 
     def recognise(self, path: Path) -> str | None:
         """Folders of subjects with folders of emotions."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from videofer.datasets.adapter import Coverage, Official, Reading
 from videofer.datasets.fer2013 import CSV_NAMES, FIRST_ROWS, USAGES, read_fer2013
@@ -19,13 +19,16 @@ from videofer.emotions.label_sets import LABEL_SETS, LabelSet
 
 @dataclass(frozen=True)
 class Fer2013Adapter:
-    """The official lists, PublicTest for the test; copies of test pictures are not trained on."""
+    """The official lists; copies of test pictures are not trained on. test: the list that is the test."""
 
     name: ClassVar[str] = "fer2013"
     title: ClassVar[str] = "FER2013"
     labels: ClassVar[LabelSet] = LABEL_SETS["basic7"]
     official: ClassVar[Official] = Official("split", None, "the set's own lists", "--protocol official")
-    access: ClassVar[str] = "kaggle.com, Challenges in Representation Learning, under its rules"
+    access: ClassVar[str] = "kaggle.com, Challenges in Representation Learning"
+    licence: ClassVar[str] = "none but the contest's rules"
+
+    test: Literal["publictest", "privatetest"] = "publictest"
 
     def recognise(self, path: Path) -> str | None:
         """Its CSV file or packed files, by their names."""
@@ -38,15 +41,16 @@ class Fer2013Adapter:
         return f"the file {named[0]}" if named else None
 
     def read(self, path: Path) -> Reading:
-        """One row a picture of Training and PublicTest. Fer2013Error where the file is another."""
+        """One row a picture of Training and the test list. Fer2013Error where the file is another."""
         data = read_fer2013(path)
-        lists = make_lists(data)
+        lists = make_lists(data, test=self.test)
         there = {USAGES[usage] for usage in data.usage.tolist()}
         missing = tuple(f"the list {name}" for name in USAGES if name not in there)
         table = lists.table.drop(columns="key").assign(dataset=self.name, **{LABEL_SET: self.labels.name})
+        unused = "PrivateTest" if self.test == "publictest" else "PublicTest"
         quirks = [
             "stills, not videos: `videofer datasets fer2013 PATH --out STORE` makes the store",
-            "a tenth of Training is the validation split; PrivateTest is in no split",
+            f"a tenth of Training is the validation split; {unused} is in no split",
             f"{lists.num_dropped:,} rows of Training are left out: the same pictures as in the test split",
         ]
         return Reading(

@@ -40,7 +40,8 @@ class Ferv39k:
     title: ClassVar[str] = "FERV39k"
     labels: ClassVar[LabelSet] = LABEL_SETS["basic7"]
     official: ClassVar[Official] = Official("split", None, "the set's own lists", "--protocol official")
-    access: ClassVar[str] = "github.com/wangyanckxx/FERV39k, on request with a signed agreement"
+    access: ClassVar[str] = "github.com/wangyanckxx/FERV39k, by e-mail from an address at a university"
+    licence: ClassVar[str] = "for non-commercial research, not to be passed on"
 
     def recognise(self, path: Path) -> str | None:
         """The folder of lists."""

@@ -43,7 +43,8 @@ class Gemep:
     official: ClassVar[Official] = Official(
         "none", NUM_PERFORMERS, "the literature: a performer left out in turn", "--protocol lopo"
     )
-    access: ClassVar[str] = "CISA, University of Geneva (unige.ch/cisa/gemep), on request, for research"
+    access: ClassVar[str] = "CISA, University of Geneva (unige.ch/cisa/gemep), on request"
+    licence: ClassVar[str] = "for research, free; no text of it found"
 
     pattern: str = PATTERN
 

@@ -51,6 +51,7 @@ class Folders:
     labels: ClassVar[LabelSet] = LABEL_SETS["basic7"]
     official: ClassVar[Official] = _PROTOCOL
     access: ClassVar[str] = _OWN
+    licence: ClassVar[str] = _OWN
 
     by: LabelSet | None = None
 
@@ -87,6 +88,7 @@ class Table:
     labels: ClassVar[LabelSet] = LABEL_SETS["basic7"]
     official: ClassVar[Official] = _PROTOCOL
     access: ClassVar[str] = _OWN
+    licence: ClassVar[str] = _OWN
 
     by: LabelSet | None = None
 
@@ -126,6 +128,7 @@ class ListFile:
     labels: ClassVar[LabelSet] = LABEL_SETS["basic7"]
     official: ClassVar[Official] = _PROTOCOL
     access: ClassVar[str] = _OWN
+    licence: ClassVar[str] = _OWN
 
     codes: tuple[str, ...] = ()
     by: LabelSet | None = None

@@ -50,7 +50,8 @@ class Iemocap:
         "custom of papers: a session left out in turn",
         "--protocol official",
     )
-    access: ClassVar[str] = "sail.usc.edu/iemocap, on request with a signed agreement, for research"
+    access: ClassVar[str] = "sail.usc.edu/iemocap, with a signed release form"
+    licence: ClassVar[str] = "what the release form says"
 
     def recognise(self, path: Path) -> str | None:
         """Sessions with a folder of evaluations."""

@@ -36,7 +36,8 @@ class Mafw:
     title: ClassVar[str] = "MAFW"
     labels: ClassVar[LabelSet] = LABEL_SETS["mafw11"]
     official: ClassVar[Official] = Official("folds", NUM_FOLDS, "the set's own lists", "--protocol official")
-    access: ClassVar[str] = "mafw-database.github.io, on request with a signed agreement, for research"
+    access: ClassVar[str] = "mafw-database.github.io/MAFW, with a signed form, for universities"
+    licence: ClassVar[str] = "for non-commercial research, not to be passed on"
 
     kind: Literal["single", "compound"] = "single"
 

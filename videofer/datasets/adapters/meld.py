@@ -42,7 +42,8 @@ class Meld:
     title: ClassVar[str] = "MELD"
     labels: ClassVar[LabelSet] = LABEL_SETS["basic7"]
     official: ClassVar[Official] = Official("split", None, "the set's own tables", "--protocol official")
-    access: ClassVar[str] = "github.com/declare-lab/MELD, GPL-3.0; the series is its owners'"
+    access: ClassVar[str] = "github.com/declare-lab/MELD"
+    licence: ClassVar[str] = "not found; the series Friends is its owners'"
 
     def recognise(self, path: Path) -> str | None:
         """One of its tables."""

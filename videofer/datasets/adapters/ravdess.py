@@ -39,7 +39,8 @@ class Ravdess:
     official: ClassVar[Official] = Official(
         "folds", 6, "MAE-DFER's lists: four actors a fold", "--protocol official"
     )
-    access: ClassVar[str] = "Zenodo record 1188976, CC BY-NC-SA 4.0"
+    access: ClassVar[str] = "zenodo.org/records/1188976, free"
+    licence: ClassVar[str] = "CC BY-NC-SA 4.0; others are sold"
 
     channel: Channel = "speech"
 
