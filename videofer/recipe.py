@@ -17,11 +17,14 @@ from preprocessing.config_file import ConfigError, nearest, read_yaml, validate
 from preprocessing.skeletons.layouts import LAYOUTS
 from videofer import emotions
 from videofer.data.sampling import SampleSpec
+from videofer.data.targets import Dimension, TargetSpec
 from videofer.emotions.label_sets import set_of
 from videofer.models.body import BodyConfig
 from videofer.models.config import ModelConfig
+from videofer.models.dimensions import DimensionLoss
 from videofer.models.face import FaceConfig
 from videofer.models.fusion import FusionConfig
+from videofer.models.targets import Targets
 
 Share = Annotated[float, Field(ge=0, le=1)]
 
@@ -34,6 +37,8 @@ class DataRecipe(_Section):
     """What the classes are and how samples are taken from tracks; see `videofer.data.sampling`."""
 
     classes: list[str] = Field(min_length=2)
+    targets: Targets = "single"  # one class holds, or, multi, each by itself: columns p_<class> from 0 to 1
+    dimensions: list[Dimension] = []  # columns of the manifest that the model learns beside the classes
     num_clips: int = Field(ge=1, le=256)  # C
     num_frames: int = Field(ge=1, le=256)  # K, per clip
     clip_seconds: float = Field(gt=0)
@@ -64,6 +69,13 @@ class DataRecipe(_Section):
                 raise ValueError(f"{name!r} is not a usable class name")
         if len(set(value)) != len(value):
             raise ValueError(f"a class stands twice in {value}")
+        return value
+
+    @field_validator("dimensions")
+    @classmethod
+    def _each_dimension_once(cls, value: list[Dimension]) -> list[Dimension]:
+        if len(set(value)) != len(value):
+            raise ValueError(f"a dimension stands twice in {value}")
         return value
 
     @field_validator("skeleton")
@@ -154,6 +166,8 @@ class TrainingRecipe(_Section):
     balanced_sampling: bool = False  # draw classes equally often
     class_weights: Literal["none", "balanced"] = "none"
     label_smoothing: float = Field(default=0.0, ge=0, lt=1)
+    dimension_loss: DimensionLoss = "ccc"  # 1 - concordance over the batch, or the mean squared error
+    dimension_weight: float = Field(default=1.0, gt=0)  # of that loss beside those of the classes
     optimizer: Literal["adamw", "adam", "sgd"] = "adamw"
     lr: float = Field(gt=0)
     momentum: float = Field(default=0.9, ge=0, lt=1)  # sgd
@@ -226,6 +240,11 @@ class Recipe(_Section):
     training: TrainingRecipe
     search: dict[str, SearchRange] | None = None  # key, like "training.lr" -> range, for `videofer tune`
 
+    @model_validator(mode="after")
+    def _model_can_be_built(self) -> Recipe:
+        self.emotion_model_config()
+        return self
+
     def sample_spec(self) -> SampleSpec:
         """The shape of the samples that this recipe's model takes."""
         face, body = self.model.face, self.model.body
@@ -252,8 +271,18 @@ class Recipe(_Section):
         """The configuration of `videofer.models.model.EmotionModel`."""
         model = self.model
         return ModelConfig(
-            num_classes=len(self.data.classes), face=model.face, body=model.body, fusion=model.fusion
+            num_classes=len(self.data.classes),
+            face=model.face,
+            body=model.body,
+            fusion=model.fusion,
+            targets=self.data.targets,
+            num_dimensions=len(self.data.dimensions),
         )
+
+    def target_spec(self) -> TargetSpec:
+        """What is read of a labelled interval's row."""
+        data = self.data
+        return TargetSpec(tuple(data.classes), targets=data.targets, dimensions=tuple(data.dimensions))
 
 
 def load_recipe(path: Path, overrides: Sequence[str] = ()) -> Recipe:

@@ -29,8 +29,9 @@ class SampleDataset(Dataset[dict[str, Any]]):
     """Samples of labelled intervals.
 
     An item is a dict of arrays: what `sampling.read` returns, and `target` (n,) float32 class probabilities,
-    `label` () int64 their largest, `weight` () float32, `example` () int64 index into `examples`; in training
-    also `seed` () int64, for `models.noise`.
+    `label` () int64 their largest, `weight` () float32, `example` () int64 index into `examples`; where the
+    examples have them `dimensions` (d,) float32, NaN where not known; in training also `seed` () int64, for
+    `models.noise`.
     """
 
     def __init__(
@@ -89,6 +90,7 @@ class SampleDataset(Dataset[dict[str, Any]]):
         return {
             **sampling.read(self.crops, track, sample, self.spec),
             **seed,
+            **({"dimensions": example.dimensions} if len(example.dimensions) else {}),
             "target": example.target,
             "label": np.int64(example.label),
             "weight": np.float32(example.weight),
@@ -111,10 +113,11 @@ class SampleDataset(Dataset[dict[str, Any]]):
         return sampling.plan(track, t0, self.spec, still=example.still, rng=rng, time_jitter=self.time_jitter)
 
     def _padding(self) -> dict[str, Any]:
-        target = self.examples[0].target
+        target, dimensions = self.examples[0].target, self.examples[0].dimensions
         return {
             **sampling.nothing(self.spec),
             **({"seed": np.int64(0)} if self.training else {}),
+            **({"dimensions": np.full_like(dimensions, np.nan)} if len(dimensions) else {}),
             "target": np.full_like(target, 1 / len(target)),
             "label": np.int64(0),
             "weight": np.float32(0),

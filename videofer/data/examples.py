@@ -11,6 +11,9 @@ import pandas as pd
 
 from cache.schema import PersonRecord, VideoRecord
 from videofer.data.sampling import CropReader
+from videofer.data.targets import TargetSpec, dimensions_of, target_of
+
+NO_DIMENSIONS = np.empty(0, dtype=np.float32)
 
 
 class TrackReader(CropReader, Protocol):
@@ -35,27 +38,30 @@ class Example:
     person_id: int
     t_start: float  # media seconds; the label holds in [t_start, t_end)
     t_end: float
-    target: np.ndarray  # (n,) float32 probabilities of the classes, sum 1
+    target: np.ndarray  # (n,) float32 shares of the classes, see `targets`; single ones sum to 1
     label: int  # index of the largest
     subject: str  # who is seen; the video's key where the manifest does not say
     row: int  # in the joined table
     name: str = ""  # of the video, for people
     still: bool = False  # the video is one picture
     weight: float = 1.0
+    dimensions: np.ndarray = NO_DIMENSIONS  # (d,) float32 in [-1, 1], NaN where not known
 
 
 def make_examples(
-    table: pd.DataFrame, videos: Sequence[VideoRecord], classes: Sequence[str]
+    table: pd.DataFrame, videos: Sequence[VideoRecord], wanted: TargetSpec | Sequence[str]
 ) -> tuple[list[Example], list[str]]:
     """Turns rows of a joined manifest (`datasets.manifest.join_store`) into examples.
 
+    wanted: what is read of a row; names of classes are single targets without dimensions.
     Returns the examples, in the table's order, and for each row that gave none a line that says why:
-    no label, a label that is not among the classes, nobody in the interval.
+    no label, a label that is not among the classes, nobody in the interval. ManifestError as `targets`.
     """
+    spec = wanted if isinstance(wanted, TargetSpec) else TargetSpec(tuple(wanted))
     by_key = {video.key: video for video in videos}
     examples, skipped = [], []
     for place, row in enumerate(table.to_dict("records")):
-        example = _make_example(place, row, by_key[row["key"]], classes)
+        example = _make_example(place, row, by_key[row["key"]], spec)
         if isinstance(example, Example):
             examples.append(example)
         else:
@@ -63,10 +69,8 @@ def make_examples(
     return examples, skipped
 
 
-def _make_example(
-    place: int, row: dict[Any, Any], video: VideoRecord, classes: Sequence[str]
-) -> Example | str:
-    target = _target(row, classes)
+def _make_example(place: int, row: dict[Any, Any], video: VideoRecord, spec: TargetSpec) -> Example | str:
+    target = target_of(row, spec)
     if isinstance(target, str):
         return target
     still = video.kind == "image"
@@ -91,27 +95,8 @@ def _make_example(
         row=place,
         name=str(row["name"]),
         still=still,
+        dimensions=dimensions_of(row, spec),
     )
-
-
-def _target(row: dict[Any, Any], classes: Sequence[str]) -> np.ndarray | str:
-    """(n,) float32 probabilities, or why there are none. Soft columns count before the label."""
-    columns = {name: row.get(f"p_{name}") for name in classes}
-    soft = {name: float(value) for name, value in columns.items() if value is not None and not pd.isna(value)}
-    if soft:
-        target = np.array([soft.get(name, 0.0) for name in classes], dtype=np.float64)
-        if target.sum() <= 0:
-            return "its soft label lies wholly outside the recipe's classes"
-        shares: np.ndarray = (target / target.sum()).astype(np.float32)
-        return shares
-    label = row["label"]
-    if pd.isna(label):
-        return "has no label"
-    if label not in classes:
-        return f"the label '{label}' is not among the recipe's classes"
-    target = np.zeros(len(classes), dtype=np.float64)
-    target[list(classes).index(label)] = 1
-    return target.astype(np.float32)
 
 
 def _choose_person(

@@ -79,7 +79,7 @@ def evaluate(
     table, unused = load_labels(reader.store, manifest, loaded.labels)
     chosen = split or ("test" if (table["split"] == "test").any() else "all")
     table = _select(table, chosen, loaded)
-    examples, skipped = make_examples(table, reader.videos(), loaded.labels)
+    examples, skipped = make_examples(table, reader.videos(), loaded.recipe.target_spec())
     if not examples:
         reason = f"; {skipped[0]}" if skipped else ""
         raise EvaluationError(f"{store}: no labelled interval in the split '{chosen}'{reason}")

@@ -102,7 +102,7 @@ def crossval(
     _check_counts(seeds, workers)
     opened = Store.open(store)
     table, missing = load_labels(opened, manifest, recipe.data.classes)
-    examples, skipped = make_examples(table, opened.videos(), recipe.data.classes)
+    examples, skipped = make_examples(table, opened.videos(), recipe.target_spec())
     table = table.iloc[[example.row for example in examples]].reset_index(drop=True)
     target = np.stack([e.target for e in examples]) if examples else np.zeros((0, len(recipe.data.classes)))
     plan = plan_folds(

@@ -60,12 +60,6 @@ class DimensionFusion(nn.Module):
         return (shares * values).sum(dim=1) / shares.sum(dim=1).clamp(min=_LEAST)
 
 
-def mean_of_clips(features: Tensor, clip_mask: Tensor) -> Tensor:
-    """(B, C, F), (B, C) bool -> (B, F): the mean over the clips that are there, 0 without any."""
-    kept = torch.where(clip_mask[:, :, None], features, 0.0)
-    return kept.sum(dim=1) / clip_mask.sum(dim=1).clamp(min=1)[:, None]
-
-
 def sums_of(found: Tensor, truth: Tensor, weight: Tensor) -> Tensor:
     """found (B, d), truth (B, d) with NaN where unknown, weight (B,) -> (6, d) float32.
 

@@ -62,12 +62,31 @@ def check_recipe(recipe: Recipe, workers: int) -> None:
         )
     if settings.nesterov and (settings.optimizer != "sgd" or settings.momentum == 0):
         raise TrainingError("training.nesterov needs the optimizer sgd and a momentum above 0")
+    _check_targets(recipe)
+
+
+def _check_targets(recipe: Recipe) -> None:
+    """What is of one class only, in a recipe whose targets are multi; what dimensions do not allow."""
+    settings = recipe.training
+    of_one_class = settings.class_weights != "none" or settings.balanced_sampling
+    if recipe.data.targets == "multi" and of_one_class:
+        name = "balanced_sampling" if settings.balanced_sampling else "class_weights"
+        off = "false" if settings.balanced_sampling else "none"
+        raise TrainingError(
+            f"training.{name} is for data.targets single, where an interval has one class: set it to {off}"
+        )
+    if recipe.data.dimensions and settings.augment.mix:
+        raise TrainingError(
+            "training.augment.mix blends faces, and nobody has rated a blend: set mix, mixup and cutmix to "
+            "0, or data.dimensions to []"
+        )
 
 
 def check_data(prepared: Prepared, recipe: Recipe, where: str) -> None:
     """TrainingError where the labelled intervals cannot teach what the recipe wants. where: the store."""
     _check_modalities(prepared, recipe, where)
     _check_classes(prepared.split.train, prepared.split.val, recipe.data.classes)
+    _check_dimensions(prepared.split.train, recipe.data.dimensions)
     check_inner_folds(prepared.split, recipe)
     check_init_from(recipe, prepared.split)
 
@@ -126,3 +145,18 @@ def _check_classes(train: Sequence[Example], val: Sequence[Example], classes: Se
         raise TrainingError(
             f"the class {name!r} has no training sample: remove it from data.classes, or label some"
         )
+
+
+def _check_dimensions(train: Sequence[Example], dimensions: Sequence[str]) -> None:
+    for place, name in enumerate(dimensions):
+        values = {float(e.dimensions[place]) for e in train if not np.isnan(e.dimensions[place])}
+        if len(values) < 2:
+            what = (
+                "no training interval has one"
+                if not values
+                else f"all training intervals have {values.pop():g}"
+            )
+            raise TrainingError(
+                f"data.dimensions has {name!r}, but {what}: fill the manifest's column {name!r}, or leave "
+                "it out"
+            )

@@ -7,6 +7,7 @@ their statistics over all of it (`sync_norm`), and all random numbers belong to 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -19,6 +20,7 @@ from videofer.checkpoint import INPUTS
 from videofer.data.examples import Example
 from videofer.models.model import EmotionModel
 from videofer.models.pretrained import resnet18_weights
+from videofer.models.targets import ignorance
 from videofer.models.trunks import LikeResNet18
 from videofer.recipe import Recipe
 from videofer.training.ema import Ema
@@ -49,7 +51,10 @@ class Learner:
         self.parameters = [p for group in self.optimizer.param_groups for p in group["params"]]
         self.dtype = amp_dtype(settings, place.device)
         self.scaler = GradScaler(place.device.type, enabled=self.dtype == torch.float16)
-        self.class_weights = torch.from_numpy(class_weights(train, recipe)).to(place.device)
+        self.class_weights: Tensor | None = None  # (n,), of single targets
+        if recipe.data.targets == "single":
+            self.class_weights = torch.from_numpy(class_weights(train, recipe)).to(place.device)
+        self.unsure = math.exp(ignorance(len(recipe.data.classes), recipe.data.targets))
 
     @property
     def answer(self) -> EmotionModel:
@@ -63,9 +68,11 @@ class Learner:
         loss, and the `gradient_norm` before any clipping.
         """
         inputs = {name: batch[name] for name in INPUTS if name in batch}
-        weight = batch["weight"] * (batch["target"] * self.class_weights).sum(dim=1)  # (B,)
+        weight, target = batch["weight"], batch["target"]  # (B,), (B, n)
+        if self.class_weights is not None:
+            weight = weight * (target * self.class_weights).sum(dim=1)
         smoothing = self.settings.label_smoothing
-        target = (1 - smoothing) * batch["target"] + smoothing / batch["target"].shape[1]  # (B, n)
+        target = (1 - smoothing) * target + smoothing * self.unsure
         with autocast(self.place.device, self.dtype):
             outputs = self.model(inputs)
         terms = self.model.loss(
@@ -73,6 +80,9 @@ class Learner:
             target,
             weight,
             landmarks=landmarks_of(batch),
+            dimensions=batch.get("dimensions"),
+            dimension_loss=self.settings.dimension_loss,
+            dimension_weight=self.settings.dimension_weight,
             epoch=epoch,
             sum_over_processes=self.place.sum,
             gather_from_processes=self.place.gather,

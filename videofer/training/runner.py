@@ -187,7 +187,12 @@ class Runner:
             changed = self.samples.augment(batch)
             with autocast(self.place.device, self.learner.dtype):
                 outputs = model({name: changed[name] for name in INPUTS if name in changed})
-            loss = model.loss(outputs, batch["target"], landmarks=landmarks_of(changed))
+            loss = model.loss(
+                outputs,
+                batch["target"],
+                landmarks=landmarks_of(changed),
+                dimensions=batch.get("dimensions"),
+            )
             loss["total"].backward()  # type: ignore[no-untyped-call]
 
         return choose_threads(step, most)

@@ -50,6 +50,7 @@ class Split:
         for example in (*self.train, *self.val):
             values = (example.key, example.person_id, example.t_start, example.t_end, example.weight)
             digest.update(repr((*values, example.still)).encode() + example.target.tobytes())
+            digest.update(example.dimensions.tobytes())
         return f"{len(self.train)}+{len(self.val)}:{digest.hexdigest()[:16]}"
 
 
@@ -74,7 +75,7 @@ def prepare(recipe: Recipe, store: Path, manifest: Path | None) -> Prepared:
     table, unused = load_labels(opened, manifest, recipe.data.classes)
     refuse_leaks(table)
     videos = opened.videos()
-    examples, skipped = make_examples(table, videos, recipe.data.classes)
+    examples, skipped = make_examples(table, videos, recipe.target_spec())
     split_of = table["split"].fillna("train").tolist()
     sides: dict[str, list[Example]] = {"train": [], "val": [], "test": []}
     for example in examples:
