@@ -129,7 +129,7 @@ def test_dropping_never_takes_the_last_modality() -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"kind": "mean"}, "log_prob or linear, not 'mean'"),
+        ({"kind": "mean"}, "kind must be one of log_prob, linear, features, hierarchical, not 'mean'"),
         ({"modality_drop": 1.5}, r"in \[0, 1\], not 1.5"),
     ],
 )

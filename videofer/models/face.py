@@ -182,6 +182,11 @@ class FaceModel(nn.Module):
         """Those that `clip_features` uses."""
         return chain(*(part.parameters() for part in (self.aligner, self.trunk) if part is not None))
 
+    def pooled(self, features: Tensor, clip_mask: Tensor) -> Tensor:
+        """features (B, C, F), clip_mask (B, C) bool -> (B, F): their mean over the clips; 0 where none is."""
+        there = clip_mask[:, :, None]
+        return torch.where(there, features, 0.0).sum(dim=1) / there.sum(dim=1).clamp(min=1)
+
     @property
     def vocabulary(self) -> Tensor | None:
         """The words of SIFT, (2048, 128) float32, which `fit_on` finds; None for a trunk without."""

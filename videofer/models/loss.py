@@ -89,7 +89,9 @@ def loss_terms(
         counted["body"] = (losses_of(outputs["body"], target, config.targets), weight * outputs["has_body"])
     if config.fusion is not None:
         has_any = outputs["has_face"] | outputs["has_body"]
-        counted["fused"] = (losses_of(outputs["fused"], target, config.targets), weight * has_any)
+        for name in ("whole", "fused"):
+            if name in outputs:
+                counted[name] = (losses_of(outputs[name], target, config.targets), weight * has_any)
     sums = _sums_of_dimensions(config, outputs, dimensions, weight)  # per head (6, d)
     own = torch.cat(
         [torch.stack([w.sum() for _, w in counted.values()]), *(s.flatten() for s in sums.values())]

@@ -13,12 +13,12 @@ class RowNorm(nn.Module):
         self.norm = nn.BatchNorm2d(num_features)
 
     def forward(self, rows: Tensor) -> Tensor:
-        """(B, F) -> (B, F).
+        """(B, F) -> (B, F); B may be 0.
 
         In training a single row is its own mean: all of it is taken away, and the statistics stay. torch
         refuses it instead; but a batch may well have one body.
         """
-        if self.training and type(self.norm) is nn.BatchNorm2d and rows.shape[0] == 1:
+        if self.training and type(self.norm) is nn.BatchNorm2d and rows.shape[0] < 2:
             return 0 * rows * self.norm.weight + self.norm.bias
         normalized: Tensor = self.norm(rows[:, :, None, None])
         return normalized[:, :, 0, 0]
