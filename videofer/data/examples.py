@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Protocol
 
 import numpy as np
@@ -12,9 +13,6 @@ import pandas as pd
 from cache.schema import PersonRecord, VideoRecord
 from videofer.data.sampling import CropReader
 from videofer.data.targets import TargetSpec, dimensions_of, target_of
-
-NO_DIMENSIONS = np.empty(0, dtype=np.float32)
-
 
 class TrackReader(CropReader, Protocol):
     """What the data sets need of `cache.reader.StoreReader`."""
@@ -45,7 +43,8 @@ class Example:
     name: str = ""  # of the video, for people
     still: bool = False  # the video is one picture
     weight: float = 1.0
-    dimensions: np.ndarray = NO_DIMENSIONS  # (d,) float32 in [-1, 1], NaN where not known
+    dimensions: np.ndarray = field(default_factory=partial(np.empty, 0, np.float32))
+    """(d,) float32 in [-1, 1], NaN where not known."""
 
 
 def make_examples(
