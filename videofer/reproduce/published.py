@@ -66,6 +66,7 @@ _LAST = "the last epoch's model, by its log"
 _BOLD = "github.com/GiannisPikoulis/FG2021-BoLD"
 _WORDS = "github.com/chiehhsi/Expression_Recognition"
 _NO_LIST = "on which list is not found"
+_BLOG = "a blog on VGG19 and ResNet-18 on FER2013; its address is not noted"
 
 # fmt: off
 _ACTED = (
@@ -205,6 +206,10 @@ _STILLS = (
     }, note="tested on a random fifth of all pictures"),
     *_table("fer2013", "other", "arXiv 1608.02833", {"CNN-SIFT aggregator": {"war": 0.7358}}, note=_NO_LIST),
     *_table("fer2013", "other", "arXiv 2105.03588", {"VGGNet, tuned": {"war": 0.7328}}, note=_NO_LIST),
+    *_table("fer2013", "other", _BLOG, {"ResNet18": {"war": 0.557}, "VGG19": {"war": 0.589}},
+            note="official lists; which of the two for tests is the test is not said"),
+    *_table("fer2013", "other", _BLOG, {"VGG19 and ResNet18": {"war": 0.66}},
+            note="of 106 pictures for validation that it lists"),
     *_table("fer2013", "other", "arXiv 2103.10189 v1", {"ARM": {"war": 0.7138}}, on_test=True,
             note=f"{_NO_LIST}; a picture's score depends on the others of its batch"),
 )
