@@ -14,11 +14,12 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from preprocessing.batches import Batches
 from preprocessing.blob import Normaliser
 from preprocessing.device import CPU, Device
 from preprocessing.onnx_session import open_session
 
-BATCH = 8  # pictures that pass together on a GPU, always so many: 8 of 512x288 are 14 MB
+BATCH = 8  # pictures that pass together on a GPU: 8 of 512x288 are 14 MB
 Answer = list[np.ndarray]
 """The outputs of a network for one picture, each for a batch of one."""
 
@@ -102,10 +103,9 @@ class LocalNetwork:
 
 
 class BatchedNetwork:
-    """An ONNX file on a GPU, in batches of one fixed size, filled up with zeros. Fulfils `Network`.
+    """An ONNX file on a GPU, in batches of one size, filled up with zeros. Fulfils `Network`.
 
-    A GPU's libraries choose by a batch's size how to add up: in batches of any size a result would depend,
-    in its last digits, on the neighbours.
+    See `preprocessing.batches` for why, and for what happens where memory is short.
     """
 
     def __init__(self, path: Path, device: Device, batch: int = BATCH) -> None:
@@ -114,30 +114,33 @@ class BatchedNetwork:
         self.inputs = ports(self._session.get_inputs())
         self.outputs = ports(self._session.get_outputs())
         fixed = self.inputs[0].shape[0]
-        self._batch = fixed if isinstance(fixed, int) else batch
+        self._batches = Batches(fixed, can_shrink=False) if isinstance(fixed, int) else Batches(batch)
 
     def run_batch(
         self, images_rgb: Sequence[np.ndarray], normalise: Normaliser, outputs: Sequence[str] | None = None
     ) -> list[Answer]:
         """See `Network.run_batch`. One by one from the first output on that does not follow the batch."""
-        answers: list[Answer] = []
-        while len(answers) < len(images_rgb):
-            some = images_rgb[len(answers) : len(answers) + self._batch]
-            arrays = self._run(some, normalise, outputs)
-            if any(array.shape[:1] != (self._batch,) for array in arrays) and self._batch > 1:
-                self._batch = 1
-            elif self._batch == 1:
-                answers.append(arrays)
-            else:
-                answers += [[array[n : n + 1] for array in arrays] for n in range(len(some))]
-        return answers
+
+        def compute(some: Sequence[np.ndarray], size: int) -> list[Answer] | None:
+            arrays = self._run(some, size, normalise, outputs)
+            if size == 1:
+                return [arrays]
+            if any(array.shape[:1] != (size,) for array in arrays):
+                return None
+            return [[array[n : n + 1] for array in arrays] for n in range(len(some))]
+
+        return self._batches.run(images_rgb, compute)
 
     def _run(
-        self, images_rgb: Sequence[np.ndarray], normalise: Normaliser, outputs: Sequence[str] | None
+        self,
+        images_rgb: Sequence[np.ndarray],
+        size: int,
+        normalise: Normaliser,
+        outputs: Sequence[str] | None,
     ) -> Answer:
-        """The outputs for a whole batch, of which these are the first pictures."""
-        blobs = [normalise(image) for image in images_rgb]
-        filling = np.zeros((self._batch - len(blobs), *blobs[0].shape[1:]), np.float32)
+        """The outputs for a batch of that size, of which these are the first pictures."""
+        blobs = [normalise(image) for image in some]
+        filling = np.zeros((size - len(blobs), *blobs[0].shape[1:]), np.float32)
         arrays: Answer = self._session.run(outputs, {self.inputs[0].name: np.concatenate([*blobs, filling])})
         return arrays
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from preprocessing.batches import Batches
 from preprocessing.blob import Normaliser
 from preprocessing.device import CPU, Device
 from preprocessing.network import Answer, Port
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
 INSTALL = "pip install --no-deps face-alignment numba llvmlite tqdm"
 """Not with all that it asks for: that holds a second OpenCV, see docs/install.md."""
-BATCH = 16  # pictures that pass together on a GPU, always so many
+BATCH = 16  # pictures that pass together on a GPU
 
 
 @dataclass(frozen=True)
@@ -101,8 +102,7 @@ class TorchNetwork:
     """Fulfils `preprocessing.network.Network`.
 
     On the CPU pictures pass one by one, on one thread: a batch is no faster there. On a GPU they pass in
-    batches of one fixed size, filled up with black: the arithmetic of a batch depends on its size, so in
-    batches of any size a result would depend, in its last digits, on the neighbours.
+    batches of one size, filled up with black: see `preprocessing.batches`.
     """
 
     def __init__(
@@ -114,7 +114,7 @@ class TorchNetwork:
         """
         self._module = module.to(device).eval().requires_grad_(False)
         self._device = device
-        self._batch = batch or (1 if device == CPU else BATCH)
+        self._batches = Batches(batch or (1 if device == CPU else BATCH))
         self.inputs = [Port("image", ("N", 3, "H", "W"))]
         self.outputs = [Port(name, ("N",)) for name in outputs]
         self._place = {name: n for n, name in enumerate(outputs)}
@@ -123,12 +123,13 @@ class TorchNetwork:
         self, images_rgb: Sequence[np.ndarray], normalise: Normaliser, outputs: Sequence[str] | None = None
     ) -> list[Answer]:
         """See `Network.run_batch`."""
-        answers = []
-        for first in range(0, len(images_rgb), self._batch):
-            part = np.stack(images_rgb[first : first + self._batch])
-            filling = np.zeros((self._batch - len(part), *part.shape[1:]), np.uint8)
-            arrays = self._compute(np.concatenate([part, filling]), normalise)
-            answers += [[array[n : n + 1] for array in arrays] for n in range(len(part))]
+
+        def compute(some: Sequence[np.ndarray], size: int) -> list[Answer]:
+            filling = np.zeros((size - len(some), *some[0].shape), np.uint8)
+            arrays = self._compute(np.concatenate([np.stack(some), filling]), normalise)
+            return [[array[n : n + 1] for array in arrays] for n in range(len(some))]
+
+        answers = self._batches.run(images_rgb, compute)
         if outputs is None:
             return answers
         return [[answer[self._place[name]] for name in outputs] for answer in answers]

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from preprocessing.batches import Batches
 from preprocessing.blob import Normaliser
 from preprocessing.device import CPU, Device, require_device
 from preprocessing.network import HERE, Answer, Place, Port
@@ -20,6 +21,7 @@ MIN_FACE_PIXELS = 20
 MIN_SCORE = 0.82  # the lowest true face of our footage has 0.83; above it, hands near a face at times
 STAGE_THRESHOLDS = (0.6, 0.7, 0.7)
 WEIGHT_FILES = ("pnet.pt", "rnet.pt", "onet.pt")
+MOST = 64  # pictures that pass together on a GPU
 PIXELS = Normaliser()  # the cascade takes RGB as it is
 
 
@@ -84,7 +86,8 @@ class CascadeNetwork:
     """The cascade as a network whose outputs are found faces. Fulfils `preprocessing.network.Network`.
 
     On a CPU pictures pass one by one: a batch makes the last digits depend on the neighbours, and a threshold
-    makes much of a last digit. On a GPU they pass together, as its time goes to starting small kernels.
+    makes much of a last digit. On a GPU as many pass together as there are, as its time goes to starting
+    small kernels.
     """
 
     def __init__(self, device: Device, *, batches: bool) -> None:
@@ -98,7 +101,7 @@ class CascadeNetwork:
             Port("landmarks", ("N", "F", 5, 2)),
             Port("scores", ("N", "F")),
         ]
-        self._batches = batches
+        self._batches = Batches(MOST if batches else 1, filled=False)
         self._cascade = facenet_pytorch.MTCNN(
             keep_all=True, min_face_size=MIN_FACE_PIXELS, thresholds=list(STAGE_THRESHOLDS), device=device
         )
@@ -113,10 +116,7 @@ class CascadeNetwork:
         """
         assert normalise == PIXELS, "the cascade normalises its crops itself"
         with one_thread():
-            if self._batches:
-                found = self._detect(np.stack(images_rgb))
-            else:
-                found = [self._detect(np.ascontiguousarray(image)[None])[0] for image in images_rgb]
+            found = self._batches.run(images_rgb, lambda some, _size: self._detect(np.stack(some)))
         if outputs is None:
             return found
         places = [[port.name for port in self.outputs].index(name) for name in outputs]

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from preprocessing.batches import Batches
 from preprocessing.blob import Normaliser
 from preprocessing.device import CPU, Device, require_device
 from preprocessing.network import Answer, Port, run_one
@@ -26,7 +27,7 @@ from preprocessing.torch_network import one_thread
 from preprocessing.weights import WeightsError
 
 RANDOM_SEED = 0  # of a network without a checkpoint: the same noise in every worker
-BATCH = 16  # persons that pass together on a GPU, always so many
+BATCH = 16  # persons that pass together on a GPU
 AS_IS = Normaliser()
 """mmpose's own preprocessor normalises: the network takes 8-bit pictures."""
 
@@ -53,8 +54,7 @@ class MmposeNetwork:
     float32, where (0, 0) and (W, H) are the corners of the padded box, and `scores` (1, joints) float32.
 
     On the CPU persons pass one by one, on one thread: a batch is no faster there. On a GPU they pass in
-    batches of one fixed size, filled up with black: the arithmetic of a batch depends on its size, so in
-    batches of any size a result would depend, in its last digits, on the neighbours.
+    batches of one size, filled up with black: see `preprocessing.batches`.
     """
 
     def __init__(
@@ -65,7 +65,7 @@ class MmposeNetwork:
         WeightsError in one line where config and checkpoint make no network of single persons.
         """
         self._device = require_device(device)
-        self._batch = batch or (1 if self._device == CPU else BATCH)
+        self._batches = Batches(batch or (1 if self._device == CPU else BATCH))
         facts = read_config(config_path)
         self._size_wh, joints = facts.size_wh, facts.joints
         config = load_config(config_path)
@@ -98,11 +98,12 @@ class MmposeNetwork:
         """See `Network.run_batch`."""
         assert normalise == AS_IS, "mmpose's own preprocessor normalises"
         height, width = self._size_wh[::-1]
-        answers: list[Answer] = []
-        for first in range(0, len(images_rgb), self._batch):
-            some = list(images_rgb[first : first + self._batch])
-            filling = [np.zeros((height, width, 3), np.uint8)] * (self._batch - len(some))
-            answers += self._infer(some + filling)[: len(some)]
+
+        def compute(some: Sequence[np.ndarray], size: int) -> list[Answer]:
+            filling = [np.zeros((height, width, 3), np.uint8)] * (size - len(some))
+            return self._infer([*some, *filling])[: len(some)]
+
+        answers = self._batches.run(images_rgb, compute)
         order = [port.name for port in self.outputs]
         return [[answer[order.index(name)] for name in outputs or order] for answer in answers]
 

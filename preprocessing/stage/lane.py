@@ -15,13 +15,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from preprocessing.batches import is_memory
 from preprocessing.blob import Normaliser
 from preprocessing.network import Answer, Network
 from preprocessing.stage.usage import BusyClock, NetworkUsage
 
 MAX_BATCH = 64
 LOST_DEVICE = ("CUDA error", "CUDA failure", "CUDNN failure", "CUBLAS failure", "CUDNN_STATUS")
-NO_MEMORY = ("out of memory", "failed to allocate memory")
 
 
 class DeviceLostError(Exception):
@@ -94,19 +94,22 @@ class Lane:
 
     async def _answer(self, kind: _Kind, batch: list[_Picture]) -> None:
         """Give each of a batch its answer or its error."""
+        failed: Exception | None = None
         try:
             answers = await asyncio.get_running_loop().run_in_executor(
                 self._thread, self._infer, kind, [picture.image_rgb for picture in batch]
             )
         except Exception as error:  # those who asked must not wait for ever
-            await self._bear(kind, batch, error)
+            failed = RuntimeError(str(error))  # which holds nothing of the batch in the device's memory
+        if failed is not None:
+            await self._bear(kind, batch, failed)
             return
         for picture, answer in zip(batch, answers, strict=True):
             if not picture.answer.done():  # who asked may have gone
                 picture.answer.set_result(answer)
 
     async def _bear(self, kind: _Kind, batch: list[_Picture], error: Exception) -> None:
-        """A batch failed: its halves may not. So memory suffices, and a bad picture fails alone."""
+        """A batch failed: its halves may not, and a bad picture fails alone."""
         if is_lost(error) or len(batch) == 1:
             # Errors of libraries may not pass to a worker.
             kept = DeviceLostError if is_lost(error) else RuntimeError
@@ -115,8 +118,6 @@ class Lane:
                     picture.answer.set_exception(kept(" ".join(str(error).split())[:500]))
             return
         middle = (len(batch) + 1) // 2
-        if is_memory(error):
-            self.max_batch = min(self.max_batch, middle)
         await self._answer(kind, batch[:middle])
         await self._answer(kind, batch[middle:])
 
@@ -131,11 +132,6 @@ class Lane:
         self._num_pictures += len(images_rgb)
         self._num_batches += 1
         return answers
-
-
-def is_memory(error: Exception) -> bool:
-    """Whether the device's memory did not suffice: a smaller batch may."""
-    return any(words in str(error).lower() for words in NO_MEMORY)
 
 
 def is_lost(error: Exception) -> bool:
