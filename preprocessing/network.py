@@ -139,7 +139,7 @@ class BatchedNetwork:
         outputs: Sequence[str] | None,
     ) -> Answer:
         """The outputs for a batch of that size, of which these are the first pictures."""
-        blobs = [normalise(image) for image in some]
+        blobs = [normalise(image) for image in images_rgb]
         filling = np.zeros((size - len(blobs), *blobs[0].shape[1:]), np.float32)
         arrays: Answer = self._session.run(outputs, {self.inputs[0].name: np.concatenate([*blobs, filling])})
         return arrays
