@@ -14,6 +14,7 @@ from cache.schema import PersonRecord, VideoRecord
 from videofer.data.sampling import CropReader
 from videofer.data.targets import TargetSpec, dimensions_of, target_of
 
+
 class TrackReader(CropReader, Protocol):
     """What the data sets need of `cache.reader.StoreReader`."""
 
