@@ -18,10 +18,12 @@ from torch import Tensor, nn
 
 from videofer.models.body import BodyModel
 from videofer.models.config import ModelConfig
+from videofer.models.dimensions import DimensionFusion, DimensionHead
 from videofer.models.face import FaceModel
 from videofer.models.fusion import Fusion
 from videofer.models.loss import loss_terms
 from videofer.models.noise import CLIPS, seeds_of_parts
+from videofer.models.targets import ignorance
 
 
 class EmotionModel(nn.Module):
@@ -35,9 +37,22 @@ class EmotionModel(nn.Module):
         super().__init__()
         self.config = config
         n = config.num_classes
-        self.face = None if config.face is None else FaceModel(config.face, n)
-        self.body = None if config.body is None else BodyModel(config.body, n)
-        self.fusion = None if config.fusion is None else Fusion(config.fusion, n)
+        self.face = None if config.face is None else FaceModel(config.face, n, config.targets)
+        self.body = None if config.body is None else BodyModel(config.body, n, config.targets)
+        self.fusion: Fusion | None = None
+        if config.fusion is not None:
+            assert self.face is not None and self.body is not None, "checked by ModelConfig"
+            num_features = (self.face.num_features, self.body.num_features)
+            self.fusion = Fusion(config.fusion, n, num_features, config.targets)
+        d, branches = config.num_dimensions, {"face": self.face, "body": self.body}
+        self.dimension_heads = nn.ModuleDict(
+            {
+                name: DimensionHead(one.num_features, d)
+                for name, one in branches.items()
+                if d and one is not None
+            }
+        )
+        self.dimension_fusion = DimensionFusion(d) if d and self.fusion is not None else None
 
     def forward(self, batch: Mapping[str, Tensor]) -> dict[str, Any]:
         """Log-probabilities of one batch. Keys of a modality that the model has not may be absent.
@@ -52,31 +67,47 @@ class EmotionModel(nn.Module):
             torch's own generator: then they depend on the batch.
         Returns:
             face, body, fused (B, n) float32: log-probabilities, uniform where the modality is masked; `heads`
-            of the configuration says which of them there are.
+            of the configuration says which of them there are. whole (B, n): see `Fusion.answers`.
+            face_dimensions, body_dimensions, fused_dimensions (B, d) float32 in [-1, 1], where the model has
+            dimensions: 0 where masked.
             has_face, has_body (B,) bool: at least one clip is there; a body is, with at least one joint seen.
             face_terms: what `FaceModel.window` returns, meaningless where has_face is False.
         ValueError where a needed key is missing or a shape is wrong.
         """
         outputs: dict[str, Any] = {}
+        described: list[Tensor] = []  # features of face and body, each (B, F)
+        own = self._for_heads
         seeds = _get(batch, "seed", 1) if "seed" in batch else None
         if self.face is not None:
             clip_mask = _get(batch, "clip_mask", 2)
             features = self._clip_features(self.face, batch, clip_mask, seeds)
-            terms = self.face.window(features, clip_mask, seeds)
+            described.append(self.face.pooled(features, clip_mask))
+            terms = self.face.window(own(features), clip_mask, seeds)
             outputs["has_face"] = clip_mask.any(dim=1)
             outputs["face_terms"] = terms
             outputs["face"] = self._uniform_where_masked(terms["log_probs"], outputs["has_face"])
+            self._add_dimensions("face", described[-1], outputs)
         if self.body is not None:
             keypoints, body_mask = _get(batch, "keypoints", 4), _get(batch, "body_mask", 1)
-            outputs["has_body"] = body_mask & self.body.sees(keypoints)
-            log_probs = self._apply_where(
-                self.body, [keypoints], outputs["has_body"], self.config.num_classes, self.body.parameters()
+            has_body = outputs["has_body"] = body_mask & self.body.sees(keypoints)
+            weights = list(self.body.parameters())
+            features = self._apply_where(
+                self.body.describe, [keypoints], has_body, self.body.num_features, weights
             )
-            outputs["body"] = self._uniform_where_masked(log_probs, outputs["has_body"])
+            described.append(features)
+            log_probs = self._apply_where(
+                self.body.classify, [own(features)], has_body, self.config.num_classes, weights
+            )
+            outputs["body"] = self._uniform_where_masked(log_probs, has_body)
+            self._add_dimensions("body", features, outputs)
         if self.fusion is not None:
             log_probs = torch.stack([outputs["face"], outputs["body"]], dim=1)
             present = torch.stack([outputs["has_face"], outputs["has_body"]], dim=1)
-            outputs["fused"] = self.fusion(log_probs, present, seeds)
+            outputs |= self.fusion.answers(log_probs, present, seeds, described)
+            if self.dimension_fusion is not None:
+                values = torch.stack([outputs["face_dimensions"], outputs["body_dimensions"]], dim=1)
+                values = values if self.fusion.config.joint else values.detach()
+                outputs["fused_dimensions"] = self.dimension_fusion(values, present)
         return outputs
 
     def loss(
@@ -88,6 +119,17 @@ class EmotionModel(nn.Module):
     ) -> dict[str, Tensor]:
         """The terms of the loss and their `total`, see `loss.loss_terms`, which takes `more`."""
         return loss_terms(self.config, outputs, target, sample_weight, **more)
+
+    def _for_heads(self, features: Tensor) -> Tensor:
+        """What the heads of a branch are given: their gradient reaches its network where that is wanted."""
+        fusion = self.config.fusion
+        return features if fusion is None or fusion.branch_loss == "networks" else features.detach()
+
+    def _add_dimensions(self, name: str, features: Tensor, outputs: dict[str, Any]) -> None:
+        """The dimensions of a branch, whose features (B, F) are zero where it is masked."""
+        if name in self.dimension_heads:
+            values = self.dimension_heads[name](features)
+            outputs[f"{name}_dimensions"] = torch.where(outputs[f"has_{name}"][:, None], values, 0.0)
 
     def _clip_features(
         self, face: FaceModel, batch: Mapping[str, Tensor], clip_mask: Tensor, seeds: Tensor | None
@@ -132,8 +174,8 @@ class EmotionModel(nn.Module):
         return nothing + 0.0 * torch.stack([parameter.sum() for parameter in parameters]).sum()
 
     def _uniform_where_masked(self, log_probs: Tensor, present: Tensor) -> Tensor:
-        uniform = torch.full_like(log_probs, 1 / self.config.num_classes).log()
-        return torch.where(present[:, None], log_probs, uniform)
+        unknown = ignorance(self.config.num_classes, self.config.targets)
+        return torch.where(present[:, None], log_probs, torch.full_like(log_probs, unknown))
 
 
 def _get(batch: Mapping[str, Tensor], key: str, ndim: int) -> Tensor:
