@@ -67,6 +67,7 @@ from videofer.cli import (
     init,
     plan,
     preprocess,
+    reproduce,
     store,
     timeline,
     train,
@@ -92,6 +93,7 @@ app.command("train")(train.train)
 app.command("crossval")(crossval.crossval)
 app.command("evaluate")(evaluate.evaluate)
 app.command("compare")(compare.compare)
+app.command("reproduce")(reproduce.reproduce)
 app.command("tune")(tune.tune)
 app.command("export")(export.export)
 app.command("timeline")(timeline.timeline)

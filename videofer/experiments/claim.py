@@ -1,4 +1,4 @@
-"""The folder of a cross-validation: never written over, and gone on with only as it was begun."""
+"""The folder of a cross-validation, or of more: never written over, and gone on with only as it was begun."""
 
 from __future__ import annotations
 
@@ -17,29 +17,37 @@ class CrossvalError(UserError, ValueError):
     """A cross-validation cannot begin or go on. The message is one line for the user."""
 
 
-def claim(out: Path, identity: Mapping[str, Any], resume: bool) -> None:
+def claim(
+    out: Path,
+    identity: Mapping[str, Any],
+    resume: bool,
+    *,
+    file: str = _ASKED,
+    what: str = "a cross-validation",
+) -> None:
     """Makes the folder, or finds that it was begun with the same identity. CrossvalError otherwise.
 
-    identity: JSON values; the first that differs is named.
+    identity: JSON values; the first that differs is named. file: in the folder, holds them. what: the folder
+    is of.
     """
-    asked = out / _ASKED
+    asked = out / file
     if asked.is_file():
         if not resume:
-            raise CrossvalError(f"{out} holds a cross-validation already: go on with it by --resume")
+            raise CrossvalError(f"{out} holds {what} already: go on with it by --resume")
         began_with = json.loads(asked.read_text(encoding="utf-8"))
         for name, value in identity.items():
-            if began_with[name] != value:
-                raise CrossvalError(f"cannot resume {out}: {_difference(name, began_with[name], value)}")
+            if began_with.get(name) != value:
+                raise CrossvalError(f"cannot resume {out}: {_difference(name, began_with.get(name), value)}")
         return
     if out.is_file() or (out.is_dir() and any(out.iterdir())):
-        what = "a file" if out.is_file() else f"not empty: it holds '{min(out.iterdir()).name}'"
-        raise CrossvalError(f"{out} is {what}; choose another folder")
+        why = "a file" if out.is_file() else f"not empty: it holds '{min(out.iterdir()).name}'"
+        raise CrossvalError(f"{out} is {why}; choose another folder")
     out.mkdir(parents=True, exist_ok=True)
     atomic_write_text(asked, json.dumps(identity, indent=2))
 
 
 def _difference(name: str, was: Any, now: Any) -> str:
-    if name == "recipe":
+    if name == "recipe" and isinstance(was, str):
         pairs = zip(was.splitlines(), now.splitlines(), strict=False)
         was, now = next(((a.strip(), b.strip()) for a, b in pairs if a != b), ("shorter or longer", "given"))
     if name == "manifests":

@@ -7,7 +7,7 @@ hours fails here, in one line.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +41,7 @@ class Plan:
 
     system: System
     data: Path
+    options: tuple[str, ...]  # of the adapter, KEY=VALUE
     reading: Reading  # the whole copy, by the label set of the system
     left_out: Mapping[str, int]  # rows of classes that this label set does not have
     table: pd.DataFrame  # rows that are used: those of the reading, or some of them
@@ -64,13 +65,13 @@ class Plan:
         found = []
         if len(self.table) < len(self.reading.table):
             found.append(f"{len(self.table):,} of {len(self.reading.table):,} labelled videos are used")
-        if self.reading.coverage.is_whole is False:
-            missing = max(len(self.reading.coverage.missing), 1)
-            found.append(
-                f"the copy is not whole: {missing:,} {'things are' if missing > 1 else 'is'} missing"
-            )
-        if self.changes:
-            found.append(f"set otherwise: {', '.join(self.changes)}")
+        coverage = self.reading.coverage
+        if coverage.is_whole is False:
+            of = f"{coverage.found:,} of {coverage.expected:,} videos" if coverage.expected else ""
+            found.append(f"the copy is not whole: {of or f'{len(coverage.missing):,} missing'}")
+        asked_for = tuple(f"{DATASET}{name}=" for name in self.system.needs)
+        if others := [change for change in self.changes if not change.startswith(asked_for)]:
+            found.append(f"set otherwise: {', '.join(others)}")
         return tuple(found)
 
 
@@ -81,20 +82,18 @@ def make_plan(
     changes: Sequence[str] = (),
     seeds: Sequence[int] = (0,),
     max_videos: int | None = None,
-    joints_to: Path | None = None,
 ) -> Plan:
     """Reads the copy and everything else. UserErrors in one line.
 
     changes: KEY=VALUE of the recipe, of the preprocessing as `preprocess.KEY`, of what the data set lets
     choose as `dataset.KEY`. max_videos: take so many rows, spread over folds, subjects and classes.
-    joints_to: where a set of joints without pictures is written as inputs; None: nothing is written.
     """
     own = {
         start: [c.removeprefix(start) for c in changes if c.startswith(start)]
         for start in (PREPROCESS, DATASET)
     }
     for_recipe = [change for change in changes if not change.startswith((PREPROCESS, DATASET))]
-    options = _options(system, own[DATASET], joints_to)
+    options = _options(system, own[DATASET])
     reading, left_out = read_copy(data, system.dataset, system.labels or None, options=options)
     whole, protocol, notes = _divided(system, reading.table)
     table = whole if max_videos is None else some_of(whole, max_videos)
@@ -116,6 +115,7 @@ def make_plan(
     return Plan(
         system=system,
         data=data,
+        options=tuple(options),
         reading=reading,
         left_out=left_out,
         table=table,
@@ -138,8 +138,8 @@ def some_of(table: pd.DataFrame, num_rows: int) -> pd.DataFrame:
         label = label.where(label.notna(), table[soft].fillna(0).to_numpy().argmax(axis=1))
     has_sides = table["split"].notna().any() or table["fold"].notna().any()
     parts = [table["split"], table["fold"]] if has_sides else [table["subject"]]
-    keys = [part.astype(str) for part in [*parts, label]]
-    turn = table.groupby(keys, sort=False).cumcount()
+    keys = [part.astype(object) for part in [*parts, label]]
+    turn = table.groupby(keys, sort=False, dropna=False).cumcount()
     chosen = np.sort(np.argsort(turn.to_numpy(), kind="stable")[:num_rows])
     return table.iloc[chosen].reset_index(drop=True)
 
@@ -154,8 +154,9 @@ def shares(table: pd.DataFrame, classes: Sequence[str]) -> np.ndarray:
     return found
 
 
-def _options(system: System, given: Sequence[str], joints_to: Path | None) -> list[str]:
+def _options(system: System, given: Sequence[str]) -> list[str]:
     """What the adapter is told. ReproduceError where it needs what only the user knows."""
+    given = [*system.options, *given]
     keys = {option.partition("=")[0] for option in given}
     lacking = [name for name in system.needs if name not in keys]
     if lacking:
@@ -163,18 +164,15 @@ def _options(system: System, given: Sequence[str], joints_to: Path | None) -> li
         advice = " ".join(f"--set {DATASET}{name}=..." for name in lacking)
         title = ADAPTERS[system.dataset].title
         raise ReproduceError(f"{system.name}: {title} does not say {what}: give {advice}")
-    has_joints = "joints_to" in {field.name for field in fields(ADAPTERS[system.dataset])}  # type: ignore[arg-type]
-    if has_joints and joints_to is not None and "joints_to" not in keys:
-        return [*given, f"joints_to={joints_to}"]
-    return list(given)
+    return given
 
 
 def _divided(system: System, table: pd.DataFrame) -> tuple[pd.DataFrame, Protocol, list[str]]:
     """The table with a held-out part where the protocol by subjects is not to be had, and what to say."""
     if not system.holdout or table["subject"].notna().any():
         return table, system.protocol, []
-    keys = [table[name].astype(str) for name in ("label", "action") if name in table]
-    place = table.groupby(keys, sort=False).cumcount() + 1
+    keys = [table[name] for name in ("label", "action") if name in table]
+    place = table.groupby(keys, sort=False, dropna=False).cumcount() + 1
     split = np.where(place % system.holdout == 0, "test", "train").astype(object)
     note = (
         f"the copy names no subjects: every {system.holdout}th take of a class is the test, whoever acts, as "

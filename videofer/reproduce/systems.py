@@ -34,7 +34,8 @@ class System:
     reproduces: str = ""  # `system` of `reproduce.published`; "": ours, beside all that is reported
     keys: tuple[str, ...] = ()  # of the recipe that this set needs otherwise
     preprocess: tuple[str, ...] = ()  # keys of the preprocessing spec
-    needs: tuple[str, ...] = ()  # what the adapter lets choose and only the user knows
+    options: tuple[str, ...] = ()  # of what the adapter lets choose
+    needs: tuple[str, ...] = ()  # likewise what only the user knows
     holdout: int = 0  # every so-manieth take of a class is the test, where the copy names no subjects
     notes: tuple[str, ...] = ()  # what is not as published, beside what the recipe says at its head
 
@@ -190,6 +191,7 @@ _ALL: tuple[System, ...] = (
             recipe=f"train/fer2013_{recipe}.yaml",
             protocol="official",
             reproduces=reported,
+            options=("test=privatetest",),
             preprocess=_LANDMARKS if recipe == "scn" else (),
             notes=("tested on PrivateTest, once; no picture of it is trained on or chosen by",),
         )
