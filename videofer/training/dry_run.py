@@ -20,6 +20,7 @@ from videofer.checkpoint import INPUTS
 from videofer.data.dataset import SampleDataset, collate
 from videofer.evaluation.calibration import IDENTITY, complete
 from videofer.models.model import EmotionModel
+from videofer.training.beforehand import fit_beforehand
 from videofer.training.environment import device_name
 from videofer.training.job import Job
 from videofer.training.learner import Learner, compile_networks
@@ -28,7 +29,6 @@ from videofer.training.samples import Samples, make_sampler, make_samples
 from videofer.training.split import TrainingError
 from videofer.training.state import seed_step
 from videofer.training.threads import use_threads
-from videofer.training.vocabulary import fit_vocabulary
 
 _NUM_STEPS = 3  # the first one warms up
 _VAL_WINDOWS = 16
@@ -40,7 +40,7 @@ def try_once(job: Job, place: Place, workers: int) -> Iterator[str]:
     samples = make_samples(job, place, keep_crops=False)
     yield from _say_samples(job, samples)
     learner = Learner(job.recipe, job.split.train, place)
-    fit_vocabulary(learner.model, samples.train, place, job.recipe)
+    fit_beforehand(learner.model, samples.train, place, job.recipe)
     yield from _say_model(learner.model)
     if job.recipe.training.compile:
         compile_networks(learner.model)

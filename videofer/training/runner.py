@@ -12,6 +12,7 @@ from torch import Tensor
 
 from videofer.checkpoint import INPUTS
 from videofer.data.dataset import collate
+from videofer.training.beforehand import fit_beforehand
 from videofer.training.feed import Feed
 from videofer.training.job import Job
 from videofer.training.learner import Learner, compile_networks, landmarks_of
@@ -23,7 +24,6 @@ from videofer.training.split import TrainingError
 from videofer.training.state import State, seed_step
 from videofer.training.sums import Sums
 from videofer.training.threads import choose_threads
-from videofer.training.vocabulary import fit_vocabulary
 
 _EVENT_SECONDS = 0.5  # between events within an epoch
 _TRIAL_SAMPLES = 16  # in the steps that choose the number of threads
@@ -40,7 +40,7 @@ class Runner:
         if state.has_begun:
             self.learner.load_state_dict(state.learner)
         else:
-            fit_vocabulary(self.learner.model, samples.train, place, job.recipe)
+            fit_beforehand(self.learner.model, samples.train, place, job.recipe)
         self.loader = make_loader(job, samples, place)
         self.samples_in_epoch = samples.sampler.num_samples
         self.samples_per_second = 0.0

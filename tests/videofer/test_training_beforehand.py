@@ -21,7 +21,7 @@ from videofer.export.check import ExportError
 from videofer.export.run import export_model
 from videofer.models.face import FaceModel
 from videofer.recipe import Recipe, load_recipe
-from videofer.training import vocabulary
+from videofer.training import beforehand
 from videofer.training.job import Job
 from videofer.training.learner import make_model
 from videofer.training.place import Place
@@ -72,7 +72,7 @@ def words_of(place: Place, job: Job) -> np.ndarray | str:
     torch.manual_seed(place.rank)  # random words that differ between processes
     model, samples = make_model(job.recipe), make_samples(job, place)
     try:
-        vocabulary.fit_vocabulary(model, samples.train, place, job.recipe)
+        beforehand.fit_beforehand(model, samples.train, place, job.recipe)
     except UserError as error:
         return str(error)
     assert model.face is not None and model.face.vocabulary is not None
@@ -146,14 +146,14 @@ def test_other_models_have_no_words(descriptor: Any, store: Path, monkeypatch: p
     job = job_of(recipe_of(descriptor), store)
     model = make_model(job.recipe)
     before = {name: value.clone() for name, value in model.state_dict().items()}
-    vocabulary.fit_vocabulary(model, make_samples(job, HERE).train, HERE, job.recipe)
+    beforehand.fit_beforehand(model, make_samples(job, HERE).train, HERE, job.recipe)
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
 
 
 def test_at_most_so_many_pictures_are_looked_at(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     job = job_of(recipe_of(), store)
     seen: list[int] = []
-    monkeypatch.setattr(vocabulary, "MAX_PICTURES", 5)
+    monkeypatch.setattr(beforehand, "MAX_PICTURES", 5)
     monkeypatch.setattr(FaceModel, "fit_on", lambda self, frames, seed: seen.append(len(frames)))
-    vocabulary.fit_vocabulary(make_model(job.recipe), make_samples(job, HERE).train, HERE, job.recipe)
+    beforehand.fit_beforehand(make_model(job.recipe), make_samples(job, HERE).train, HERE, job.recipe)
     assert seen == [5]
