@@ -28,6 +28,7 @@ from videofer.models.noise import MODALITY_DROP, uniform
 from videofer.models.row_norm import RowNorm
 from videofer.models.targets import Targets, log_probs_of, logits_of
 
+ScoreFusion = Literal["log_prob", "linear"]
 FusionKind = Literal["log_prob", "linear", "features", "hierarchical"]
 BranchLoss = Literal["networks", "heads"]
 BranchLabels = Literal["same", "own"]
@@ -76,6 +77,11 @@ class FusionConfig:
     @property
     def needs_features(self) -> bool:
         return self.kind in OF_FEATURES
+
+    @property
+    def score_kind(self) -> ScoreFusion | None:
+        """The kind, where the branches' answers are all that it takes: it can be fitted anew to them."""
+        return None if self.kind == "features" or self.kind == "hierarchical" else self.kind
 
 
 class LogProbFusion(nn.Module):

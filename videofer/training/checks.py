@@ -124,6 +124,11 @@ def _check_modalities(prepared: Prepared, recipe: Recipe, where: str) -> None:
             f"model.body.num_joints is {body.num_joints}, but the skeletons of {where} ({skeleton}) have "
             f"{num_joints} joints"
         )
+    if body.layout is not None and skeleton in LAYOUTS and body.layout != skeleton:
+        raise TrainingError(
+            f"model.body.layout is {body.layout}, but the skeletons of {where} are {skeleton}: set it, or "
+            f"data.skeleton to {body.layout}"
+        )
     if mirror_order(skeleton) is None and recipe.training.augment.flip > 0:
         raise TrainingError(
             f"training.augment.flip is {recipe.training.augment.flip:g}, but how skeletons {skeleton!r} are "

@@ -38,7 +38,7 @@ def finish(job: Job, place: Place, fitted: Fitted, progress: Progress) -> None:
     if not place.is_first:
         return
     recipe, split = job.recipe, job.split
-    fusion = None if recipe.model.fusion is None else recipe.model.fusion.kind
+    fusion = None if recipe.model.fusion is None else recipe.model.fusion.score_kind
     windows, examples = (fitted.val, split.val) if inner is None else (inner.windows, inner.examples)
     report = fit_calibration(
         windows.outputs,
