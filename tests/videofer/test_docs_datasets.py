@@ -1,52 +1,61 @@
-"""The tables of docs/datasets.md are those of the code. Run as a script, this file writes them there."""
+"""docs/datasets.md says what the adapters, the label sets and the published numbers say."""
 
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
-from videofer.datasets.adapters import ADAPTERS
-from videofer.emotions.label_sets import _MAPS, LABEL_SETS
+import pytest
 
-PAGE = Path(__file__).resolve().parents[2] / "docs" / "datasets.md"
+from tools.datasets_table import PAGE, anchor, known_sets, linked, numbers, page, systems_of
+from videofer.reproduce.published import PUBLISHED, Published
 
-
-def tables() -> dict[str, str]:
-    """Marker -> table."""
-    sets = ["| name | data set | labels | protocol | from whom |", "|---|---|---|---|---|"]
-    for adapter in ADAPTERS.values():
-        if adapter.access == "one's own":
-            continue
-        official = adapter.official
-        protocol = {"folds": f"{official.num_folds} folds", "split": "train and test"}.get(
-            official.kind, f"`{official.crossval.removeprefix('--protocol ')}`"
-        )
-        sets.append(
-            f"| `{adapter.name}` | {adapter.title} | `{adapter.labels.name}` "
-            f"| {protocol} ({official.source}) | {adapter.access} |"
-        )
-    labels = ["| label set | classes | |", "|---|---|---|"]
-    labels += [f"| `{one.name}` | {', '.join(one.classes)} | {one.about} |" for one in LABEL_SETS.values()]
-    maps = ["| from | to | left out | merged |", "|---|---|---|---|"]
-    for (source, target), (left_out, becomes) in _MAPS.items():
-        merged = ", ".join(f"{word} into {name}" for word, name in becomes.items())
-        maps.append(f"| `{source}` | `{target}` | {', '.join(left_out.split())} | {merged} |")
-    return {name: "\n".join(rows) for name, rows in (("sets", sets), ("label sets", labels), ("maps", maps))}
+TEXT = PAGE.read_text(encoding="utf-8")
 
 
-def filled(page: str) -> str:
-    """The page with the tables between their markers."""
-    for name, table in tables().items():
-        between = rf"(<!-- {name} -->\n).*?(<!-- /{name} -->)"
-        page, count = re.subn(between, lambda m, t=table: f"{m[1]}{t}\n{m[2]}", page, flags=re.S)
-        assert count == 1, name
-    return page
+def test_the_page_has_what_the_code_says() -> None:
+    assert page(TEXT) == TEXT, "run: python -m tools.datasets_table"
 
 
-def test_the_page_has_the_tables_of_the_code() -> None:
-    page = PAGE.read_text(encoding="utf-8")
-    assert page == filled(page), "run: PYTHONPATH=. python tests/videofer/test_docs_datasets.py"
+def test_a_page_without_a_marker_is_refused() -> None:
+    with pytest.raises(AssertionError, match="no part 'maps' on the page"):
+        page(TEXT.replace("<!-- maps -->", ""))
 
 
-if __name__ == "__main__":
-    PAGE.write_text(filled(PAGE.read_text(encoding="utf-8")), encoding="utf-8")
+def test_every_set_has_a_section_and_a_command() -> None:
+    for adapter in known_sets():
+        assert f"\n### {adapter.title}\n" in TEXT
+        assert f"(#{anchor(adapter.title)})" in TEXT
+        assert systems_of(adapter), f"`videofer reproduce` has nothing for {adapter.name}"
+
+
+def test_every_published_number_is_on_the_page() -> None:
+    assert all(f"| {one.system}" in TEXT for one in PUBLISHED)
+
+
+def test_no_line_of_text_is_long() -> None:
+    assert [line for line in TEXT.splitlines() if len(line) > 120 and not line.startswith("|")] == []
+
+
+def test_every_place_on_the_page_that_is_pointed_to_is_there() -> None:
+    headings = {anchor(line.lstrip("# ")) for line in TEXT.splitlines() if line.startswith("#")}
+    assert set(re.findall(r"\]\(#([^)]*)\)", TEXT)) <= headings
+
+
+def test_numbers_of_one_system_by_one_protocol_are_one_row() -> None:
+    one = Published("net", "dfew", "official", "war", 0.5, "arXiv 2307.02227", on_test=True)
+    two = Published("net", "dfew", "official", "uar", 0.4056, "arXiv 2307.02227", on_test=True)
+    other = Published("net", "dfew", "other", "ers", 0.25, "a letter", "how?", branch="body")
+    assert numbers([one, two, other]) == [
+        "| system | sees | WAR | UAR | ERS | protocol | read in |",
+        "|---|---|---|---|---|---|---|",
+        f"| net † | face | 50.0 | 40.56 |  | official | {linked('arXiv 2307.02227')} |",
+        "| net | body |  |  | 0.2500 | other | a letter; how? |",
+    ]
+    assert numbers([]) == ["No published number from pictures or joints alone was found."]
+
+
+def test_sources_are_links_where_they_are_addresses() -> None:
+    assert linked("github.com/a/b-c, report") == "[a/b-c](https://github.com/a/b-c), report"
+    assert linked("arXiv 2307.02227 v1") == "arXiv [2307.02227](https://arxiv.org/abs/2307.02227) v1"
+    assert linked("doi.org/10.3390/s21227665") == "[10.3390/s21227665](https://doi.org/10.3390/s21227665)"
+    assert linked("CEUR-WS 2744, paper 32") == "CEUR-WS 2744, paper 32"

@@ -66,7 +66,7 @@ _LAST = "the last epoch's model, by its log"
 _BOLD = "github.com/GiannisPikoulis/FG2021-BoLD"
 _WORDS = "github.com/chiehhsi/Expression_Recognition"
 _NO_LIST = "on which list is not found"
-_BLOG = "a blog on VGG19 and ResNet-18 on FER2013; its address is not noted"
+_BLOG = "a blog on a blend of VGG19 and ResNet-18"
 
 # fmt: off
 _ACTED = (
@@ -188,11 +188,13 @@ _FOUND = (  # in films, series and on the web
     *_table("caer", "official", "arXiv 1908.05913", {"CAER-Net": {"war": 0.7704}}, branch="whole",
             note="the face and the picture around it"),
     *_table("bold", "official", _BOLD, {
-        "TSN on pictures": {"ers": 0.2590}, "TSN on flow": {"ers": 0.2408}, "all three": {"ers": 0.2882},
+        "TSN on pictures": {"ers": 0.2590},
+        "TSN on flow": {"ers": 0.2408},
+        "these and ST-GCN": {"ers": 0.2882},
     }, branch="whole", note="body, face and the picture around them"),
     *_table("bold", "official", _BOLD, {"ST-GCN": {"ers": 0.2237}}, branch="body"),
     *_table("bold", "other", "arXiv 2010.16396", {
-        "Filntisis et al.": {"ers": 0.26235}, "the best before": {"ers": 0.2530},
+        "Filntisis et al.": {"ers": 0.26235}, "the best before it": {"ers": 0.2530},
     }, branch="whole", note="the list whose labels are not public"),
 )
 

@@ -1,6 +1,9 @@
-"""FER2013 as an adapter: what `datasets.fer2013` reads, with the report that all sets have.
+"""FER2013: 35,887 grey stills of faces, 48x48 pixels, in seven classes, with official lists.
 
-Its pictures are numbers in one file, so a store is made by `videofer datasets fer2013`, not by `preprocess`.
+    fer2013.csv     a header emotion,pixels,Usage, then a row a picture
+
+Goodfellow et al., 2013. The pictures are numbers in one file, so a store is made by `videofer datasets
+fer2013`, not by `preprocess`. Its other forms, its copies and the votes of FER+ are in docs/fer2013.md.
 """
 
 from __future__ import annotations
