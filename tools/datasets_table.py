@@ -34,19 +34,48 @@ def known_sets() -> list[Adapter]:
 
 def overview() -> str:
     """One row a data set."""
-    head = ["data set", "`--name`", "classes", "protocol", "licence", "the one command"]
+    head = [
+        "data set",
+        "where to ask",
+        "licence",
+        "layout",
+        "classes",
+        "protocol",
+        "reported",
+        "the one command",
+    ]
     rows = [
         [
             f"[{adapter.title}](#{anchor(adapter.title)})",
-            f"`{adapter.name}`",
+            adapter.access,
+            adapter.licence,
+            f"`{re.split(' {2,}|: ', layout(adapter)[0])[0]}`",
             f"`{adapter.labels.name}`",
             protocol(adapter),
-            adapter.licence,
+            highest(published(adapter.name)),
             f"`{command(systems_of(adapter)[0], adapter)}`",
         ]
         for adapter in known_sets()
     ]
     return _table([head, *rows])
+
+
+def layout(adapter: Adapter) -> list[str]:
+    """What a copy looks like, by the lines in the adapter's docstring."""
+    (block,) = [part for part in _docstring(adapter).split("\n\n") if part.startswith("    ")]
+    return dedent(block).splitlines()
+
+
+def highest(reported: Iterable[Published]) -> str:
+    """The highest number that a run can be set beside, by the first metric that there is."""
+    known = list(reported)
+    fair = [one for one in known if one.protocol != "other"]
+    for metric in ("war", "uar", "ers"):
+        if found := [one for one in fair if one.metric == metric]:
+            best = max(found, key=lambda one: one.value)
+            of = f" of `{best.labels}`" if best.labels else ""
+            return f"{metric.upper()} {_figure(metric, best.value)}{of}: {best.system}{' †' * best.on_test}"
+    return "none by such a protocol" if known else "none found"
 
 
 def sections() -> str:
@@ -61,12 +90,13 @@ def section(adapter: Adapter) -> str:
     lines = [f"### {adapter.title}", text[0].upper() + text[1:], ""]
     for paragraph in paragraphs:
         if paragraph.startswith("    "):
-            lines += ["```", dedent(paragraph), "```"]
+            lines += ["```", *layout(adapter), "```"]
         else:
             lines += [*_wrapped(paragraph), ""]
     classes = ", ".join(adapter.labels.classes)
     first, *others = systems_of(adapter)
     lines += [
+        f"- **Name:** `{adapter.name}`.",
         *_wrapped(f"- **Where to ask:** {adapter.access}. **Licence:** {adapter.licence}."),
         *_wrapped(f"- **Classes:** `{adapter.labels.name}`: {classes}."),
         *_wrapped(f"- **Protocol:** {protocol(adapter)} ({adapter.official.source})."),

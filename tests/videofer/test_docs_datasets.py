@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from tools.datasets_table import PAGE, anchor, known_sets, linked, numbers, page, systems_of
+from tools.datasets_table import PAGE, anchor, highest, known_sets, linked, numbers, page, systems_of
 from videofer.reproduce.published import PUBLISHED, Published
 
 TEXT = PAGE.read_text(encoding="utf-8")
@@ -52,6 +52,16 @@ def test_numbers_of_one_system_by_one_protocol_are_one_row() -> None:
         "| net | body |  |  | 0.2500 | other | a letter; how? |",
     ]
     assert numbers([]) == ["No published number from pictures or joints alone was found."]
+
+
+def test_the_highest_number_is_of_a_protocol_that_is_run() -> None:
+    low = Published("low", "dfew", "official", "war", 0.5, "a letter", on_test=True)
+    high = Published("high", "dfew", "official", "uar", 0.9, "a letter")
+    other = Published("other", "dfew", "other", "war", 0.95, "a letter", "how?")
+    assert highest([low, high, other]) == "WAR 50.0: low †"
+    assert highest([high, other]) == "UAR 90.0: high"
+    assert highest([other]) == "none by such a protocol"
+    assert highest([]) == "none found"
 
 
 def test_sources_are_links_where_they_are_addresses() -> None:

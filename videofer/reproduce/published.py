@@ -190,7 +190,7 @@ _FOUND = (  # in films, series and on the web
     *_table("bold", "official", _BOLD, {
         "TSN on pictures": {"ers": 0.2590},
         "TSN on flow": {"ers": 0.2408},
-        "these and ST-GCN": {"ers": 0.2882},
+        "both TSNs and ST-GCN": {"ers": 0.2882},
     }, branch="whole", note="body, face and the picture around them"),
     *_table("bold", "official", _BOLD, {"ST-GCN": {"ers": 0.2237}}, branch="body"),
     *_table("bold", "other", "arXiv 2010.16396", {
