@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+
+from videofer.models.targets import Targets, ignorance, log_probs_of, logits_of
 
 HEADS = ("face", "body", "fused")
 
@@ -61,8 +63,17 @@ class Calibration:
     """Per head of HEADS, positive: log-probabilities are divided by it and normalised again."""
     fusion: LogProbWeights | LinearLayer | None = None
     """Takes the place of the model's own fusion. None: the model's own, with its temperature."""
+    targets: Targets = "single"
+    """"multi": each class holds or not by itself; the fusion is then always the model's own."""
+    thresholds: tuple[float, ...] | None = None
+    """Multi: per class, in the order of the model's outputs, the least probability in (0, 1] by which the
+    model's answer says that the class is there. None: one half."""
 
     def __post_init__(self) -> None:
+        if self.targets == "multi" and self.fusion is not None:
+            raise ValueError("a fusion is fitted for targets single only")
+        if self.thresholds is not None and not all(0 < value <= 1 for value in self.thresholds):
+            raise ValueError(f"thresholds must be in (0, 1], not {self.thresholds}")
         if set(self.temperatures) != set(HEADS):
             raise ValueError(
                 f"temperatures must be given for {', '.join(HEADS)}, not {sorted(self.temperatures)}"
@@ -77,8 +88,8 @@ class Calibration:
         """
         outputs = complete(outputs)
         has_face, has_body = outputs["has_face"][:, None], outputs["has_body"][:, None]
-        scaled = {head: scale(outputs[head], self.temperatures[head]) for head in HEADS}
-        uniform = torch.full_like(scaled["fused"], -math.log(scaled["fused"].shape[1]))
+        scaled = {head: scale(outputs[head], self.temperatures[head], self.targets) for head in HEADS}
+        uniform = torch.full_like(scaled["fused"], ignorance(scaled["fused"].shape[1], self.targets))
         face = torch.where(has_face, scaled["face"], uniform)
         body = torch.where(has_body, scaled["body"], uniform)
         match self.fusion:
@@ -99,10 +110,13 @@ class Calibration:
 
     def to_json(self) -> dict[str, Any]:
         """What calibration.json holds of it."""
-        return {
+        values = {
             "temperatures": dict(self.temperatures),
             "fusion": None if self.fusion is None else asdict(self.fusion),
         }
+        if self.targets == "single":
+            return values
+        return {**values, "targets": self.targets, "thresholds": self.thresholds and list(self.thresholds)}
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Calibration:
@@ -111,6 +125,8 @@ class Calibration:
             return cls(
                 temperatures={head: float(t) for head, t in values["temperatures"].items()},
                 fusion=_fusion_from_json(values["fusion"]),
+                targets=_targets_from_json(values.get("targets", "single")),
+                thresholds=_thresholds_from_json(values.get("thresholds")),
             )
         except (KeyError, TypeError, AttributeError) as error:
             raise ValueError(f"not a calibration: {error!r}") from None
@@ -120,14 +136,21 @@ def complete(outputs: Mapping[str, Any]) -> dict[str, Tensor]:
     """The log-probabilities (B, n) float32 of all HEADS, and "has_face", "has_body" (B,) bool, of any model.
 
     A model of one modality has no fused head: its only head is its answer, so it is "fused" as well. The
-    modality that it does not know is missing everywhere. Where the face has its parts, there is also
-    "face_published" (B, n): the published mixture of them, normalised, with which the face can be compared.
+    modality that it does not know is missing everywhere. Of a model with dimensions there are also
+    "face_dimensions", "body_dimensions" and "fused_dimensions" (B, d), likewise. Where the face has its
+    parts, there is "face_published" (B, n): the published mixture of them, normalised, with which the face
+    can be compared.
     """
     heads = [head for head in HEADS if head in outputs]
     answer: Tensor = outputs[heads[-1]].float()
     nowhere = torch.zeros(answer.shape[0], dtype=torch.bool, device=answer.device)
     full = {head: outputs[head].float() if head in outputs else torch.zeros_like(answer) for head in HEADS}
     full["fused"] = answer
+    if f"{heads[-1]}_dimensions" in outputs:
+        dimensions: Tensor = outputs[f"{heads[-1]}_dimensions"]
+        unknown = torch.zeros_like(dimensions)
+        full |= {f"{head}_dimensions": outputs.get(f"{head}_dimensions", unknown) for head in HEADS}
+        full["fused_dimensions"] = dimensions
     terms = outputs.get("face_terms", {})
     if "face_published" in outputs:
         full["face_published"] = outputs["face_published"]
@@ -136,9 +159,9 @@ def complete(outputs: Mapping[str, Any]) -> dict[str, Tensor]:
     return {**full, **{name: outputs.get(name, nowhere) for name in ("has_face", "has_body")}}
 
 
-def scale(logp: Tensor, temperature: float | Tensor) -> Tensor:
-    """(B, n) log-probabilities, divided by a temperature and normalised."""
-    return F.log_softmax(logp / temperature, dim=1)
+def scale(logp: Tensor, temperature: float | Tensor, targets: Targets = "single") -> Tensor:
+    """(B, n) log-probabilities, whose logits are divided by a temperature."""
+    return log_probs_of(logits_of(logp, targets) / temperature, targets)
 
 
 def mix(face: Tensor, body: Tensor, w_face: float | Tensor, w_body: float | Tensor) -> Tensor:
@@ -173,6 +196,16 @@ def _fusion_from_json(values: Mapping[str, Any] | None) -> LogProbWeights | Line
     return LinearLayer(weight=weight, bias=_matrix([values["bias"]])[0], missing=missing)
 
 
+def _targets_from_json(value: Any) -> Targets:
+    if value == "single" or value == "multi":
+        return value  # type: ignore[no-any-return]
+    raise ValueError(f"not a calibration: targets is {value!r}, not single or multi")
+
+
+def _thresholds_from_json(values: Sequence[float] | None) -> tuple[float, ...] | None:
+    return None if values is None else tuple(float(value) for value in values)
+
+
 def _matrix(rows: Sequence[Sequence[float]]) -> tuple[tuple[float, ...], ...]:
     return tuple(tuple(float(value) for value in row) for row in rows)
 
@@ -183,3 +216,8 @@ def _check_positive(what: str, values: tuple[float, ...]) -> None:
 
 
 IDENTITY = Calibration(temperatures=dict.fromkeys(HEADS, 1.0))
+
+
+def identity(targets: Targets) -> Calibration:
+    """What changes nothing about a model of these targets."""
+    return IDENTITY if targets == "single" else replace(IDENTITY, targets=targets)
