@@ -1,19 +1,25 @@
-"""OpenPose's output: a folder of `*_keypoints.json`, one file a frame, BODY_25 or its 18-joint COCO model."""
+"""OpenPose's output: a folder of `*_keypoints.json`, one file a frame.
+
+Of BODY_25, with both hands where every person has them, or of its 18-joint COCO model.
+"""
 
 from __future__ import annotations
 
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from preprocessing.skeletons.layouts import OPENPOSE18, OPENPOSE25, Layout
+from preprocessing.skeletons.layouts import OPENPOSE18, OPENPOSE25, OPENPOSE67, Layout
 from preprocessing.types import InputError
 
 SUFFIX = "_keypoints.json"
 MAX_FILE_BYTES = 16 << 20
 LAYOUT_BY_LENGTH = {3 * layout.num_joints: layout for layout in (OPENPOSE25, OPENPOSE18)}
+HANDS = ("hand_left_keypoints_2d", "hand_right_keypoints_2d")
+NUMBERS_OF_A_HAND = 63
 
 
 def load_openpose(folder: Path, *, gaps: bool = True) -> tuple[np.ndarray, Layout]:
@@ -36,7 +42,12 @@ def load_openpose(folder: Path, *, gaps: bool = True) -> tuple[np.ndarray, Layou
         raise InputError(
             "skeletons", f"{folder.name}: frame number {max(files)} in a folder of {len(files)} files"
         )
-    frames = {number: _read(path) for number, path in files.items()}
+    read = {number: _read(path) for number, path in files.items()}
+    with_hands = all(len(hands) for people in read.values() for _, hands in people)
+    frames = {
+        number: [np.concatenate([body, hands]) if with_hands else body for body, hands in people]
+        for number, people in read.items()
+    }
     lengths = {len(numbers): files[frame] for frame, people in frames.items() for numbers in people}
     if len(lengths) > 1:
         (a, first), (b, second) = sorted(lengths.items())[:2]
@@ -45,7 +56,9 @@ def load_openpose(folder: Path, *, gaps: bool = True) -> tuple[np.ndarray, Layou
             f"{folder.name}: {a // 3} joints in {first.name}, {b // 3} in {second.name}; "
             "all must be of one model",
         )
-    layout = LAYOUT_BY_LENGTH[next(iter(lengths))] if lengths else OPENPOSE25
+    layout = OPENPOSE25
+    if lengths:
+        layout = OPENPOSE67 if with_hands else LAYOUT_BY_LENGTH[next(iter(lengths))]
     num_slots = max(len(people) for people in frames.values())
     keypoints = np.zeros((num_rows, num_slots, layout.num_joints, 3), np.float32)
     for number, people in frames.items():
@@ -61,17 +74,20 @@ def _frame_number(path: Path) -> int:
     return int(match.group(1))
 
 
-def _read(path: Path) -> list[np.ndarray]:
-    """The numbers of each person in one file, (75,) or (54,) float32."""
+def _read(path: Path) -> list[tuple[np.ndarray, np.ndarray]]:
+    """The numbers of each person in one file, (75,) or (54,) float32, and of both hands, (126,) or (0,)."""
     try:
         if path.stat().st_size > MAX_FILE_BYTES:
             raise ValueError(f"larger than {MAX_FILE_BYTES} bytes")
         content = json.loads(path.read_text("utf-8"))
-        people = [np.array(person["pose_keypoints_2d"], np.float32) for person in content["people"]]
+        people = [
+            (np.array(person["pose_keypoints_2d"], np.float32), _hands_of(person))
+            for person in content["people"]
+        ]
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         reason = f"no {error}" if isinstance(error, KeyError) else str(error)
         raise InputError("skeletons", f"{path.name} is not OpenPose output: {reason}") from error
-    for numbers in people:
+    for numbers, _ in people:
         if numbers.ndim != 1 or len(numbers) not in LAYOUT_BY_LENGTH:
             raise InputError(
                 "skeletons",
@@ -79,3 +95,12 @@ def _read(path: Path) -> list[np.ndarray]:
                 "known: 75 (BODY_25), 54 (COCO, 18 joints)",
             )
     return people
+
+
+def _hands_of(person: dict[str, Any]) -> np.ndarray:
+    """(126,) float32 of the left and the right hand of a person of BODY_25; (0,) where it has not both."""
+    hands = [np.array(person.get(name) or [], np.float32) for name in HANDS]
+    is_body25 = len(person["pose_keypoints_2d"]) == 3 * OPENPOSE25.num_joints
+    if is_body25 and all(hand.shape == (NUMBERS_OF_A_HAND,) for hand in hands):
+        return np.concatenate(hands)
+    return np.empty(0, np.float32)

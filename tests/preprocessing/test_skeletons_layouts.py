@@ -20,6 +20,7 @@ from preprocessing.skeletons.layouts import (
     MEDIAPIPE33,
     OPENPOSE18,
     OPENPOSE25,
+    OPENPOSE67,
     WHOLEBODY133,
     Layout,
     mapping,
@@ -118,6 +119,17 @@ def test_halpe_and_openpose_are_as_published() -> None:
     for layout, places in ((OPENPOSE25, body25), (OPENPOSE18, of18)):
         assert [layout.joints[j] for j in places] == list(COCO17.joints)
         assert [tuple(shares) for shares in mapping(layout, COCO17).shares] == [(j,) for j in places]
+
+
+def test_openpose_with_hands_is_its_three_arrays_end_to_end() -> None:
+    """Pose, left hand, right hand; the hands in the order of its documentation, which is COCO-WholeBody's."""
+    assert OPENPOSE67.joints[:25] == OPENPOSE25.joints
+    assert OPENPOSE67.joints[25:46] == WHOLEBODY133.joints[91:112]
+    assert OPENPOSE67.joints[46:] == WHOLEBODY133.joints[112:]
+    named = {25: "left_hand_root", 29: "left_thumb4", 33: "left_forefinger4", 66: "right_pinky_finger4"}
+    assert {place: OPENPOSE67.joints[place] for place in named} == named
+    assert OPENPOSE67.core == tuple(range(25))
+    assert mapping(WHOLEBODY133, OPENPOSE67).missing == ()
 
 
 def test_bandai22_is_the_data_set_s_own_skeleton(shared_data: Path) -> None:

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from preprocessing.skeletons import Sidecar, SidecarKeypoints, as_layout, load_sidecar
-from preprocessing.skeletons.layouts import BANDAI22, COCO17, OPENPOSE18, OPENPOSE25, Layout
+from preprocessing.skeletons.layouts import BANDAI22, COCO17, OPENPOSE18, OPENPOSE25, OPENPOSE67, Layout
+from preprocessing.skeletons.openpose import HANDS
 from preprocessing.types import InputError
 
 
@@ -209,6 +210,25 @@ def test_openpose_folder(tmp_path: Path, layout: Layout) -> None:
     assert [len(engine.detect(None, index, 0.0, None)) for index in range(5)] == [2, 0, 0, 1, 0]
     assert as_layout(Sidecar(data), layout.name).layout == layout.name
     assert load_sidecar(tmp_path, gaps=False).keypoints.shape == (2, 2, num_joints, 3)
+
+
+def test_openpose_s_hands_are_read_where_everybody_has_both(tmp_path: Path) -> None:
+    body = openpose_person(OPENPOSE25.joints)
+    hands = {"hand_left_keypoints_2d": [1.0, 2.0, 0.5] * 21, "hand_right_keypoints_2d": [3.0, 4.0, 0.0] * 21}
+    write_json(tmp_path, 0, [{**body, **hands}])
+    write_json(tmp_path, 1, [])
+    data = load_sidecar(tmp_path)
+    assert data.layout is OPENPOSE67 and data.keypoints.shape == (2, 1, 67, 3)
+    np.testing.assert_allclose(data.keypoints[0, 0, 25:46], [(1, 2, 0.5)] * 21)
+    assert not data.keypoints[0, 0, 46:, 2].any()
+    np.testing.assert_allclose(data.keypoints[0, 0, :25].ravel(), body["pose_keypoints_2d"])
+    for other in (
+        {},
+        {"hand_left_keypoints_2d": hands["hand_left_keypoints_2d"]},
+        {**hands, HANDS[1]: [1.0]},
+    ):
+        write_json(tmp_path, 1, [{**body, **other}])
+        assert load_sidecar(tmp_path).layout is OPENPOSE25
 
 
 def test_openpose_folder_without_people_or_of_two_models(tmp_path: Path) -> None:

@@ -186,7 +186,7 @@ def test_bred_s_joints_as_inputs(tmp_path: Path) -> None:
     reading = Bred(joints_to=str(out), fps=25.0, size="1920x1080").read(root)
     assert reading.root == out and "game/07/happiness_1.keypoints.npz" in set(reading.table["name"])
     sidecar = load_sidecar(out / "game/07/happiness_1.keypoints.npz")
-    assert sidecar.keypoints.shape == (3, 1, 25, 3) and sidecar.layout.name == "openpose25"
+    assert sidecar.keypoints.shape == (3, 1, 67, 3) and sidecar.layout.name == "openpose67"
     assert sidecar.keypoints[1, 0, 4].tolist() == pytest.approx([960, 540, 0.9])
     assert not sidecar.keypoints[0].any() and sidecar.fps == 25 and sidecar.size_wh == (1920, 1080)
     sources, failures = discover([out])

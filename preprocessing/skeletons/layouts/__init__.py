@@ -6,7 +6,7 @@ from preprocessing.skeletons.layouts.bodies import COCO17, HALPE26, MEDIAPIPE33,
 from preprocessing.skeletons.layouts.capture import BANDAI22, EMILYA28, KINECT25
 from preprocessing.skeletons.layouts.layout import Layout
 from preprocessing.skeletons.layouts.mapping import JointMapping, mapping
-from preprocessing.skeletons.layouts.wholebody import WHOLEBODY133
+from preprocessing.skeletons.layouts.wholebody import OPENPOSE67, WHOLEBODY133
 
 __all__ = [
     "BANDAI22",
@@ -19,6 +19,7 @@ __all__ = [
     "OF_MODELS",
     "OPENPOSE18",
     "OPENPOSE25",
+    "OPENPOSE67",
     "WHOLEBODY133",
     "JointMapping",
     "Layout",
@@ -34,6 +35,7 @@ LAYOUTS = {
         HALPE26,
         OPENPOSE18,
         OPENPOSE25,
+        OPENPOSE67,
         MEDIAPIPE33,
         KINECT25,
         BANDAI22,

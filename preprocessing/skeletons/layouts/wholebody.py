@@ -1,7 +1,8 @@
-"""COCO-WholeBody: body, feet, 68 points of the face and 21 of each hand.
+"""Bodies with hands: COCO-WholeBody, and OpenPose's body with its two hands.
 
-Jin et al., "Whole-Body Human Pose Estimation in the Wild", ECCV 2020. Names and order are the data set's, as
-mmpose has them.
+Jin et al., "Whole-Body Human Pose Estimation in the Wild", ECCV 2020: body, feet, 68 points of the face and
+21 of each hand. Names and order are the data set's, as mmpose has them. The hands of both are in one order,
+that of Simon et al., "Hand Keypoint Detection in Single Images using Multiview Bootstrapping", CVPR 2017.
 """
 
 from __future__ import annotations
@@ -9,7 +10,13 @@ from __future__ import annotations
 from itertools import pairwise
 
 from preprocessing.landmarks.layouts import IBUG68, LEFT_RIGHT_PAIRS_68
-from preprocessing.skeletons.layouts.bodies import COCO_CHAINS, COCO_HEAD, COCO_JOINTS, FOOT_CHAINS
+from preprocessing.skeletons.layouts.bodies import (
+    COCO_CHAINS,
+    COCO_HEAD,
+    COCO_JOINTS,
+    FOOT_CHAINS,
+    OPENPOSE25,
+)
 from preprocessing.skeletons.layouts.layout import make_layout
 
 FEET = "left_big_toe left_small_toe left_heel right_big_toe right_small_toe right_heel"
@@ -52,4 +59,17 @@ WHOLEBODY133 = make_layout(
     head=COCO_HEAD,
     core=f"{COCO_JOINTS} {FEET}",
     anatomy=_face_anatomy(),
+)
+
+# OpenPose's three arrays of a person, end to end: pose, left hand, right hand.
+OPENPOSE67 = make_layout(
+    "openpose67",
+    " ".join([*OPENPOSE25.joints, *_hand_joints("left"), *_hand_joints("right")]),
+    (
+        *(f"{OPENPOSE25.joints[a]} {OPENPOSE25.joints[b]}" for a, b in OPENPOSE25.bones),
+        *_hand_chains("left"),
+        *_hand_chains("right"),
+    ),
+    head=COCO_HEAD,
+    core=" ".join(OPENPOSE25.joints),
 )
