@@ -282,7 +282,13 @@ class Recipe(_Section):
     def target_spec(self) -> TargetSpec:
         """What is read of a labelled interval's row."""
         data = self.data
-        return TargetSpec(tuple(data.classes), targets=data.targets, dimensions=tuple(data.dimensions))
+        fusion = self.model.fusion
+        return TargetSpec(
+            tuple(data.classes),
+            targets=data.targets,
+            dimensions=tuple(data.dimensions),
+            branch_labels=fusion is not None and fusion.branch_labels == "own",
+        )
 
 
 def load_recipe(path: Path, overrides: Sequence[str] = ()) -> Recipe:

@@ -30,7 +30,8 @@ class SampleDataset(Dataset[dict[str, Any]]):
 
     An item is a dict of arrays: what `sampling.read` returns, and `target` (n,) float32 class probabilities,
     `label` () int64 their largest, `weight` () float32, `example` () int64 index into `examples`; where the
-    examples have them `dimensions` (d,) float32, NaN where not known; in training also `seed` () int64, for
+    examples have them `dimensions` (d,) float32, NaN where not known, and `face_target`, `body_target` (n,)
+    float32, all zero where there is nothing to learn; in training also `seed` () int64, for
     `models.noise`.
     """
 
@@ -91,6 +92,7 @@ class SampleDataset(Dataset[dict[str, Any]]):
             **sampling.read(self.crops, track, sample, self.spec),
             **seed,
             **({"dimensions": example.dimensions} if len(example.dimensions) else {}),
+            **{f"{branch}_target": own for branch, own in example.branch_targets.items()},
             "target": example.target,
             "label": np.int64(example.label),
             "weight": np.float32(example.weight),
@@ -118,6 +120,7 @@ class SampleDataset(Dataset[dict[str, Any]]):
             **sampling.nothing(self.spec),
             **({"seed": np.int64(0)} if self.training else {}),
             **({"dimensions": np.full_like(dimensions, np.nan)} if len(dimensions) else {}),
+            **{f"{branch}_target": np.zeros_like(target) for branch in self.examples[0].branch_targets},
             "target": np.full_like(target, 1 / len(target)),
             "label": np.int64(0),
             "weight": np.float32(0),

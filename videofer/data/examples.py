@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Protocol
@@ -12,7 +12,7 @@ import pandas as pd
 
 from cache.schema import PersonRecord, VideoRecord
 from videofer.data.sampling import CropReader
-from videofer.data.targets import TargetSpec, dimensions_of, target_of
+from videofer.data.targets import TargetSpec, branch_targets_of, dimensions_of, target_of
 
 
 class TrackReader(CropReader, Protocol):
@@ -46,6 +46,8 @@ class Example:
     weight: float = 1.0
     dimensions: np.ndarray = field(default_factory=partial(np.empty, 0, np.float32))
     """(d,) float32 in [-1, 1], NaN where not known."""
+    branch_targets: Mapping[str, np.ndarray] = field(default_factory=dict)
+    """Of "face" and "body", each (n,) float32, where they have labels of their own; see `targets`."""
 
 
 def make_examples(
@@ -96,6 +98,7 @@ def _make_example(place: int, row: dict[Any, Any], video: VideoRecord, spec: Tar
         name=str(row["name"]),
         still=still,
         dimensions=dimensions_of(row, spec),
+        branch_targets=branch_targets_of(row, spec, target),
     )
 
 

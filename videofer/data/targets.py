@@ -6,6 +6,9 @@ share of its own, from 0 to 1, and several may hold, or none.
 Dimensions are the columns `valence`, `arousal`, `dominance`. They lie in [-1, 1], or on the scale that the
 row's column `dimension_scale` states, like "1 to 9", and are brought to [-1, 1]. An empty cell is not known.
 
+Face and body may have labels of their own, in the columns `label_face` and `label_body`: what annotators saw
+there, which is neutral where somebody was happy with the hands alone. An empty cell means the row's label.
+
 Letters in shapes: n classes, d dimensions.
 """
 
@@ -20,6 +23,7 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
+from videofer import emotions
 from videofer.datasets.manifest import ManifestError
 from videofer.models.targets import Targets
 
@@ -31,6 +35,9 @@ SCALE = "dimension_scale"
 POSITIVE = 0.5
 """Of multi targets: a class holds for evaluation where at least this share of the raters saw it."""
 
+BRANCH_LABELS = {"face": "label_face", "body": "label_body"}
+"""The column of each branch's own label."""
+
 _SCALE = re.compile(r"(-?\d+(?:\.\d+)?) to (-?\d+(?:\.\d+)?)")
 
 
@@ -41,6 +48,8 @@ class TargetSpec:
     classes: tuple[str, ...]
     targets: Targets = "single"
     dimensions: tuple[Dimension, ...] = ()
+    branch_labels: bool = False
+    """Whether face and body have labels of their own."""
 
 
 def target_of(row: Mapping[Any, Any], spec: TargetSpec) -> np.ndarray | str:
@@ -71,6 +80,28 @@ def target_of(row: Mapping[Any, Any], spec: TargetSpec) -> np.ndarray | str:
     target = np.zeros(len(spec.classes), dtype=np.float64)
     target[spec.classes.index(label)] = 1
     return target.astype(np.float32)
+
+
+def branch_targets_of(row: Mapping[Any, Any], spec: TargetSpec, target: np.ndarray) -> dict[str, np.ndarray]:
+    """(n,) float32 of each branch of BRANCH_LABELS, where they have labels of their own; else nothing.
+
+    target: of the row, and so of a branch whose cell is empty. All zero where the branch's label is none of
+    the classes: then there is nothing to learn for it. ManifestError for a word that is no emotion.
+    """
+    if not spec.branch_labels:
+        return {}
+    found = {}
+    for branch, column in BRANCH_LABELS.items():
+        value = row.get(column)
+        if value is None or pd.isna(value) or not str(value).strip():
+            found[branch] = target
+            continue
+        try:
+            label = emotions.canonical(str(value), spec.classes)
+        except ValueError as error:
+            raise ManifestError(f"{row['name']}: {column}: {error}") from None
+        found[branch] = np.array([name == label for name in spec.classes], dtype=np.float32)
+    return found
 
 
 def dimensions_of(row: Mapping[Any, Any], spec: TargetSpec) -> np.ndarray:

@@ -40,6 +40,11 @@ class ModelConfig:
             raise ValueError(f"targets must be {' or '.join(get_args(Targets))}, not {self.targets!r}")
         if self.num_dimensions < 0:
             raise ValueError(f"num_dimensions must be at least 0, not {self.num_dimensions}")
+        if self.fusion is not None and self.fusion.branch_labels == "own":
+            if self.targets == "multi":
+                raise ValueError("branch_labels own is for targets single, where a branch has one label")
+            if self.face is not None and self.face.scn is not None:
+                raise ValueError("scn exchanges the label of the face: branch_labels own needs scn null")
         if self.targets == "multi" and self.face is not None:
             _check_face_of_multi(self.face)
 

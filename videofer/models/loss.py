@@ -30,6 +30,7 @@ def loss_terms(
     dimensions: Tensor | None = None,
     dimension_loss: DimensionLoss = "ccc",
     dimension_weight: float = 1.0,
+    branch_targets: Mapping[str, Tensor] | None = None,
     epoch: int = 0,
     sum_over_processes: Callable[[Tensor], Tensor] | None = None,
     gather_from_processes: Gather | None = None,
@@ -46,12 +47,14 @@ def loss_terms(
     of them are there, (B, C, K) bool.
     dimensions: of a model that has them, (B, d) in [-1, 1], NaN where not known. Their terms,
     `<head>_dimensions`, are of the whole batch (see `dimensions`), times dimension_weight.
+    branch_targets: of a model whose branches learn labels of their own, probabilities (B, n) of "face" and
+    "body"; a row of zeros is nothing to learn for that branch.
     epoch: counts from 0; whence on `scn` relabels.
     sum_over_processes: adds up a vector over the processes that share a batch. It is called once, with
     the terms' total weights and the sums of the dimensions; then the sum of a scalar over the processes is
     that of the whole batch.
     gather_from_processes: see `scn.rank`; called once, first, by a model with `scn`.
-    ValueError where landmarks or dimensions are missing, or do not fit the batch.
+    ValueError where landmarks, dimensions or targets of the branches are missing, or do not fit the batch.
     """
     weight = target.new_ones(len(target), dtype=torch.float32) if sample_weight is None else sample_weight
     counted: dict[str, tuple[Tensor, Tensor]] = {}  # losses and weights, each (B,); the answer comes last
@@ -59,7 +62,8 @@ def loss_terms(
     relabelled: Tensor | None = None
     if config.face is not None:
         face, terms = config.face, outputs["face_terms"]
-        face_weight, face_target = weight * outputs["has_face"], target
+        face_target, known = _of_branch(config, "face", target, branch_targets)
+        face_weight = weight * outputs["has_face"]
         if face.landmark_weight > 0:
             if landmarks is None:
                 raise ValueError("the model has a landmark head, but its loss was given no landmarks")
@@ -78,15 +82,15 @@ def loss_terms(
                         face.scn,
                     )
                 relabelled = exchanged.sum() / ranking.num_present.clamp(min=1)
+        labelled = face_weight * known
         for head in face.heads:
-            counted[f"face_{head}"] = (losses_of(terms[head], face_target, config.targets), face_weight)
+            counted[f"face_{head}"] = (losses_of(terms[head], face_target, config.targets), labelled)
         if "combination" in terms:
-            counted["face_weights"] = (
-                losses_of(terms["combination"], face_target, config.targets),
-                face_weight,
-            )
+            counted["face_weights"] = (losses_of(terms["combination"], face_target, config.targets), labelled)
     if config.body is not None:
-        counted["body"] = (losses_of(outputs["body"], target, config.targets), weight * outputs["has_body"])
+        body_target, known = _of_branch(config, "body", target, branch_targets)
+        body_weight = weight * outputs["has_body"] * known
+        counted["body"] = (losses_of(outputs["body"], body_target, config.targets), body_weight)
     if config.fusion is not None:
         has_any = outputs["has_face"] | outputs["has_body"]
         for name in ("whole", "fused"):
@@ -110,6 +114,22 @@ def loss_terms(
     made = {**whole, **means}
     made["total"] = torch.stack(list(made.values())).sum()
     return made if relabelled is None else {**made, "relabelled": relabelled}
+
+
+def _of_branch(
+    config: ModelConfig, branch: str, target: Tensor, branch_targets: Mapping[str, Tensor] | None
+) -> tuple[Tensor, Tensor]:
+    """What a branch is to learn, and of which samples there is something, (B,) bool."""
+    if config.fusion is None or config.fusion.branch_labels == "same":
+        return target, target.new_ones(len(target), dtype=torch.bool)
+    if branch_targets is None or branch not in branch_targets:
+        raise ValueError(f"the {branch} learns labels of its own, but the loss was given none")
+    own = branch_targets[branch]
+    if own.shape != (len(target), config.num_classes):
+        raise ValueError(
+            f"targets of the {branch} must be ({len(target)}, {config.num_classes}), not {tuple(own.shape)}"
+        )
+    return own, own.sum(dim=1) > 0
 
 
 def _sums_of_dimensions(

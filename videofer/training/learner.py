@@ -18,6 +18,7 @@ from torch.amp.grad_scaler import GradScaler
 
 from videofer.checkpoint import INPUTS
 from videofer.data.examples import Example
+from videofer.data.targets import BRANCH_LABELS
 from videofer.models.model import EmotionModel
 from videofer.models.pretrained import resnet18_weights
 from videofer.models.targets import ignorance
@@ -83,6 +84,7 @@ class Learner:
             dimensions=batch.get("dimensions"),
             dimension_loss=self.settings.dimension_loss,
             dimension_weight=self.settings.dimension_weight,
+            branch_targets=branch_targets_of(batch, smoothing, self.unsure),
             epoch=epoch,
             sum_over_processes=self.place.sum,
             gather_from_processes=self.place.gather,
@@ -126,6 +128,20 @@ class Learner:
             self.ema.load_state_dict(state["ema"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.scaler.load_state_dict(state["scaler"])
+
+
+def branch_targets_of(batch: Batch, smoothing: float = 0.0, unsure: float = 0.0) -> dict[str, Tensor] | None:
+    """Labels of the branches' own, as the model's loss takes them, of a batch that has them.
+
+    smoothing: the share of each that becomes `unsure`, where there is a label.
+    """
+    found = {}
+    for branch in BRANCH_LABELS:
+        if f"{branch}_target" in batch:
+            own = batch[f"{branch}_target"]
+            known = own.sum(dim=1, keepdim=True) > 0
+            found[branch] = torch.where(known, (1 - smoothing) * own + smoothing * unsure, own)
+    return found or None
 
 
 def landmarks_of(batch: Batch) -> tuple[Tensor, Tensor] | None:

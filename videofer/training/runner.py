@@ -15,7 +15,7 @@ from videofer.data.dataset import collate
 from videofer.training.beforehand import fit_beforehand
 from videofer.training.feed import Feed
 from videofer.training.job import Job
-from videofer.training.learner import Learner, compile_networks, landmarks_of
+from videofer.training.learner import Learner, branch_targets_of, compile_networks, landmarks_of
 from videofer.training.optimizer import autocast, learning_rate
 from videofer.training.place import Place
 from videofer.training.progress import Event, Progress
@@ -192,6 +192,7 @@ class Runner:
                 batch["target"],
                 landmarks=landmarks_of(changed),
                 dimensions=batch.get("dimensions"),
+                branch_targets=branch_targets_of(batch),
             )
             loss["total"].backward()  # type: ignore[no-untyped-call]
 

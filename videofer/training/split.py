@@ -18,6 +18,7 @@ from preprocessing.config_file import nearest
 from videofer.checkpoint import seen_contract
 from videofer.data.examples import Example, make_examples
 from videofer.data.groups import linked_groups
+from videofer.data.targets import BRANCH_LABELS
 from videofer.datasets.manifest import soft_columns
 from videofer.evaluation.labels import load_labels
 from videofer.recipe import Recipe, TrainingRecipe
@@ -51,6 +52,8 @@ class Split:
             values = (example.key, example.person_id, example.t_start, example.t_end, example.weight)
             digest.update(repr((*values, example.still)).encode() + example.target.tobytes())
             digest.update(example.dimensions.tobytes())
+            for branch, own in sorted(example.branch_targets.items()):
+                digest.update(branch.encode() + own.tobytes())
         return f"{len(self.train)}+{len(self.val)}:{digest.hexdigest()[:16]}"
 
 
@@ -74,6 +77,7 @@ def prepare(recipe: Recipe, store: Path, manifest: Path | None) -> Prepared:
     opened = Store.open(store)
     table, unused = load_labels(opened, manifest, recipe.data.classes)
     refuse_leaks(table)
+    _check_branch_labels(table, recipe, store)
     videos = opened.videos()
     examples, skipped = make_examples(table, videos, recipe.target_spec())
     split_of = table["split"].fillna("train").tolist()
@@ -102,6 +106,15 @@ def prepare(recipe: Recipe, store: Path, manifest: Path | None) -> Prepared:
         unused=[*unused, *skipped],
         modalities=frozenset(name for name, is_there in modalities.items() if is_there),
     )
+
+
+def _check_branch_labels(table: pd.DataFrame, recipe: Recipe, store: Path) -> None:
+    """TrainingError where face and body are to have labels of their own, and no row has one."""
+    if recipe.target_spec().branch_labels and not set(BRANCH_LABELS.values()) & set(table.columns):
+        raise TrainingError(
+            f"model.fusion.branch_labels is own, but the manifest of {store} has no column "
+            f"{' or '.join(BRANCH_LABELS.values())}: add them, or set it to same"
+        )
 
 
 def _has_landmarks(video: VideoRecord) -> bool:
