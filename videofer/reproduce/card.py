@@ -29,7 +29,8 @@ _VERDICTS = {
     "no figure": "not measured here",
 }
 _STEPS = {"manifest": "read and label", "store": "preprocess", "test": "train and test"}
-_BLUE = (47, 127, 181)
+_PALE, _BLUE = (246, 247, 249), (30, 100, 150)
+_DARK = 0.229  # luminance and 0.05: below it white is read better than black
 
 
 def write_card(
@@ -91,17 +92,12 @@ def write_card(
 
 
 def matrix(confusion: Sequence[Sequence[int]]) -> list[list[dict[str, Any]]]:
-    """Cells of a confusion matrix: count, of how many, share of the row, colour."""
+    """Cells of a confusion matrix: count, of how many, share of the row, colour, whether that is dark."""
     rows = []
     for row in confusion:
         total = sum(row)
         shares = [count / total if total else 0.0 for count in row]
-        rows.append(
-            [
-                {"count": count, "of": total, "share": share, "colour": _colour(share)}
-                for count, share in zip(row, shares, strict=True)
-            ]
-        )
+        rows.append([_cell(count, total, share) for count, share in zip(row, shares, strict=True)])
     return rows
 
 
@@ -117,11 +113,19 @@ def paragraphs(recipe: str) -> list[str]:
     return [part.strip() for part in (head, rest if mark else "") if part.strip()]
 
 
-def _colour(share: float) -> str:
-    """From the paper's grey to blue."""
-    low = (246, 247, 249)
-    mixed = (round(a + (b - a) * share) for a, b in zip(low, _BLUE, strict=True))
-    return f"rgb({', '.join(str(value) for value in mixed)})"
+def _cell(count: int, total: int, share: float) -> dict[str, Any]:
+    """Between the paper's grey and blue, by the share."""
+    rgb = [round(a + (b - a) * share) for a, b in zip(_PALE, _BLUE, strict=True)]
+    linear = [((value / 255 + 0.055) / 1.055) ** 2.4 for value in rgb]
+    luminance = 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+    colour = f"rgb({', '.join(map(str, rgb))})"
+    return {
+        "count": count,
+        "of": total,
+        "share": share,
+        "colour": colour,
+        "is_dark": luminance + 0.05 < _DARK,
+    }
 
 
 def _remarks(outcome: Outcome, steps: Mapping[str, Mapping[str, Any]]) -> list[str]:

@@ -145,12 +145,14 @@ def some_of(table: pd.DataFrame, num_rows: int) -> pd.DataFrame:
 
 
 def shares(table: pd.DataFrame, classes: Sequence[str]) -> np.ndarray:
-    """(N, n) float64: the labels of a manifest as shares of the classes; zeros where it is none of them."""
-    found = np.zeros((len(table), len(classes)))
-    for place, name in enumerate(classes):
-        hard = (table["label"] == name).to_numpy(dtype=float)
-        column = f"p_{name}"
-        found[:, place] = hard if column not in table else table[column].fillna(0).to_numpy() + 0.0
+    """(N, n) float64: the labels of a manifest as shares of the classes, the soft ones before the hard one.
+
+    Zeros where the label is none of them.
+    """
+    hard = (table["label"].to_numpy(dtype=object)[:, None] == np.array(classes, dtype=object)).astype(float)
+    columns = [f"p_{name}" for name in classes]
+    soft = table.reindex(columns=columns).to_numpy(dtype=np.float64)
+    found: np.ndarray = np.where(np.isfinite(soft).any(axis=1)[:, None], np.nan_to_num(soft), hard)
     return found
 
 

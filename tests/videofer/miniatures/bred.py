@@ -17,10 +17,16 @@ ROWS = [
 _PARTS = {"spontaneous": "game", "acted": "pre-game"}
 
 
-def build(root: Path, num_frames: int = 3) -> Path:
+def build(root: Path, num_frames: int = 3, children: int = 0) -> Path:
+    """children: so many more, with a clip of happiness and one of fear each."""
     folder = root / "BRED_dataset"
-    text(folder / "annotations.csv", HEADER + "".join(f"BRED_dataset/{p},{e},{a}\n" for p, e, a in ROWS))
-    for number, (path, _, _) in enumerate(ROWS):
+    rows = ROWS + [
+        (f"acted/{40 + child}/{word.lower()}_1.avi", word, "yes,yes,no,yes,yes,no")
+        for child in range(children)
+        for word in ("Happiness", "Fear")
+    ]
+    text(folder / "annotations.csv", HEADER + "".join(f"BRED_dataset/{p},{e},{a}\n" for p, e, a in rows))
+    for number, (path, _, _) in enumerate(rows):
         person = {
             "pose_keypoints_2d": [0.5, 0.5 + number / 100, 0.9] * 25,
             "hand_left_keypoints_2d": [0.4, 0.6, 0.8] * 21,

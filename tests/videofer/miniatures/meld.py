@@ -22,8 +22,17 @@ _CLIPS = {
 }
 
 
-def build(root: Path, media: Media) -> Path:
+_WORDS = ("neutral", "joy", "surprise", "anger", "sadness", "disgust", "fear")
+
+
+def build(root: Path, media: Media, dialogues: int = 0) -> Path:
+    """dialogues: so many more in each list, with an utterance of each emotion."""
     for split, rows in _ROWS.items():
+        rows = rows + [
+            ("Monica", word, "neutral", 200 + dialogue, turn)
+            for dialogue in range(dialogues)
+            for turn, word in enumerate(_WORDS)
+        ]
         lines = [
             f'{number},"Oh, it\u0092s {who}!",{who},{word},{mood},{dialogue},{turn},8,21,'
             '"00:16:16,059","00:16:21,731"\n'

@@ -1,0 +1,85 @@
+"""Miniatures for `videofer reproduce`, large enough to train on, and settings that make models tiny."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.videofer.fer2013_set import make_set, write_csv
+from tests.videofer.miniatures import (
+    bred,
+    ck_plus,
+    class_folders,
+    crema_d,
+    dfew,
+    emilya,
+    enterface,
+    ferv39k,
+    iemocap,
+    mafw,
+    meld,
+    ravdess,
+)
+from tests.videofer.miniatures.media import Media
+
+FACE = (
+    "model.face.width=4", "model.face.input_size=33", "training.pretrained_trunk=null",
+)  # fmt: skip
+STREAMS = ("model.face.feature_hidden=8", "model.face.emotion_hidden=8")
+SHORT = ("training.epochs=1", "training.loader_workers=0")
+WHOLE_PICTURE = "preprocess.faces=precropped"  # nobody is in the pictures of miniatures
+TINY = (*FACE, *STREAMS, *SHORT, WHOLE_PICTURE)
+
+
+@dataclass(frozen=True)
+class Trial:
+    """How a system is tried on the miniature of its data set."""
+
+    system: str
+    build: Callable[[Path, Media], Path]
+    changes: tuple[str, ...] = TINY
+    max_videos: int | None = None
+
+
+def _fer2013(root: Path, media: Media) -> Path:
+    write_csv(make_set(), root)
+    return root
+
+
+def _bred(root: Path, media: Media) -> Path:
+    return bred.build(root, children=12)
+
+
+def _emilya(root: Path, media: Media) -> Path:
+    return emilya.build(root, actions=("BS",), takes=10)
+
+
+def _ravdess(root: Path, media: Media) -> Path:
+    return ravdess.build(root, media, actors=(1, 5, 24), every=5)
+
+
+def _iemocap(root: Path, media: Media) -> Path:
+    return iemocap.build(root, media, sessions=(1, 2, 3))
+
+
+def _meld(root: Path, media: Media) -> Path:
+    return meld.build(root, media, dialogues=3)
+
+
+TRIALS = (
+    Trial("sistcm-ck+", ck_plus.build, (*TINY, "data.classes=[anger, surprise]")),
+    Trial("resnet18-enterface", enterface.build, TINY, max_videos=36),
+    Trial("sistcm-afew", class_folders.build_afew),
+    Trial("ours-ravdess", _ravdess),
+    Trial("ours-crema-d", crema_d.build),
+    Trial("ours-dfew", dfew.build),
+    Trial("ours-ferv39k", ferv39k.build),
+    Trial("ours-mafw", mafw.build),
+    Trial("ours-caer", class_folders.build_caer),
+    Trial("ours-meld", _meld),
+    Trial("ours-iemocap4", _iemocap),
+    Trial("accm-emilya", _emilya, (*SHORT, "model.body.width=16", "model.body.map_size=16",
+                                   "data.body_length=8", "dataset.fps=25")),
+    Trial("fer2013-cnn", _fer2013, (*SHORT, "model.face.width=4")),
+)  # fmt: skip

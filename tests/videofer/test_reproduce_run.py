@@ -1,0 +1,152 @@
+"""`videofer reproduce` to its end on FER2013's miniature; the other sets are in test_reproduce_sets.py."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import torch
+import typer
+
+from tests.browser import Browse, accessibility_faults, scrolls_sideways
+from tests.html_page import HtmlPage
+from tests.videofer.fer2013_set import make_set, write_csv
+from videofer.cli.errors import DONE, USAGE, one_line_errors
+from videofer.cli.reproduce import reproduce as command
+from videofer.reproduce.inputs import all_but
+from videofer.reproduce.run import Steps
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+SMALL = ["--set", "training.epochs=2", "--set", "model.face.width=4", "--set", "training.loader_workers=0"]
+
+
+def run(*arguments: str) -> int:
+    app = typer.Typer()
+    app.command()(command)
+    return one_line_errors(app, list(arguments))
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("fer2013")
+    write_csv(make_set(140, 14, 28), path, votes=False)
+    return path
+
+
+@pytest.fixture(scope="module")
+def done(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished run of one network. Not to be changed."""
+    torch.set_num_threads(1)
+    out = tmp_path_factory.mktemp("done") / "out"
+    assert run("fer2013-cnn", "--data", str(data), "--out", str(out), "--workers", "1", *SMALL) == DONE
+    return out
+
+
+def test_figures_stand_beside_the_published_ones(done: Path) -> None:
+    result = json.loads((done / "result.json").read_text())
+    first = result["compared"][0]
+    assert (first["system"], first["published"], first["verdict"]) == ("CNN", 0.6255, "another protocol")
+    assert first["is_reproduced"] and not result["compared"][-1]["is_reproduced"]
+    pooled = pd.read_parquet(done / "folds/predictions.parquet")
+    assert set(pooled["usage"]) == {"privatetest"} and len(pooled) == 28
+    war = (pooled["label"] == pooled["face_label"]).mean()
+    figures = {one["metric"]: one for one in result["figures"]}
+    assert figures["war"]["value"] == pytest.approx(war)
+    assert figures["war"]["low"] <= war <= figures["war"]["high"]  # over pictures: no subjects are known
+    assert result["why_a_trial"][0] == "the copy is not whole: 182 of 35,887 videos"
+
+
+def test_the_card_says_all_of_it_and_asks_for_nothing(done: Path) -> None:
+    text = (done / "card.html").read_text()
+    page = HtmlPage(text)
+    assert "http://" not in text and "https://" not in text and len(text) < 400_000
+    for words in (
+        "CNN of Al-Shabi et al. on FER2013", "A trial, not a reproduction", "182 of 35,887", "SHA-256",
+        "tested on a random fifth of all pictures", "Tested on PrivateTest, once", "on the command line",
+        "training.epochs=2", "perceived expression", "kaggle.com", "2 in 1 training",
+    ):  # fmt: skip
+        assert words.lower() in page.text.lower(), words
+    cells = [tag for tag, _ in page.tags if tag == "td"]
+    assert len(cells) > 49
+
+
+@pytest.mark.browser
+def test_the_card_is_good_to_look_at(done: Path, browse: Browse) -> None:
+    page = browse.open(done / "card.html")
+    assert accessibility_faults(page) == [] and not scrolls_sideways(page)
+    browse.keep(page, "reproduce-card")
+    narrow = browse.open(done / "card.html", width=390)
+    assert not scrolls_sideways(narrow)
+
+
+def test_what_is_done_is_not_done_again(
+    done: Path, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    shutil.copytree(done, out)
+    before = json.loads((out / "steps.json").read_text())
+    (out / "card.html").unlink()
+    assert run("fer2013-cnn", "--data", str(data), "--out", str(out), *SMALL, "--resume") == DONE
+    assert (out / "card.html").is_file() and "== store" not in capsys.readouterr().err
+    after = json.loads((out / "steps.json").read_text())
+    assert {name: after[name] for name in ("store", "test")} == {n: before[n] for n in ("store", "test")}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["fer2013-cnn"], "fer2013-cnn needs --data, your copy, and --out"),
+        (["fer2013-vggg"], "did you mean 'fer2013-vgg'?"),
+        (["fer2013-cnn", "--data", "DATA", "--out", "DONE", *SMALL], "holds a reproduction already"),
+        (["fer2013-vgg", "--data", "DATA", "--out", "DONE", "--resume"], "begun with another system"),
+        (["fer2013-cnn", "--data", "DATA", "--out", "DONE", "--resume"], "begun with another recipe"),
+        (["fer2013-cnn", "--data", "DATA", "--out", "O", "--seeds", "a"], "--seeds must be whole numbers"),
+        (["fer2013-all-cnn", "--data", "DATA", "--out", "O", "--seeds", "0,1"], "is an ensemble"),
+        (["ours-dfew", "--data", "DATA", "--out", "O"], "not DFEW"),
+        (["ours-dfew", "--data", "nowhere", "--out", "O"], "nowhere: no such file or folder"),
+    ],
+)
+def test_mistakes_are_one_line_and_leave_nothing(
+    done: Path, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str],
+    arguments: list[str], words: str,
+) -> None:  # fmt: skip
+    places = {"DATA": str(data), "DONE": str(done), "O": str(tmp_path / "out")}
+    assert run(*(places.get(word, word) for word in arguments)) == USAGE
+    (line,) = capsys.readouterr().err.strip().splitlines()
+    assert words in line and not (tmp_path / "out").exists()
+
+
+def test_a_dry_run_says_what_would_be_done(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("fer2013-all-cnn", "--data", str(data), "--dry-run", "--max-videos", "60") == DONE
+    said = capsys.readouterr().out
+    assert "60 are used" in said and "nothing was written" in said and "fer2013_cnn_sift" in said
+    assert run() == DONE
+    assert "sistcm-ck+" in capsys.readouterr().out
+
+
+def test_steps_count_the_seconds_of_all_attempts(tmp_path: Path) -> None:
+    steps = Steps(tmp_path / "steps.json")
+    with pytest.raises(ValueError, match="oh"), steps.taking("store", lambda _name: None):
+        raise ValueError("oh")
+    assert not steps.finished
+    with steps.taking("store", lambda _name: None) as facts:
+        facts |= {"failures": ["x"], "unfinished": True}
+    assert not Steps(tmp_path / "steps.json").finished
+    with Steps(tmp_path / "steps.json").taking("store", lambda _name: None):
+        pass
+    again = Steps(tmp_path / "steps.json")
+    assert again.finished == {"store"} and again.done["store"]["seconds"] >= 0
+
+
+def test_only_what_is_named_is_an_input(tmp_path: Path) -> None:
+    skip = all_but(tmp_path, ["a/1.mp4", "b/frames"])
+    for name in ("a", "a/1.mp4", "b", "b/frames", "b/frames/001.jpg"):
+        assert not skip(tmp_path / name), name
+    for name in ("c", "a/2.mp4", "b/other", "b/frames2"):
+        assert skip(tmp_path / name), name
