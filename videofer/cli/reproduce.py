@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -107,7 +108,12 @@ def _run(
             step=lambda step: typer.echo(f"== {step}", err=True),
         )
         command = ["videofer", *sys.argv[1:]]
-        return reproduce(plan, out, command=command, machine=machine, shown=shown, resume=resume)
+        try:
+            return reproduce(plan, out, command=command, machine=machine, shown=shown, resume=resume)
+        except KeyboardInterrupt:
+            again = [*command, *([] if resume else ["--resume"])]
+            typer.echo(f"to go on: {shlex.join(again)}", err=True)
+            raise
 
 
 def _summarise(done: Reproduced) -> None:

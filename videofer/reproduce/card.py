@@ -237,9 +237,8 @@ def parameters_of(plan: Plan) -> str:
     """Of the model, or of each member."""
     from videofer.models.model import EmotionModel
 
-    recipes = plan.recipe.members if isinstance(plan.recipe, Ensemble) else {"": plan.recipe}
     counts = []
-    for name, recipe in recipes.items():
+    for name, recipe in plan.recipes.items():
         model = EmotionModel(recipe.emotion_model_config())
         count = sum(parameter.numel() for parameter in model.parameters())
         counts.append(f"{count:,} {name}".strip())
@@ -268,6 +267,5 @@ def _steps(steps: Mapping[str, Mapping[str, Any]]) -> list[tuple[str, str, float
 
 
 def _recipe(plan: Plan) -> str:
-    if not isinstance(plan.recipe, Ensemble):
-        return dump_yaml(plan.recipe)
-    return "\n".join([dump_yaml(plan.recipe.recipe), *map(dump_yaml, plan.recipe.members.values())])
+    own = [dump_yaml(plan.recipe.recipe)] if isinstance(plan.recipe, Ensemble) else []
+    return "\n".join([*own, *map(dump_yaml, plan.recipes.values())])

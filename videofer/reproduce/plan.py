@@ -55,9 +55,14 @@ class Plan:
     notes: tuple[str, ...]  # what is not as published, beside what the recipe says at its head
 
     @property
+    def recipes(self) -> dict[str, Recipe]:
+        """Name -> recipe of each member of an ensemble; "" -> the one recipe of another system."""
+        return dict(self.recipe.members) if isinstance(self.recipe, Ensemble) else {"": self.recipe}
+
+    @property
     def first(self) -> Recipe:
-        """The recipe; of an ensemble the first member's."""
-        return self.recipe.first if isinstance(self.recipe, Ensemble) else self.recipe
+        """The recipe; of an ensemble the first member's, which says what samples and classes are."""
+        return next(iter(self.recipes.values()))
 
     @property
     def why_a_trial(self) -> tuple[str, ...]:

@@ -24,6 +24,7 @@ from typing import Any
 from cache.atomic import atomic_write_text
 from preprocessing.config_file import dump_yaml
 from preprocessing.device import Device
+from preprocessing.engines import engines_of
 from preprocessing.stage.report import RunReport
 from preprocessing.stage.run import Progress
 from preprocessing.stills import Progress as StillsProgress
@@ -32,6 +33,7 @@ from videofer.evaluation.report import evaluate
 from videofer.experiments.claim import claim
 from videofer.experiments.crossval import crossval
 from videofer.experiments.progress import FoldProgress, print_fold
+from videofer.models.pretrained import resnet18_weights
 from videofer.reproduce.card import write_card
 from videofer.reproduce.compare import Result, compare, save_result
 from videofer.reproduce.inputs import MANIFEST, STORE, digest_of, store_stills, store_videos, write_rows
@@ -81,6 +83,7 @@ def reproduce(
     out = Path(out)
     if isinstance(plan.recipe, Ensemble) and len(plan.seeds) > 1:
         raise ReproduceError(f"{plan.system.name} is an ensemble: it is trained once, with its own seeds")
+    _look_for_weights(plan, machine)
     claim(out, _identity(plan), resume, file=ASKED, what="a reproduction")
     steps = Steps(out / STEPS)
     with steps.taking("manifest", shown.step):
@@ -144,6 +147,14 @@ class Steps:
             atomic_write_text(self._path, json.dumps(self.done, indent=2, ensure_ascii=False) + "\n")
 
 
+def _look_for_weights(plan: Plan, machine: Machine) -> None:
+    """Fetches what may be fetched; one line for what is missing, before anything is written."""
+    if plan.system.dataset != "fer2013":
+        engines_of(plan.spec, machine.weights_dir, gpu=machine.device is not None)
+    for source in {recipe.training.pretrained_trunk for recipe in plan.recipes.values()} - {None}:
+        resnet18_weights(str(source))
+
+
 def _train_and_test(plan: Plan, out: Path, machine: Machine, shown: Shown) -> dict[str, Any]:
     """Facts of the step."""
     store, manifest = out / STORE, out / MANIFEST
@@ -170,12 +181,11 @@ def _train_and_test(plan: Plan, out: Path, machine: Machine, shown: Shown) -> di
 
 def _identity(plan: Plan) -> dict[str, Any]:
     """What --resume may not change."""
-    members = plan.recipe.members if isinstance(plan.recipe, Ensemble) else {"": plan.recipe}
     return {
         "system": plan.system.name,
-        "recipe": "\n".join(dump_yaml(recipe) for recipe in members.values()),
+        "recipe": "\n".join(dump_yaml(recipe) for recipe in plan.recipes.values()),
         "preprocessing": dump_yaml(plan.spec),
         "protocol": plan.protocol,
         "seeds": list(plan.seeds),
-        "labels": digest_of(plan.table),
+        "manifests": digest_of(plan.table),
     }
