@@ -113,6 +113,13 @@ class TrainedModel(ABC):
         return self.recipe.emotion_model_config().heads
 
     @property
+    def thresholds(self) -> tuple[float, ...] | None:
+        """Of multi targets, per class: from which probability on the model says that the class is there."""
+        if self.calibration.targets == "single":
+            return None
+        return self.calibration.thresholds or (0.5,) * len(self.labels)
+
+    @property
     def chosen_by_validation(self) -> str:
         """What of the model the validation intervals decided: figures on them flatter so much."""
         return "the best epoch" if self.recipe.training.keep == "best" else "the confidence"
@@ -138,6 +145,14 @@ class TrainedModel(ABC):
         """
         with torch.inference_mode():
             return self.calibration.apply(self.outputs(batch))
+
+    def window_answers(self, batch: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        """`window_log_probs`, and per head the dimensions (B, d) float32 in [-1, 1], if the model has any."""
+        with torch.inference_mode():
+            outputs = self.outputs(batch)
+            named = {head: f"{head}_dimensions" for head in self.heads}
+            dimensions = {head: outputs[key] for head, key in named.items() if key in outputs}
+            return self.calibration.apply(outputs), dimensions
 
     def predict(self, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Calibrated probabilities (B, n) float32 on the CPU of "face", "body" and "fused"."""
@@ -291,11 +306,20 @@ def read_facts(path: Path) -> dict[str, Any]:
     labels = read_json(path / "labels.json")
     if labels != recipe.data.classes:
         raise CheckpointError(f"labels.json has {labels}, recipe.yaml has {recipe.data.classes}")
+    calibration = Calibration.from_json(read_json(path / "calibration.json"))
+    if calibration.targets != recipe.data.targets:
+        raise CheckpointError(
+            f"calibration.json is of targets {calibration.targets}, recipe.yaml of {recipe.data.targets}"
+        )
+    if calibration.thresholds is not None and len(calibration.thresholds) != len(labels):
+        raise CheckpointError(
+            f"calibration.json has {len(calibration.thresholds)} thresholds for {len(labels)} classes"
+        )
     return {
         "recipe": recipe,
         "labels": tuple(labels),
         "contract": read_json(path / "contract.json"),
-        "calibration": Calibration.from_json(read_json(path / "calibration.json")),
+        "calibration": calibration,
         "used": read_json(path / "metrics.json")["used"],
         "card": (path / "README.md").read_text(encoding="utf-8"),
         "release": Release(**read_json(path / RELEASE)) if (path / RELEASE).is_file() else None,

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from videofer.evaluation.metrics import Metrics
+    from videofer.evaluation.multilabel import MultilabelMetrics
     from videofer.evaluation.tta import Views
 
 
@@ -43,7 +44,7 @@ def evaluate(
     ] = None,
 ) -> int:
     """Measure a model: WAR, UAR, F1, calibration, with intervals over subjects; OUT/report.html shows it."""
-    from videofer.evaluation.charts import print_metrics
+    from videofer.evaluation.charts import print_dimensions, print_metrics
     from videofer.evaluation.report import evaluate as run_evaluation
 
     if (store is None) == (fer2013 is None):
@@ -59,6 +60,10 @@ def evaluate(
     for line in report.unused:
         typer.echo(f"not used: {line}", err=True)
     print_metrics(report.metrics, f"{model}, split '{report.split}'")
+    print_dimensions(report.dimensions)
+    for head, score in report.scores.items():
+        ends = "" if score.interval is None else " [{:.3f}, {:.3f}]".format(*score.interval)
+        typer.echo(f"ERS, the score of BoLD, {head}: {score.value:.3f}{ends}")
     print_tta(report.metrics, report.tta)
     typer.echo(f"report: {out / 'report.html'}")
     return DONE
@@ -99,7 +104,7 @@ def on_fer2013(
     return DONE
 
 
-def print_tta(metrics: Mapping[str, Metrics], tta: Mapping[str, Metrics] | None) -> None:
+def print_tta(metrics: Mapping[str, Metrics | MultilabelMetrics], tta: Mapping[str, Metrics] | None) -> None:
     """What test-time augmentation changes per head, where it was asked for."""
     for head, one in (tta or {}).items():
         figures = (

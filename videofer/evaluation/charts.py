@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 
+from videofer.evaluation.dimensions import DimensionMetrics
 from videofer.evaluation.metrics import Metrics
+from videofer.evaluation.multilabel import MultilabelMetrics
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -17,6 +19,9 @@ if TYPE_CHECKING:
 
 ROOM_FOR_ONE_LINE = 128
 """Columns of a terminal in which figures and intervals stand side by side."""
+
+_FIGURES = {"war": "WAR", "uar": "UAR", "macro_f1": "macro-F1", "ece": "ECE"}
+_FIGURES_OF_MULTI = {"map": "mAP", "mra": "mRA", "macro_f1": "macro-F1", "uar": "UAR", "ece": "ECE"}
 
 
 def save_confusion(metrics: Metrics, file: BinaryIO, title: str) -> None:
@@ -61,36 +66,64 @@ def save_confusion(metrics: Metrics, file: BinaryIO, title: str) -> None:
     figure.savefig(file, format="png", metadata={"Software": None})
 
 
-def print_metrics(metrics: Mapping[str, Metrics], title: str, console: Console | None = None) -> None:
+def print_metrics(
+    metrics: Mapping[str, Metrics | MultilabelMetrics], title: str, console: Console | None = None
+) -> None:
     """Prints a table of the figures per modality, and one of the recall per class and modality."""
     from rich.console import Console
     from rich.table import Table
 
     console = console or Console()
     first = next(iter(metrics.values()))
+    shown_ones = _FIGURES if isinstance(first, Metrics) else _FIGURES_OF_MULTI
     table = Table(title=title, title_justify="left", caption=_notes(first), caption_justify="left")
-    for name in ("", "samples", "WAR", "UAR", "macro-F1", "ECE"):
+    for name in ("", "samples", *shown_ones.values()):
         table.add_column(name, justify="left" if not name else "right")
     between = " " if console.width >= ROOM_FOR_ONE_LINE else "\n"
     for name, values in metrics.items():
         table.add_row(
             name,
             str(values.num_samples),
-            *(_with_interval(values, figure, between) for figure in ("war", "uar", "macro_f1", "ece")),
+            *(_with_interval(values, figure, between) for figure in shown_ones),
         )
     console.print(table)
 
-    recall = Table(title="recall per class", title_justify="left")
-    recall.add_column("class")
-    recall.add_column("samples", justify="right")
+    what = "recall" if isinstance(first, Metrics) else "ROC area"
+    per_class = Table(title=f"{what} per class", title_justify="left")
+    per_class.add_column("class")
+    per_class.add_column("samples", justify="right")
     for name in metrics:
-        recall.add_column(name, justify="right")
+        per_class.add_column(name, justify="right")
     widest = max(metrics.values(), key=lambda values: values.num_samples)
     for index, label in enumerate(first.labels):
-        figures = (values.recall[index] for values in metrics.values())
+        figures = (_of_class(values, index) for values in metrics.values())
         shown = ["-" if np.isnan(figure) else f"{figure:.2f}" for figure in figures]
-        recall.add_row(label, str(widest.support[index]), *shown)
-    console.print(recall)
+        per_class.add_row(label, str(widest.support[index]), *shown)
+    console.print(per_class)
+
+
+def print_dimensions(dimensions: Mapping[str, DimensionMetrics], console: Console | None = None) -> None:
+    """Prints a table of the figures per head and dimension; nothing where there are none."""
+    from rich.console import Console
+    from rich.table import Table
+
+    if not dimensions:
+        return
+    table = Table(title="dimensions, in [-1, 1]", title_justify="left")
+    for name in ("", "dimension", "rated", "CCC", "R2", "RMSE"):
+        table.add_column(name, justify="left" if name in ("", "dimension") else "right")
+    for head, one in dimensions.items():
+        for place, name in enumerate(one.names):
+            cells = [f"{one.figures[figure][place]:.3f}" for figure in ("ccc", "r2", "rmse")]
+            if one.intervals is not None:
+                low, high = one.intervals["ccc"][place]
+                cells[0] += f" [{low:.3f}, {high:.3f}]"
+            table.add_row(head, name, str(one.num_samples[place]), *cells)
+    (console or Console()).print(table)
+
+
+def _of_class(metrics: Metrics | MultilabelMetrics, place: int) -> float:
+    return metrics.recall[place] if isinstance(metrics, Metrics) else metrics.per_class["roc_area"][place]
 
 
 def print_comparison(comparison: Comparison, console: Console | None = None) -> None:
@@ -147,9 +180,16 @@ def print_recall_differences(comparison: Comparison, console: Console) -> None:
     console.print(table)
 
 
-def _notes(metrics: Metrics) -> str:
+def _notes(metrics: Metrics | MultilabelMetrics) -> str:
     notes = [f"chance {metrics.chance:.3f}", metrics.intervals_note]
-    if metrics.num_present < len(metrics.labels):
+    if isinstance(metrics, MultilabelMetrics):
+        notes[0] = f"guessing: mAP {metrics.prevalence:.3f}, mRA and UAR 0.500"
+        if metrics.num_present < len(metrics.labels):
+            notes.append(
+                f"means over the {metrics.num_present} of {len(metrics.labels)} classes that some intervals "
+                "show and some do not"
+            )
+    elif metrics.num_present < len(metrics.labels):
         notes.append(
             f"UAR and macro-F1 over the {metrics.num_present} of {len(metrics.labels)} classes that occur"
         )
@@ -158,8 +198,8 @@ def _notes(metrics: Metrics) -> str:
     return "; ".join(notes)
 
 
-def _with_interval(metrics: Metrics, name: str, between: str = " ") -> str:
-    value: float = getattr(metrics, name)
+def _with_interval(metrics: Metrics | MultilabelMetrics, name: str, between: str = " ") -> str:
+    value: float = getattr(metrics, name) if isinstance(metrics, Metrics) else metrics.figures[name]
     if metrics.intervals is None:
         return f"{value:.3f}"
     low, high = (f"{end:.3f}".removeprefix("0") for end in metrics.intervals[name])

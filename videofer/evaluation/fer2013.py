@@ -102,6 +102,10 @@ def evaluate_fer2013(
     from videofer.export import load_model
 
     loaded = model if isinstance(model, TrainedModel) else load_model(model, device)
+    if loaded.thresholds is not None:
+        raise EvaluationError(
+            f"{loaded.path} is of data.targets multi, but a picture of FER2013 has one class"
+        )
     _check_classes(loaded)
     pictures = read_fer2013(data, votes)
     lists = _rows_of(pictures, split, data)

@@ -40,7 +40,6 @@ class MultilabelMetrics:
     """The figures of one head on one set of samples. Undefined ones are NaN."""
 
     labels: tuple[str, ...]
-    thresholds: tuple[float, ...]
     num_samples: int
     num_groups: int
     """Distinct subjects; 0 where they are not known."""
@@ -104,7 +103,6 @@ class MultilabelMetrics:
             "prevalence": finite(self.prevalence),
             **{name: finite(value) for name, value in self.figures.items()},
             "support": dict(zip(self.labels, self.support, strict=True)),
-            "thresholds": dict(zip(self.labels, self.thresholds, strict=True)),
             **{
                 name: {label: finite(value) for label, value in zip(self.labels, values, strict=True)}
                 for name, values in self.per_class.items()
@@ -119,7 +117,7 @@ def measure_multilabel(
     truth: np.ndarray,
     labels: Sequence[str],
     *,
-    thresholds: Sequence[float] | None = None,
+    says: np.ndarray | None = None,
     groups: Sequence[str] | None = None,
     seeds: np.ndarray | None = None,
     num_bootstrap: int = NUM_DRAWS,
@@ -127,17 +125,17 @@ def measure_multilabel(
 ) -> MultilabelMetrics:
     """probs (N, n) in [0, 1] against truth (N, n), shares of the raters.
 
-    thresholds (n,): of the answers; None: one half. groups (N,): subjects, where they are known. seeds (N,):
-    of the model that predicted the row. ValueError where shapes disagree.
+    says (N, n) bool: the answers; None: yes from one half on. groups (N,): subjects, where they are known.
+    seeds (N,): of the model that predicted the row. ValueError where shapes disagree.
     """
     if probs.shape != truth.shape or probs.shape[1:] != (len(labels),):
         raise ValueError(f"probs {probs.shape} and truth {truth.shape} must be (N, {len(labels)})")
-    limits = np.full(len(labels), 0.5) if thresholds is None else np.asarray(thresholds, dtype=np.float64)
+    says = probs >= 0.5 if says is None else says
     holds = truth >= POSITIVE
     parts = [np.arange(len(probs))]
     if seeds is not None and len(seeds):
         parts = [np.flatnonzero(seeds == value) for value in np.unique(seeds)]
-    by_seed = [_figures(probs[rows], holds[rows], limits, np.ones((1, len(rows)))) for rows in parts]
+    by_seed = [_figures(probs[rows], holds[rows], says[rows], np.ones((1, len(rows)))) for rows in parts]
     per_class = {
         name: tuple(_mean_known(np.stack([one[name][0] for one in by_seed])).tolist()) for name in PER_CLASS
     }
@@ -146,14 +144,11 @@ def measure_multilabel(
     num_groups = len(names) if known else 0
     note, intervals = why_no_interval(num_groups), None
     if note is None:
-        drawn = drawn_figures(
-            probs, holds, limits, group, parts, draw_groups(num_groups, num_bootstrap, seed)
-        )
+        drawn = drawn_figures(probs, holds, says, group, parts, draw_groups(num_groups, num_bootstrap, seed))
         intervals = {name: interval(drawn[name]) for name in FIGURES}
         note = f"95 % percentile intervals, {num_bootstrap} bootstrap draws of {num_groups} subjects"
     return MultilabelMetrics(
         labels=tuple(labels),
-        thresholds=tuple(limits.tolist()),
         num_samples=len(parts[0]),
         num_groups=num_groups,
         num_seeds=len(parts),
@@ -168,13 +163,13 @@ def measure_multilabel(
 def drawn_figures(
     probs: np.ndarray,
     holds: np.ndarray,
-    thresholds: np.ndarray,
+    says: np.ndarray,
     group: np.ndarray,
     parts: Sequence[np.ndarray],
     weights: np.ndarray,
 ) -> dict[str, np.ndarray]:
     """FIGURES of each draw, each (D,). group: (N,) int; parts: rows of each seed; weights: (D, G)."""
-    by_seed = [_figures(probs[rows], holds[rows], thresholds, weights[:, group[rows]]) for rows in parts]
+    by_seed = [_figures(probs[rows], holds[rows], says[rows], weights[:, group[rows]]) for rows in parts]
     return {name: np.mean([one[name] for one in by_seed], axis=0) for name in FIGURES}
 
 
@@ -191,13 +186,12 @@ def emotion_recognition_score(r2: np.ndarray, mean_ap: np.ndarray, mean_area: np
 
 
 def _figures(
-    probs: np.ndarray, holds: np.ndarray, thresholds: np.ndarray, weights: np.ndarray
+    probs: np.ndarray, holds: np.ndarray, says: np.ndarray, weights: np.ndarray
 ) -> dict[str, np.ndarray]:
     """FIGURES (W,) and PER_CLASS (W, n) of N samples, which count weights (W, N)."""
     by_sample = np.ascontiguousarray(weights.T)
     ranked = [rank_figures(p, h, by_sample) for p, h in zip(probs.T, holds.T, strict=True)]
     precision_area, area = (np.stack(part, axis=1) for part in zip(*ranked, strict=True))
-    says = probs >= thresholds
     total = weights.sum(axis=1)[:, None]
     hits, yes, said = (weights @ part.astype(np.float64) for part in (holds & says, holds, says))  # (W, n)
     with np.errstate(invalid="ignore", divide="ignore"):

@@ -15,10 +15,12 @@ from typing import Any
 import numpy as np
 
 from videofer import emotions
+from videofer.data.targets import POSITIVE
 from videofer.evaluation.bootstrap import MIN_GROUPS
 from videofer.evaluation.comparison import Comparison
 from videofer.evaluation.figures import NUM_BINS
 from videofer.evaluation.metrics import Metrics
+from videofer.evaluation.multi_results import MultiResults
 from videofer.evaluation.page_charts import confusion_chart, reliability_chart
 from videofer.evaluation.paired import Paired
 from videofer.evaluation.reliability import AFTER, BEFORE
@@ -39,6 +41,8 @@ def report_page(results: Results) -> str:
         charts[f"reliability_{head}"] = reliability_chart(*one.curves)
     parts = [("figures", "Figures"), ("classes", "Classes"), ("confusion", "Confusion")]
     parts.append(("confidence", "Confidence"))
+    if answer.dimensions:
+        parts.insert(1, ("dimensions", "Dimensions"))
     if answer.folds or answer.seeds:
         parts.append(("folds", "Folds and seeds"))
     if answer.breakdowns:
@@ -67,6 +71,27 @@ def report_page(results: Results) -> str:
         span=1.0 if side is None else span_of(*side.gains.values()),
         disagreements=rows,
         num_disagreements=0 if side is None else len(side.disagreements),
+        source=[(name, value) for name, value in results.source.items() if not isinstance(value, list)],
+        lists=[(name, value) for name, value in results.source.items() if isinstance(value, list) and value],
+    )
+
+
+def multi_page(results: MultiResults) -> str:
+    """The HTML of an evaluation of multi targets."""
+    charts = {f"reliability_{head}": reliability_chart(*one.curves) for head, one in results.heads.items()}
+    parts = [("figures", "Figures"), ("classes", "Classes"), ("confidence", "Confidence")]
+    if results.heads[results.answer].dimensions:
+        parts.insert(1, ("dimensions", "Dimensions"))
+    return render(
+        "multi.html",
+        charts,
+        kind="evaluation",
+        title=results.title,
+        parts=[*parts, ("measured", "What was measured")],
+        r=results,
+        before=BEFORE,
+        after=AFTER,
+        positive=POSITIVE,
         source=[(name, value) for name, value in results.source.items() if not isinstance(value, list)],
         lists=[(name, value) for name, value in results.source.items() if isinstance(value, list) and value],
     )

@@ -5,6 +5,7 @@ Letters in shapes: M windows, N examples (labelled intervals), n classes.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -18,11 +19,24 @@ from torch.utils.data import DataLoader, Subset
 from videofer.checkpoint import INPUTS, TrainedModel
 from videofer.data.dataset import SampleDataset, collate
 from videofer.data.examples import Example, TrackReader
+from videofer.data.targets import POSITIVE
 from videofer.datasets.manifest import COLUMNS as MANIFEST_COLUMNS
 from videofer.datasets.manifest import soft_columns
-from videofer.evaluation.calibration import HEADS, IDENTITY, Calibration, complete
+from videofer.evaluation.calibration import HEADS, Calibration, complete, identity
+from videofer.evaluation.dimensions import DimensionMetrics, measure_dimensions
 from videofer.evaluation.metrics import Metrics, measure
-from videofer.evaluation.table import BASE, POOLED, PUBLISHED
+from videofer.evaluation.multilabel import MultilabelMetrics, measure_multilabel
+from videofer.evaluation.table import (
+    BASE,
+    POOLED,
+    PUBLISHED,
+    TRUTH,
+    answer_columns,
+    dimension_columns,
+    prob_columns,
+    words_of,
+)
+from videofer.models.targets import ignorance
 
 if TYPE_CHECKING:
     from videofer.data.crops import CropCache
@@ -42,39 +56,46 @@ class WindowOutputs:
     def intervals(self, calibration: Calibration, num_examples: int) -> Intervals:
         """Calibrated probabilities averaged over the windows of each example that have the modality."""
         outputs = calibration.apply(self.outputs)
+        is_multi = calibration.targets == "multi"
         has_face, has_body = self.outputs["has_face"].numpy(), self.outputs["has_body"].numpy()
         has = {"face": has_face, "body": has_body, "fused": has_face | has_body}
-        probs, seen = {}, {}
+        probs, seen, dimensions = {}, {}, {}
         for head in HEADS:
-            window_probs = outputs[head].double().softmax(dim=1).numpy()  # float32 sums to 1 not quite
-            total, count = self._sum(window_probs, has[head], num_examples)
-            seen[head] = count > 0
-            uniform = 1.0 / window_probs.shape[1]
-            probs[head] = np.where(seen[head][:, None], total / np.maximum(count, 1)[:, None], uniform)
-        return Intervals(probs, seen)
+            log_probs = outputs[head].double()
+            # Of single targets float32 sums to 1 not quite.
+            window_probs = (log_probs.exp() if is_multi else log_probs.softmax(dim=1)).numpy()
+            mean, seen[head] = self._mean(window_probs, has[head], num_examples)
+            unknown = math.exp(ignorance(window_probs.shape[1], calibration.targets))
+            probs[head] = np.where(seen[head][:, None], mean, unknown)
+            if f"{head}_dimensions" in self.outputs:
+                values = self.outputs[f"{head}_dimensions"].double().numpy()
+                mean, _ = self._mean(values, has[head], num_examples)
+                dimensions[head] = np.where(seen[head][:, None], mean, np.nan)
+        return Intervals(probs, seen, dimensions)
 
     def mean_score(self, name: str, has: str, num_examples: int) -> np.ndarray:
         """(N, n): a further output averaged over each example's windows with the modality, 0 without any."""
-        total, count = self._sum(self.outputs[name].double().numpy(), self.outputs[has].numpy(), num_examples)
-        mean: np.ndarray = total / np.maximum(count, 1)[:, None]
-        return mean
+        values, chosen = self.outputs[name].double().numpy(), self.outputs[has].numpy()
+        return self._mean(values, chosen, num_examples)[0]
 
-    def _sum(
+    def _mean(
         self, values: np.ndarray, chosen: np.ndarray, num_examples: int
     ) -> tuple[np.ndarray, np.ndarray]:
-        """(M, n), (M,) bool -> sums (N, n) and counts (N,) of the chosen windows of each example."""
+        """(M, n), (M,) bool -> means (N, n) of each example's chosen windows, and whether it has any (N,)."""
         count = np.bincount(self.example, weights=chosen, minlength=num_examples)
         total = np.zeros((num_examples, values.shape[1]))
         np.add.at(total, self.example[chosen], values[chosen])
-        return total, count
+        return total / np.maximum(count, 1)[:, None], count > 0
 
 
 @dataclass(frozen=True)
 class Intervals:
     """What a model says of N labelled intervals, per head of HEADS."""
 
-    probs: dict[str, np.ndarray]  # (N, n) float64, rows sum to 1; uniform where not seen
+    probs: dict[str, np.ndarray]
+    """(N, n) float64: rows of single targets sum to 1; where not seen uniform, of multi targets one half."""
     seen: dict[str, np.ndarray]  # (N,) bool: the head's modality was there in some window
+    dimensions: dict[str, np.ndarray]  # (N, d) float64, NaN where not seen; empty for a model without
 
 
 def run_windows(
@@ -177,9 +198,10 @@ def prediction_table(
     manifest: pd.DataFrame | None = None,
 ) -> pd.DataFrame:
     """See `predict_examples`."""
-    labels = loaded.labels
+    labels, thresholds = loaded.labels, loaded.thresholds
     calibrated = windows.intervals(loaded.calibration, len(examples))
-    raw = windows.intervals(IDENTITY, len(examples))
+    raw = windows.intervals(identity(loaded.calibration.targets), len(examples))
+    truth = np.stack([e.target for e in examples]).astype(np.float64)
     columns: dict[str, Any] = {
         "key": [e.key for e in examples],
         "name": [e.name for e in examples],
@@ -189,13 +211,29 @@ def prediction_table(
         "t_end": [e.t_end for e in examples],
         "label": [labels[e.label] for e in examples],
     }
+    if thresholds is not None:
+        columns["label"] = words_of(truth >= POSITIVE, labels)
+        columns |= dict(zip(prob_columns(TRUTH, labels), truth.T, strict=True))
+    dimensions = loaded.recipe.data.dimensions
+    if dimensions:
+        rated = np.stack([e.dimensions for e in examples]).astype(np.float64)
+        columns |= dict(zip(dimension_columns(TRUTH, dimensions), rated.T, strict=True))
     if manifest is not None:
         columns |= _further_columns(manifest.iloc[[e.row for e in examples]])
     for head in loaded.heads:
+        probs = calibrated.probs[head]
         columns[f"{head}_seen"] = calibrated.seen[head]
-        columns[f"{head}_label"] = [labels[place] for place in calibrated.probs[head].argmax(axis=1)]
-        for kind, probs in (("p", calibrated.probs[head]), ("raw_p", raw.probs[head])):
-            columns |= {f"{head}_{kind}_{name}": probs[:, place] for place, name in enumerate(labels)}
+        if thresholds is None:
+            columns[f"{head}_label"] = [labels[place] for place in probs.argmax(axis=1)]
+        else:
+            says = probs >= np.array(thresholds)
+            columns[f"{head}_label"] = words_of(says, labels)
+            columns |= dict(zip(answer_columns(head, labels), says.T, strict=True))
+        for kind, values in (("p", probs), ("raw_p", raw.probs[head])):
+            columns |= {f"{head}_{kind}_{name}": values[:, place] for place, name in enumerate(labels)}
+        if dimensions:
+            found = calibrated.dimensions[head]
+            columns |= dict(zip(dimension_columns(head, dimensions), found.T, strict=True))
     if "face_published" in windows.outputs:
         score = windows.mean_score("face_published", "has_face", len(examples))
         columns[PUBLISHED] = [labels[place] for place in score.argmax(axis=1)]
@@ -212,7 +250,7 @@ def _further_columns(manifest: pd.DataFrame) -> dict[str, list[Any]]:
         values = manifest[name].tolist()
         if manifest[name].dtype == object:
             values = [None if pd.isna(value) else str(value) for value in values]
-        is_taken = name in POOLED or name.startswith(tuple(f"{head}_" for head in HEADS))
+        is_taken = name in POOLED or name.startswith(tuple(f"{head}_" for head in (*HEADS, TRUTH)))
         columns[f"manifest_{name}" if is_taken else name] = values
     return columns
 
@@ -223,16 +261,38 @@ def targets(examples: Sequence[Example]) -> np.ndarray:
 
 
 def measure_heads(
-    intervals: Intervals, examples: Sequence[Example], labels: Sequence[str], heads: Sequence[str]
-) -> dict[str, Metrics]:
-    """Figures per head, each over the examples where its modality was seen."""
-    truth, subjects = targets(examples), [example.subject for example in examples]
+    intervals: Intervals,
+    examples: Sequence[Example],
+    labels: Sequence[str],
+    heads: Sequence[str],
+    thresholds: Sequence[float] | None = None,
+) -> dict[str, Metrics | MultilabelMetrics]:
+    """Figures per head, each over the examples where its modality was seen. thresholds: of multi targets."""
+    subjects = np.array([example.subject for example in examples], dtype=object)
+    found: dict[str, Metrics | MultilabelMetrics] = {}
+    for head in heads:
+        seen = intervals.seen[head]
+        probs, groups = intervals.probs[head][seen], subjects[seen].tolist()
+        if thresholds is None:
+            found[head] = measure(probs, targets(examples)[seen], labels, groups=groups)
+        else:
+            truth = np.stack([example.target for example in examples])[seen]
+            says = probs >= np.array(thresholds)
+            found[head] = measure_multilabel(probs, truth, labels, says=says, groups=groups)
+    return found
+
+
+def measure_head_dimensions(
+    intervals: Intervals, examples: Sequence[Example], names: Sequence[str], heads: Sequence[str]
+) -> dict[str, DimensionMetrics]:
+    """The same of the dimensions; empty for a model without."""
+    if not names:
+        return {}
+    truth = np.stack([example.dimensions for example in examples]).astype(np.float64)
+    subjects = np.array([example.subject for example in examples], dtype=object)
     return {
-        head: measure(
-            intervals.probs[head][seen],
-            truth[seen],
-            labels,
-            groups=[subject for subject, is_seen in zip(subjects, seen, strict=True) if is_seen],
+        head: measure_dimensions(
+            intervals.dimensions[head][seen], truth[seen], names, groups=subjects[seen].tolist()
         )
         for head, seen in ((head, intervals.seen[head]) for head in heads)
     }

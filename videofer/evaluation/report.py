@@ -8,13 +8,16 @@ OUT/report.html             everything, to look at; needs no other file and no n
     confusion_<head>.csv
     reliability.png         accuracy against confidence, before and after calibration
     disagreements.csv       of a fused model: where face, body and fused do not say the same
+
+Of multi targets there is neither confusion nor disagreement; per_class.csv has average precision and ROC
+area.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -26,8 +29,11 @@ from cache.reader import StoreReader
 from videofer.checkpoint import TrainedModel
 from videofer.data.examples import Example, make_examples
 from videofer.evaluation.charts import save_confusion
+from videofer.evaluation.dimensions import DimensionMetrics
 from videofer.evaluation.labels import load_labels
 from videofer.evaluation.metrics import Metrics
+from videofer.evaluation.multi_results import MultiResults, Score, dimensions_of, make_multi_results
+from videofer.evaluation.multilabel import PER_CLASS, MultilabelMetrics
 from videofer.evaluation.predict import predict_examples
 from videofer.evaluation.reliability import save_reliability
 from videofer.evaluation.results import Results, make_results, with_tta
@@ -41,13 +47,17 @@ class EvalReport:
 
     path: Path  # where it was saved
     split: str
-    metrics: dict[str, Metrics]
+    metrics: dict[str, Metrics] | dict[str, MultilabelMetrics]
     """Per head, the model's answer last; each over the intervals where the head's modality was seen."""
     predictions: pd.DataFrame  # see `table`
     unused: list[str]
     """A line for each row of the manifest that could not be used: its name and why."""
     tta: dict[str, Metrics] | None = None
     """Per head, with test-time augmentation, where it was asked for."""
+    dimensions: dict[str, DimensionMetrics] = field(default_factory=dict)
+    """Per head, of a model with dimensions."""
+    scores: dict[str, Score] = field(default_factory=dict)
+    """Per head BoLD's ERS, of a model of multi targets with valence, arousal and dominance."""
 
 
 def evaluate(
@@ -88,15 +98,13 @@ def evaluate(
 
     unused = [*unused, *skipped]
     predictions = predict_examples(loaded, reader, examples, manifest=table)
+    if tta is not None and loaded.thresholds is not None:
+        raise EvaluationError("test-time augmentation is measured for data.targets single only")
     if tta is not None:
         predictions = predictions.assign(**predict_views(loaded, reader, examples, tta))
-    metrics = write_report(
-        predictions,
-        loaded.labels,
-        loaded.heads,
-        Path(out),
-        title=f"{loaded.recipe.name}: {_SPLIT_NAMES[chosen]}",
-        source={
+    facts: dict[str, Any] = {
+        "title": f"{loaded.recipe.name}: {_SPLIT_NAMES[chosen]}",
+        "source": {
             "model": loaded.title if loaded.release else str(loaded.path),
             "recipe": loaded.recipe.name,
             "store": str(store),
@@ -107,16 +115,27 @@ def evaluate(
             "date": date.today().isoformat(),
             "unused": unused,
         },
-        notes=_notes(chosen, loaded),
-        by=by,
-    )
+        "notes": _notes(chosen, loaded),
+        "by": by,
+    }
+    metrics: dict[str, Metrics] | dict[str, MultilabelMetrics]
+    scores: dict[str, Score] = {}
+    if loaded.thresholds is None:
+        metrics = write_report(predictions, loaded.labels, loaded.heads, Path(out), **facts)
+    else:
+        multi = write_multi_report(predictions, loaded.labels, loaded.heads, Path(out), **facts)
+        metrics = multi.metrics
+        scores = {head: one.score for head, one in multi.heads.items() if one.score is not None}
+    dimensions = {head: dimensions_of(predictions, head) for head in loaded.heads}
     return EvalReport(
         path=Path(out),
         split=chosen,
         metrics=metrics,
         predictions=predictions,
         unused=unused,
-        tta=with_tta(predictions, loaded.labels, loaded.heads),
+        tta=None if tta is None else with_tta(predictions, loaded.labels, loaded.heads),
+        dimensions={head: one for head, one in dimensions.items() if one is not None},
+        scores=scores,
     )
 
 
@@ -139,23 +158,51 @@ def write_report(
     from videofer.evaluation.page import report_page
 
     results = make_results(table, labels, heads, title=title, source=source, notes=notes, by=by)
-    out.mkdir(parents=True, exist_ok=True)
-    with atomic_write(out / "predictions.parquet") as file:
-        table.to_parquet(file)
-    atomic_write_text(out / "per_class.csv", per_class_table(results).to_csv(index=False))
+    _write(table, results, per_class_table(results), report_page(results), out)
     for head, metrics in results.metrics.items():
         confusion = pd.DataFrame(metrics.confusion, index=list(labels), columns=list(labels))
         atomic_write_text(out / f"confusion_{head}.csv", confusion.to_csv(index_label="labelled"))
         with atomic_write(out / f"confusion_{head}.png") as file:
             save_confusion(metrics, file, f"{title}, {head} ({metrics.num_samples} intervals)")
-    with atomic_write(out / "reliability.png") as file:
-        save_reliability({head: one.curves for head, one in results.heads.items()}, file, title)
     if results.side is not None:
         atomic_write_text(out / "disagreements.csv", results.side.disagreements.to_csv(index=False))
+    return results.metrics
+
+
+def write_multi_report(
+    table: pd.DataFrame,
+    labels: Sequence[str],
+    heads: Sequence[str],
+    out: Path,
+    *,
+    title: str,
+    source: Mapping[str, Any],
+    notes: Sequence[str] = (),
+    by: Sequence[str] | None = None,
+) -> MultiResults:
+    """The same for a table of multi targets, of which there are no figures by groups."""
+    from videofer.evaluation.page import multi_page
+
+    if by:
+        raise EvaluationError("figures by groups are of data.targets single only")
+    results = make_multi_results(table, labels, heads, title=title, source=source, notes=notes)
+    _write(table, results, multi_per_class(results), multi_page(results), out)
+    return results
+
+
+def _write(
+    table: pd.DataFrame, results: Results | MultiResults, per_class: pd.DataFrame, page: str, out: Path
+) -> None:
+    """The files that there are of all targets."""
+    out.mkdir(parents=True, exist_ok=True)
+    with atomic_write(out / "predictions.parquet") as file:
+        table.to_parquet(file)
+    atomic_write_text(out / "per_class.csv", per_class.to_csv(index=False))
+    with atomic_write(out / "reliability.png") as file:
+        save_reliability({head: one.curves for head, one in results.heads.items()}, file, results.title)
     values = json.dumps(results.to_json(), indent=2, ensure_ascii=False, allow_nan=False)
     atomic_write_text(out / "metrics.json", values + "\n")
-    atomic_write_text(out / "report.html", report_page(results))
-    return results.metrics
+    atomic_write_text(out / "report.html", page)
 
 
 def per_class_table(results: Results) -> pd.DataFrame:
@@ -177,6 +224,22 @@ def per_class_table(results: Results) -> pd.DataFrame:
                 }
             )
     return pd.DataFrame(rows)
+
+
+def multi_per_class(results: MultiResults) -> pd.DataFrame:
+    """The same of multi targets."""
+    return pd.DataFrame(
+        [
+            {
+                "head": head,
+                "class": label,
+                "support": metrics.support[place],
+                **{name: metrics.per_class[name][place] for name in PER_CLASS},
+            }
+            for head, metrics in results.metrics.items()
+            for place, label in enumerate(metrics.labels)
+        ]
+    )
 
 
 _SPLIT_NAMES = {

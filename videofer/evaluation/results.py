@@ -13,8 +13,10 @@ import numpy as np
 import pandas as pd
 
 from videofer.evaluation.demographics import Breakdown, breakdown, choose_columns
+from videofer.evaluation.dimensions import DimensionMetrics
 from videofer.evaluation.metrics import Metrics, finite, measure
 from videofer.evaluation.modalities import SideBySide, side_by_side
+from videofer.evaluation.multi_results import dimensions_of
 from videofer.evaluation.pooled import Parts, parts_of
 from videofer.evaluation.reliability import Reliability, reliability
 from videofer.evaluation.table import (
@@ -41,6 +43,7 @@ class HeadResults:
     folds: Parts | None
     seeds: Parts | None
     breakdowns: list[Breakdown]
+    dimensions: DimensionMetrics | None  # where the model has any
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -170,6 +173,7 @@ def _head_results(
         folds=parts_of(seen, labels, head, "fold"),
         seeds=parts_of(seen, labels, head, "seed"),
         breakdowns=[breakdown(table, labels, head, column) for column in columns],
+        dimensions=dimensions_of(table, head),
     )
 
 
@@ -221,4 +225,5 @@ def _head_json(results: HeadResults) -> dict[str, Any]:
         "folds": results.folds and results.folds.to_json(),
         "seeds": results.seeds and results.seeds.to_json(),
         "groups": [one.to_json() for one in results.breakdowns],
+        "dimensions": results.dimensions and results.dimensions.to_json(),
     }

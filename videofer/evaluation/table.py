@@ -1,11 +1,15 @@
 """The prediction table: a row for each labelled interval, repeated for each seed where several are pooled.
 
-    key, name, person, subject, t_start, t_end, label
+    key, name, person, subject, t_start, t_end, label   of multi targets the classes that hold, with " + "
+    label_p_<class>         of multi targets: the shares of the raters
+    label_<dimension>       the rating of a dimension, in [-1, 1], NaN where there is none
     fold, seed              where folds and seeds are pooled
     further columns         of the manifest
     <head>_seen             the head's modality was there in some window of the interval
-    <head>_label            the class of the largest probability
-    <head>_p_<class>        calibrated probabilities
+    <head>_label            the class of the largest probability; of multi targets those at their thresholds
+    <head>_p_<class>        calibrated probabilities; those of multi targets do not sum to 1
+    <head>_is_<class>       of multi targets: whether the class is said to be there
+    <head>_<dimension>      in [-1, 1], where the model has dimensions
     <head>_raw_p_<class>    before calibration
     <head>_tta_p_<class>    calibrated, averaged over the views of test-time augmentation, where it was done
     face_published_label    by the published mixture of the face's heads
@@ -17,11 +21,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import get_args
 
 import numpy as np
 import pandas as pd
 
 from cache.errors import UserError
+from videofer.data.targets import Dimension
 from videofer.evaluation.metrics import Metrics, measure
 
 INTERVAL = ("key", "name", "person", "t_start", "t_end")
@@ -30,6 +36,8 @@ row of the manifest: a list of pictures in which one occurs twice counts it twic
 
 BASE = ("key", "name", "person", "subject", "t_start", "t_end", "label")
 POOLED = ("fold", "seed")
+TRUTH = "label"
+"""What stands before the columns of the truth, as a head's name before those of a head."""
 PUBLISHED = "face_published_label"
 PUBLISHED_NAME = "published mixture, for comparison"
 
@@ -77,6 +85,33 @@ def target_of(table: pd.DataFrame, labels: Sequence[str]) -> np.ndarray:
 def prob_columns(head: str, labels: Sequence[str], *, raw: bool = False) -> list[str]:
     """Names of a head's columns of probabilities, in the order of the labels."""
     return [f"{head}_raw_p_{name}" if raw else f"{head}_p_{name}" for name in labels]
+
+
+def dimension_columns(head: str, dimensions: Sequence[str]) -> list[str]:
+    """Names of a head's columns of dimensions, or of TRUTH's."""
+    return [f"{head}_{name}" for name in dimensions]
+
+
+def dimensions_in(table: pd.DataFrame, head: str) -> list[str]:
+    """The dimensions that the table holds of this head, with ratings."""
+    return [
+        name for name in get_args(Dimension) if {f"{TRUTH}_{name}", f"{head}_{name}"} <= set(table.columns)
+    ]
+
+
+def is_multi(table: pd.DataFrame, labels: Sequence[str]) -> bool:
+    """Whether the targets are multi: each class has a share of the raters of its own."""
+    return set(prob_columns(TRUTH, labels)) <= set(table.columns)
+
+
+def answer_columns(head: str, labels: Sequence[str]) -> list[str]:
+    """Names of a head's columns of answers, of multi targets."""
+    return [f"{head}_is_{name}" for name in labels]
+
+
+def words_of(says: np.ndarray, labels: Sequence[str]) -> list[str]:
+    """says (N, n) bool -> for each row the names of its classes, with " + " between them; "" for none."""
+    return [" + ".join(name for name, one in zip(labels, row, strict=True) if one) for row in says]
 
 
 def tta_columns(head: str, labels: Sequence[str]) -> list[str]:
@@ -127,14 +162,16 @@ def num_seeds(table: pd.DataFrame) -> int:
 
 def check_table(table: pd.DataFrame, labels: Sequence[str], heads: Sequence[str], source: str) -> None:
     """EvaluationError in one line where figures of this table would be wrong. source: named in it."""
+    multi = is_multi(table, labels)
     needed = [*BASE, *(name for head in heads for name in (f"{head}_seen", *prob_columns(head, labels)))]
+    needed += [name for head in heads if multi for name in answer_columns(head, labels)]
     missing = [name for name in needed if name not in table]
     if missing:
         raise EvaluationError(f"{source}: the prediction table lacks the column '{missing[0]}'")
     if not len(table):
         raise EvaluationError(f"{source}: the prediction table has no rows")
     strange = sorted(set(table["label"]) - set(labels))
-    if strange:
+    if strange and not multi:
         raise EvaluationError(f"{source}: the label '{strange[0]}' is not among {', '.join(labels)}")
     seed = table["seed"] if "seed" in table else pd.Series(0, index=table.index)
     doubled = table[table[list(INTERVAL)].assign(seed=seed).duplicated()]
@@ -150,5 +187,8 @@ def check_table(table: pd.DataFrame, labels: Sequence[str], heads: Sequence[str]
         raise EvaluationError(f"{source}: its seeds do not hold the same labelled intervals")
     for head in heads:
         probs = table[prob_columns(head, labels)].to_numpy(dtype=np.float64)
-        if not (np.isfinite(probs).all() and np.allclose(probs.sum(axis=1), 1, atol=1e-3)):
+        if multi:
+            if not ((probs >= 0) & (probs <= 1)).all():
+                raise EvaluationError(f"{source}: the probabilities of '{head}' are not all from 0 to 1")
+        elif not (np.isfinite(probs).all() and np.allclose(probs.sum(axis=1), 1, atol=1e-3)):
             raise EvaluationError(f"{source}: the probabilities of '{head}' are not numbers that sum to 1")

@@ -13,12 +13,14 @@ from typing import Any
 from cache.atomic import atomic_write_text
 from cache.errors import UserError
 from videofer.checkpoint import WEIGHTS
-from videofer.evaluation.report import evaluate
+from videofer.evaluation.metrics import finite
+from videofer.evaluation.report import EvalReport, evaluate
 from videofer.recipe import Recipe
 from videofer.training.progress import silent
 from videofer.training.run import train
 
 FIGURES = ("num_samples", "war", "uar", "macro_f1")
+OF_MULTI = ("map", "mra")  # also, of multi targets
 _RESULT = "result.json"
 
 
@@ -39,7 +41,7 @@ class FoldResult:
 
     seed: int
     fold: int
-    figures: Mapping[str, Mapping[str, Any]]  # per head, the answer last; of FIGURES
+    figures: Mapping[str, Mapping[str, Any]]  # per head, the answer last; see `_figures`
     num_epochs: int = 0
     seconds: float = 0.0  # with inner folds and test, since the last resumption
     reason: str | None = None  # why it failed, in one line
@@ -59,10 +61,7 @@ def run_fold(task: FoldTask, threads: int | None) -> FoldResult:
         result = FoldResult(
             seed=task.seed,
             fold=task.fold,
-            figures={
-                head: {name: values.to_json()[name] for name in FIGURES}
-                for head, values in report.metrics.items()
-            },
+            figures={head: _figures(report, head) for head in report.metrics},
             num_epochs=trained["num_epochs"],
             seconds=round(time.monotonic() - began, 1),
         )
@@ -85,3 +84,12 @@ def finished(task: FoldTask) -> FoldResult | None:
 def failed(task: FoldTask, reason: str) -> FoldResult:
     """The result of one that did not finish."""
     return FoldResult(seed=task.seed, fold=task.fold, figures={}, reason=reason)
+
+
+def _figures(report: EvalReport, head: str) -> dict[str, Any]:
+    """FIGURES of a head, those of multi targets, and the mean CCC of dimensions, as far as there are any."""
+    values = report.metrics[head].to_json()
+    figures = {name: values[name] for name in (*FIGURES, *OF_MULTI) if name in values}
+    if head in report.dimensions:
+        figures["ccc"] = finite(report.dimensions[head].mean("ccc"))
+    return figures

@@ -15,6 +15,9 @@ around the sum of both modalities, weighted as `log_prob` would, with a strength
 cross-validation over the inner folds (without folds: STRENGTH). What stands in for a missing modality keeps
 zero, unless some samples show one modality alone.
 
+Of targets "multi" the likelihood is that of all questions, whether a class is there; the fusion of a model of
+face and body stays the model's own, with a temperature.
+
 Letters in shapes: M windows, n classes.
 """
 
@@ -38,10 +41,13 @@ from videofer.evaluation.calibration import (
     LogProbWeights,
     complete,
     fusion_inputs,
+    identity,
     mix,
     scale,
 )
+from videofer.evaluation.multilabel import as_questions
 from videofer.evaluation.reliability import Reliability, reliability
+from videofer.models.targets import Targets, losses_of
 
 STRENGTH = 100.0
 """Of the linear layer's prior: what a deviation of 0.1 in one weight costs is STRENGTH / 200 nats."""
@@ -60,7 +66,7 @@ class HeadFit:
 
     @property
     def num_windows(self) -> int:
-        """How many show the modality."""
+        """How many show the modality; of multi targets times the classes."""
         return int(self.before.count.sum())
 
 
@@ -100,8 +106,10 @@ def fit_calibration(
     fusion: Literal["log_prob", "linear"] | None,
     fold: np.ndarray | None = None,
     heads: Sequence[str] = HEADS,
+    targets: Targets = "single",
 ) -> CalibrationReport:
-    """Fits on outputs (as for `complete`, M windows, on the CPU) and target (M,) int64.
+    """Fits on outputs (as for `complete`, M windows, on the CPU) and target (M,) int64, of multi targets
+    (M, n) shares of the raters.
 
     `fusion`: what to fit anew, where some window has both modalities; None: the model's own fusion stays.
     `fold`: (M,) int, the inner fold that each window was held out in. With several folds the figures "after"
@@ -109,14 +117,15 @@ def fit_calibration(
     which no window has the modality keeps temperature 1 and is left out of the report.
     """
     outputs = complete(outputs)
+    fusion = fusion if targets == "single" else None
     number = torch.zeros(len(target), dtype=torch.int64) if fold is None else torch.as_tensor(fold)
-    calibration = _fit(outputs, target, number, fusion)
-    before, after = IDENTITY.apply(outputs), calibration.apply(outputs)
+    calibration = _fit(outputs, target, number, fusion, targets)
+    before, after = identity(targets).apply(outputs), calibration.apply(outputs)
     folds = sorted(set(number.tolist()))
     if len(folds) > 1:
         for held in folds:
             own = number == held
-            rest = _fit(_rows(outputs, ~own), target[~own], number[~own], fusion)
+            rest = _fit(_rows(outputs, ~own), target[~own], number[~own], fusion, targets)
             for head, logp in rest.apply(_rows(outputs, own)).items():
                 after[head][own] = logp
     has = {"face": outputs["has_face"], "body": outputs["has_body"]}
@@ -125,7 +134,7 @@ def fit_calibration(
         calibration=calibration,
         cross_fitted=len(folds) > 1,
         heads={
-            head: _measure(before[head][has[head]], after[head][has[head]], target[has[head]])
+            head: _measure(before[head][has[head]], after[head][has[head]], target[has[head]], targets)
             for head in heads
             if bool(has[head].any())
         },
@@ -134,16 +143,20 @@ def fit_calibration(
 
 
 def _fit(
-    outputs: dict[str, Tensor], target: Tensor, fold: Tensor, fusion: Literal["log_prob", "linear"] | None
+    outputs: dict[str, Tensor],
+    target: Tensor,
+    fold: Tensor,
+    fusion: Literal["log_prob", "linear"] | None,
+    targets: Targets,
 ) -> Calibration:
     has = {"face": outputs["has_face"], "body": outputs["has_body"]}
     has["fused"] = has["face"] | has["body"]
     temperatures = {}
     for head in HEADS:
         logp, truth = outputs[head][has[head]].double(), target[has[head]]
-        (temperatures[head],) = fit_positive(1, partial(_nll_scaled, logp, truth))
+        (temperatures[head],) = fit_positive(1, partial(_nll_scaled, logp, truth, targets))
     if fusion is None or not bool((has["face"] & has["body"]).any()):
-        return Calibration(temperatures=temperatures)
+        return Calibration(temperatures=temperatures, targets=targets)
     weights = _fit_weights(outputs, target)
     if fusion == "log_prob":
         return Calibration(temperatures=temperatures, fusion=weights)
@@ -222,23 +235,24 @@ def minimise(parameters: Tensor, objective: Callable[[], Tensor]) -> None:
     optimizer.step(closure)  # type: ignore[arg-type, no-untyped-call]
 
 
-def _nll_scaled(logp: Tensor, target: Tensor, x: Tensor) -> Tensor:
-    return F.nll_loss(scale(logp, x[0]), target, reduction="sum")
+def _nll_scaled(logp: Tensor, target: Tensor, targets: Targets, x: Tensor) -> Tensor:
+    return losses_of(scale(logp, x[0], targets), target, targets).sum()
 
 
 def _nll_mixed(face: Tensor, body: Tensor, target: Tensor, x: Tensor) -> Tensor:
     return F.nll_loss(mix(face, body, x[0], x[1]), target, reduction="sum")
 
 
-def _measure(before: Tensor, after: Tensor, target: Tensor) -> HeadFit:
-    """Log-probabilities (M, n) and target (M,), of at least one window."""
-    truth = target.numpy()
-    return HeadFit(
-        before=reliability(np.exp(before.double().numpy()), truth),
-        after=reliability(np.exp(after.double().numpy()), truth),
-        nll_before=float(F.nll_loss(before, target)),
-        nll_after=float(F.nll_loss(after, target)),
-    )
+def _measure(before: Tensor, after: Tensor, target: Tensor, targets: Targets) -> HeadFit:
+    """Log-probabilities (M, n) and target (M,), of multi targets (M, n), of at least one window."""
+    curves, losses = [], []
+    for logp in (before, after):
+        probs, truth = np.exp(logp.double().numpy()), target.numpy()
+        if targets == "multi":
+            probs, truth = as_questions(probs, truth)
+        curves.append(reliability(probs, truth))
+        losses.append(float(losses_of(logp, target, targets).mean()))
+    return HeadFit(before=curves[0], after=curves[1], nll_before=losses[0], nll_after=losses[1])
 
 
 def _rows(outputs: dict[str, Tensor], chosen: Tensor) -> dict[str, Tensor]:

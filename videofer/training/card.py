@@ -38,12 +38,12 @@ where something was, expect less on new subjects. `videofer evaluate` measures t
 {validation}
 {out_of_fold}
 Guessing evenly would have a UAR of {chance:.3f}.
-
+{dimensions}
 ## Calibration
 Temperatures{fusion} were fitted on {fitted_on}.
 
 {fits}
-
+{thresholds}
 `reliability.png` shows how often the model is right where it says that it is sure.
 
 ## Limits
@@ -51,6 +51,8 @@ Faces and bodies that differ from the training subjects in age, skin, culture, p
 read worse; no figure above measures that. A missing face or body is left out, and the probabilities are then
 those of the other one.
 """
+
+_OF_MULTI = ("map", "mra", "macro_f1", "uar", "ece")
 
 _OUT_OF_FOLD = """
 ### Everybody, by the inner folds
@@ -82,6 +84,8 @@ def model_card(
         validation_note=_sentence(metrics["validation_note"]),
         validation=figures_table(validation),
         out_of_fold=_out_of_fold(metrics),
+        dimensions=dimensions_table(validation),
+        thresholds=_thresholds(calibration, recipe),
         chance=_answer(validation)["chance"],
         fusion="" if calibration["fusion"] is None else " and the fusion of face and body",
         fitted_on=calibration["fitted_on"]["note"],
@@ -110,7 +114,42 @@ def figures_table(figures: Mapping[str, Any]) -> str:
         for head, values in figures.items()
     ]
     head = "| | WAR | UAR | macro-F1 | ECE |\n|---|---|---|---|---|\n"
+    if "map" in _answer(figures):
+        rows = [
+            f"| {head} | {' | '.join(_with_interval(values, name) for name in _OF_MULTI)} |"
+            for head, values in figures.items()
+        ]
+        head = "| | mAP | mRA | macro-F1 | UAR | ECE |\n|---|---|---|---|---|---|\n"
     return head + "\n".join(rows) + f"\n\n{_sentence(_answer(figures)['intervals_note'])}."
+
+
+def dimensions_table(figures: Mapping[str, Any]) -> str:
+    """A row per head and dimension; empty for a model without."""
+    rows = [
+        f"| {head} | {name} | {dimensions['num_samples'][name]} | "
+        f"{' | '.join(shown(dimensions[figure][name]) for figure in ('ccc', 'r2', 'rmse'))} |"
+        for head, values in figures.items()
+        if (dimensions := values.get("dimensions"))
+        for name in dimensions["num_samples"]
+    ]
+    if not rows:
+        return ""
+    head = (
+        "\nDimensions, in [-1, 1]:\n\n| | dimension | rated | CCC | R2 | RMSE |\n|---|---|---|---|---|---|\n"
+    )
+    return head + "\n".join(rows) + "\n"
+
+
+def _thresholds(calibration: Mapping[str, Any], recipe: Recipe) -> str:
+    """From which probability on each class is said to be there; empty for single targets."""
+    if not calibration.get("thresholds"):
+        return ""
+    named = zip(recipe.data.classes, calibration["thresholds"], strict=True)
+    shown_ones = ", ".join(f"{name} {value:.3f}" for name, value in named)
+    return (
+        "\nSeveral classes may hold at once, or none: probabilities do not sum to one. A class is said to be "
+        f"there from these probabilities on, fitted for the largest F1 on the same intervals: {shown_ones}.\n"
+    )
 
 
 def calibration_table(calibration: Mapping[str, Any]) -> str:

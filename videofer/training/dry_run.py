@@ -18,8 +18,9 @@ from torch.utils.data import Subset
 from preprocessing.stage.cluster import usable_cores
 from videofer.checkpoint import INPUTS
 from videofer.data.dataset import SampleDataset, collate
-from videofer.evaluation.calibration import IDENTITY, complete
+from videofer.evaluation.calibration import complete, identity
 from videofer.models.model import EmotionModel
+from videofer.models.targets import ignorance
 from videofer.training.beforehand import fit_beforehand
 from videofer.training.environment import device_name
 from videofer.training.job import Job
@@ -59,7 +60,7 @@ def try_once(job: Job, place: Place, workers: int) -> Iterator[str]:
         seconds, loss = _train_steps(learner, batch, samples)
         shown = ", ".join(f"{s:.2f}" for s in seconds)
         yield f"{device_name(place.device)}, {threads} threads: steps of {shown} s"
-        chance = math.log(len(job.recipe.data.classes))
+        chance = -ignorance(len(job.recipe.data.classes), job.recipe.data.targets)
         yield f"loss {loss:.3f}; a term of classes is {chance:.3f} where every class is as probable"
         yield _validate(learner.answer, samples.val, place)
     yield _memory(place.device)
@@ -95,8 +96,11 @@ def _validate(model: EmotionModel, val: SampleDataset, place: Place) -> str:
     model.eval()
     with torch.inference_mode():
         outputs = model({name: batch[name].to(place.device) for name in INPUTS if name in batch})
-        probs = IDENTITY.apply(complete(outputs))["fused"].exp()
-    assert torch.allclose(probs.sum(dim=1), torch.ones(len(probs), device=probs.device), atol=1e-4)
+        targets = model.config.targets
+        probs = identity(targets).apply(complete(outputs))["fused"].exp()
+    assert bool(((probs >= 0) & (probs <= 1)).all()), "no probabilities"
+    if targets == "single":
+        assert torch.allclose(probs.sum(dim=1), torch.ones(len(probs), device=probs.device), atol=1e-4)
     return f"validation of {len(windows)} of {len(val)} windows: {time.monotonic() - began:.2f} s"
 
 

@@ -9,13 +9,20 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import torch
 
 from cache.atomic import atomic_write
 from videofer.checkpoint import save_checkpoint
 from videofer.data.examples import Example
-from videofer.evaluation.calibration import IDENTITY
-from videofer.evaluation.predict import Intervals, WindowOutputs, measure_heads, targets
+from videofer.evaluation.calibration import identity
+from videofer.evaluation.predict import (
+    Intervals,
+    WindowOutputs,
+    measure_head_dimensions,
+    measure_heads,
+    targets,
+)
 from videofer.evaluation.reliability import save_reliability
 from videofer.training.calibration import CalibrationReport, fit_calibration
 from videofer.training.card import model_card
@@ -24,6 +31,7 @@ from videofer.training.inner import OutOfFold, out_of_fold
 from videofer.training.job import Fitted, Job
 from videofer.training.place import Place
 from videofer.training.progress import Progress
+from videofer.training.thresholds import fit_thresholds
 
 
 def finish(job: Job, place: Place, fitted: Fitted, progress: Progress) -> None:
@@ -40,13 +48,18 @@ def finish(job: Job, place: Place, fitted: Fitted, progress: Progress) -> None:
     recipe, split = job.recipe, job.split
     fusion = None if recipe.model.fusion is None else recipe.model.fusion.score_kind
     windows, examples = (fitted.val, split.val) if inner is None else (inner.windows, inner.examples)
+    multi = recipe.data.targets == "multi"
+    truth = np.stack([example.target for example in examples]) if multi else targets(examples)
     report = fit_calibration(
         windows.outputs,
-        torch.from_numpy(targets(examples)[windows.example]),
+        torch.from_numpy(truth[windows.example]),
         fusion=fusion,
         fold=None if inner is None else inner.fold,
         heads=fitted.model.config.heads,
+        targets=recipe.data.targets,
     )
+    if multi:
+        report = _with_thresholds(report, WindowOutputs(report.after, windows.example), truth)
     calibration = {**report.to_json(), "fitted_on": _fitted_on(examples, inner, recipe.training.inner_folds)}
     metrics = {**_figures(job, fitted, report, inner), **_course(job, fitted)}
     save_checkpoint(
@@ -62,6 +75,16 @@ def finish(job: Job, place: Place, fitted: Fitted, progress: Progress) -> None:
         curves = {head: (fit.before, fit.after) for head, fit in report.heads.items()}
         how = "cross-fitted" if report.cross_fitted else "on the windows of the fit"
         save_reliability(curves, file, f"{recipe.name}: calibration, {how}")
+
+
+def _with_thresholds(
+    report: CalibrationReport, windows: WindowOutputs, truth: np.ndarray
+) -> CalibrationReport:
+    """windows: calibrated, cross-fitted where that can be; truth (N, n): shares of the raters."""
+    intervals = windows.intervals(identity("multi"), len(truth))
+    seen = intervals.seen["fused"]
+    thresholds = fit_thresholds(intervals.probs["fused"][seen], truth[seen])
+    return replace(report, calibration=replace(report.calibration, thresholds=thresholds))
 
 
 def _fitted_on(examples: Sequence[Example], inner: OutOfFold | None, num_folds: int) -> dict[str, Any]:
@@ -93,14 +116,14 @@ def _figures(job: Job, fitted: Fitted, report: CalibrationReport, inner: OutOfFo
     verb = "were" if len(chosen) > 1 else "was"
     val = fitted.val.intervals(report.calibration, len(job.split.val))
     figures: dict[str, Any] = {
-        "validation": _measure(job, fitted, val, job.split.val),
+        "validation": _measure(job, fitted, val, job.split.val, report),
         "validation_note": f"{' and '.join(chosen) or 'nothing'} {verb} chosen on these subjects",
     }
     if inner is not None:
         windows = WindowOutputs(report.after, inner.windows.example)
-        intervals = windows.intervals(IDENTITY, len(inner.examples))
+        intervals = windows.intervals(identity(job.recipe.data.targets), len(inner.examples))
         num_folds = job.recipe.training.inner_folds
-        figures["out_of_fold"] = _measure(job, fitted, intervals, inner.examples)
+        figures["out_of_fold"] = _measure(job, fitted, intervals, inner.examples, report)
         figures["out_of_fold_note"] = (
             f"of {num_folds} further models, each trained without the subjects that it is measured on; "
             "calibrated by the other folds"
@@ -109,11 +132,19 @@ def _figures(job: Job, fitted: Fitted, report: CalibrationReport, inner: OutOfFo
 
 
 def _measure(
-    job: Job, fitted: Fitted, intervals: Intervals, examples: Sequence[Example]
+    job: Job, fitted: Fitted, intervals: Intervals, examples: Sequence[Example], report: CalibrationReport
 ) -> Mapping[str, Any]:
-    heads, classes = fitted.model.config.heads, job.recipe.data.classes
-    measured = measure_heads(intervals, examples, classes, heads)
-    return {head: metrics.to_json() for head, metrics in measured.items()}
+    """Per head the figures of the classes and, under "dimensions", those of the dimensions."""
+    heads, data = fitted.model.config.heads, job.recipe.data
+    measured = measure_heads(intervals, examples, data.classes, heads, report.calibration.thresholds)
+    dimensions = measure_head_dimensions(intervals, examples, data.dimensions, heads)
+    return {
+        head: {
+            **metrics.to_json(),
+            **({"dimensions": dimensions[head].to_json()} if head in dimensions else {}),
+        }
+        for head, metrics in measured.items()
+    }
 
 
 def _course(job: Job, fitted: Fitted) -> dict[str, Any]:

@@ -8,13 +8,17 @@ from __future__ import annotations
 
 import time
 
+import numpy as np
+import torch
 from torch import Tensor, nn
 
 from videofer.data.examples import Example
-from videofer.evaluation.calibration import IDENTITY
-from videofer.evaluation.metrics import measure
+from videofer.evaluation.calibration import identity
+from videofer.evaluation.metrics import Metrics, measure
+from videofer.evaluation.multilabel import MultilabelMetrics, measure_multilabel
 from videofer.evaluation.predict import WindowOutputs, run_windows, targets
-from videofer.recipe import TrainingRecipe
+from videofer.models.dimensions import loss_of, sums_of
+from videofer.recipe import Recipe, TrainingRecipe
 from videofer.training.curves import save_curves, save_history
 from videofer.training.environment import device_name, record_environment
 from videofer.training.job import Fitted, Job
@@ -93,7 +97,7 @@ class _Fit:
         state, runner = self.state, self.runner
         figures = runner.train_epoch(self.progress, self._save)
         began = time.monotonic()
-        figures |= val_figures(self._validate(), self.job.split.val, self.job.recipe.data.classes)
+        figures |= val_figures(self._validate(), self.job.split.val, self.job.recipe)
         is_kept = kept_epoch([*state.history, figures], self.settings) == len(state.history)
         if is_kept:
             state.best = _copy(runner.learner.answer)
@@ -152,11 +156,31 @@ class _Fit:
             LOGGER.info(f"balanced sampling: an epoch shows each interval of a class so often: {shown}")
 
 
-def val_figures(windows: WindowOutputs, val: list[Example], classes: list[str]) -> dict[str, float]:
-    """Figures of the model's answer on the validation intervals, before any calibration."""
-    intervals = windows.intervals(IDENTITY, len(val))
-    metrics = measure(intervals.probs["fused"], targets(val), classes)
-    return {"val/loss": metrics.nll, "val/war": metrics.war, "val/uar": metrics.uar}
+def val_figures(windows: WindowOutputs, val: list[Example], recipe: Recipe) -> dict[str, float]:
+    """Figures of the model's answer on the validation intervals, before any calibration.
+
+    Of multi targets WAR and UAR are of the answers at one half, see `evaluation.multilabel`. With dimensions
+    the loss is that of classes and dimensions, as in training, over all intervals; `val/ccc` is their mean
+    CCC.
+    """
+    intervals = windows.intervals(identity(recipe.data.targets), len(val))
+    classes, dimensions = recipe.data.classes, recipe.data.dimensions
+    metrics: Metrics | MultilabelMetrics
+    if recipe.data.targets == "single":
+        metrics = measure(intervals.probs["fused"], targets(val), classes)
+    else:
+        truth = np.stack([example.target for example in val])
+        metrics = measure_multilabel(intervals.probs["fused"], truth, classes)
+    figures = {"val/loss": metrics.nll, "val/war": metrics.war, "val/uar": metrics.uar}
+    if dimensions:
+        found, rated = intervals.dimensions["fused"], np.stack([example.dimensions for example in val])
+        seen = torch.from_numpy(intervals.seen["fused"])
+        sums = sums_of(torch.from_numpy(np.nan_to_num(found)), torch.from_numpy(rated), seen.float())
+        figures["val/loss"] += recipe.training.dimension_weight * float(
+            loss_of(sums, recipe.training.dimension_loss)
+        )
+        figures["val/ccc"] = 1 - float(loss_of(sums, "ccc"))
+    return figures
 
 
 def rank_of(figures: dict[str, float], settings: TrainingRecipe) -> tuple[float, float]:
