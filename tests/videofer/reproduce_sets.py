@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from tests.videofer.fer2013_set import make_set, write_csv
 from tests.videofer.miniatures import (
     bred,
@@ -22,6 +24,7 @@ from tests.videofer.miniatures import (
     ravdess,
 )
 from tests.videofer.miniatures.media import Media
+from videofer.datasets.joints import write_joints
 
 FACE = (
     "model.face.width=4", "model.face.input_size=33", "training.pretrained_trunk=null",
@@ -44,6 +47,17 @@ class Trial:
 
 def _fer2013(root: Path, media: Media) -> Path:
     write_csv(make_set(), root)
+    return root
+
+
+def _gemep(root: Path, media: Media) -> Path:
+    """Of four performers, with joints beside the videos."""
+    gemep.build(root, media, performers=range(1, 5))
+    rng = np.random.default_rng(0)
+    for video in sorted(root.rglob("*.mp4")):
+        joints = np.ones((8, 1, 17, 3))
+        joints[..., :2] = rng.uniform(5, 45, (8, 1, 17, 2))
+        write_joints(video.parent, video.stem, joints, "coco17", 25.0, (64, 48))
     return root
 
 
@@ -79,6 +93,9 @@ TRIALS = (
     Trial("ours-caer", class_folders.build_caer),
     Trial("ours-meld", _meld),
     Trial("ours-iemocap4", _iemocap),
+    Trial("hybrid-small-gemep7", _gemep, (*SHORT, WHOLE_PICTURE, "model.face.width=4", "model.body.width=8")),
+    Trial("body-bred", _bred, (*SHORT, "model.body.width=8", "data.classes=[happiness, fear]",
+                               "dataset.fps=25", "dataset.size=640x480")),
     Trial("accm-emilya", _emilya, (*SHORT, "model.body.width=16", "model.body.map_size=16",
                                    "data.body_length=8", "dataset.fps=25")),
     Trial("fer2013-cnn", _fer2013, (*SHORT, "model.face.width=4")),

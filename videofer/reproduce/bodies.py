@@ -10,7 +10,12 @@ from videofer.datasets.adapter import Reading
 from videofer.recipe import Recipe
 from videofer.reproduce.systems import ReproduceError
 
-_ENGINES = {COCO17.name: "rtmlib:body-balanced", "wholebody133": "rtmlib:wholebody-balanced"}
+_ENGINES = {
+    COCO17.name: (COCO17.name, "rtmlib:body-balanced"),
+    "wholebody133": ("wholebody133", "rtmlib:wholebody-balanced"),
+    "openpose67": ("wholebody133", "rtmlib:wholebody-balanced"),
+}
+"""Layout that a model takes -> layout of the store, and the engine that gives it."""
 _LOOKED_AT = 8  # of the videos
 
 
@@ -20,23 +25,25 @@ def body_keys(recipe: Recipe, reading: Reading, named: Collection[str]) -> list[
     named: keys that are given already. ReproduceError where no engine of ours gives that layout.
     """
     layout = layout_of(recipe)
-    keys = [] if "skeleton" in named else [f"skeleton={layout}"]
     names = reading.table["name"].drop_duplicates().head(_LOOKED_AT)
     sources, _ = discover([reading.root / name for name in names], sidecars=True, frames_fps=25.0)
     if any(source.sidecar is not None or source.kind == "keypoints" for source in sources):
-        return [*keys, "pose=sidecar"]
-    if layout not in _ENGINES:
+        stored, pose = layout, "sidecar"
+    elif layout in _ENGINES:
+        stored, pose = _ENGINES[layout]
+    else:
         raise ReproduceError(
             f"{reading.root}: joints of the layout {layout} come from keypoint files, and there are none "
             f"beside {names.iloc[0]}; name an engine by --set preprocess.pose=..."
         )
-    return [*keys, f"pose={_ENGINES[layout]}"]
+    return [*([] if "skeleton" in named else [f"skeleton={stored}"]), f"pose={pose}"]
 
 
 def layout_of(recipe: Recipe) -> str:
     """The layout that the body model takes: the one that the recipe names, else by the number of joints."""
     assert recipe.model.body is not None
-    if recipe.data.skeleton is not None:
-        return recipe.data.skeleton
+    named = recipe.data.skeleton or recipe.model.body.layout
+    if named is not None:
+        return named
     num_joints = recipe.model.body.num_joints
     return next((one.name for one in LAYOUTS.values() if one.num_joints == num_joints), COCO17.name)

@@ -155,6 +155,7 @@ _ALL: tuple[System, ...] = (
         notes=("which track is the person of a row no file says: the one who is longest there is taken",),
     ),
     *_gemep("hybrid", "face and body, joined by a linear layer", "train/hybrid_whole.yaml", "NTUST hybrid"),
+    *_gemep("hybrid-small", "the same, small enough for a processor", "train/hybrid_small.yaml", ""),
     *_gemep("joint", "face and body by joint features (Joint-1L)", "train/hybrid_joint.yaml", ""),
     *_gemep("hmt", "hierarchical multi-label training (HMT-4)", "train/hybrid_hmt.yaml", "HMT"),
     System(
@@ -164,7 +165,7 @@ _ALL: tuple[System, ...] = (
         recipe="train/hybrid_body.yaml",
         protocol="kfold",
         num_folds=10,
-        preprocess=("pose=sidecar",),
+        preprocess=("pose=sidecar", "skeleton=openpose67"),
         needs=("fps", "size"),
         notes=(
             "the set has no pictures: of the published systems only the body's branch can be run again",
