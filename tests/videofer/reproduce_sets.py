@@ -18,6 +18,7 @@ from tests.videofer.miniatures import (
     emilya,
     enterface,
     ferv39k,
+    gemep,
     iemocap,
     mafw,
     meld,
