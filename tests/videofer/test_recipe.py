@@ -7,11 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 import yaml
 from pydantic import BaseModel
 
 from preprocessing.config_file import ConfigError, dump_yaml
 from videofer import emotions
+from videofer.emotions.label_sets import LABEL_SETS
 from videofer.ensembles.recipe import is_ensemble
 from videofer.models import BodyConfig, EmotionModel, FaceConfig
 from videofer.models.scn import ScnConfig
@@ -24,6 +26,7 @@ OWN = {"fused", "face", "body", "start", "demo", "single_frame", "fer2013_best"}
 CK_PLUS = ("happiness", "anger", "disgust", "fear", "sadness", "contempt", "surprise")
 """The published order of its classes, as of Emilya's (there joy and panic fear)."""
 EMILYA = ("anger", "anxiety", "happiness", "neutral", "fear", "pride", "sadness", "shame")
+BRED = ("happiness", "sadness", "surprise", "fear", "disgust", "anger")
 PUBLISHED_FACES = {
     "sistcm_published", "resnet18_published", "feature_stream", "emotion_stream", "clip_mean",
     "views_constants", "views_attention", "views_spatial", "tiled",
@@ -32,6 +35,8 @@ PUBLISHED_STILLS = {
     "fer2013_cnn", "fer2013_cnn_sift", "fer2013_cnn_dsift", "fer2013_vgg", "fer2013_vgg_sift",
     "fer2013_vgg_dsift", "fer2013_resnet18", "fer2013_vgg19", "fer2013_arm", "fer2013_scn",
 }  # fmt: skip
+HYBRIDS = {"hybrid_face", "hybrid_body", "hybrid_whole"}
+HIERARCHICAL = {"hybrid_joint", "hybrid_hmt"}
 PUBLISHED_BODIES = {"accm_published", "accm_one_map", "accm_accumulated", "potion", "body_cnn"}
 
 
@@ -59,7 +64,15 @@ def test_shipped_recipes_are_valid_and_complete(path: Path, tmp_path: Path) -> N
 
 
 def test_there_is_one_for_each_purpose() -> None:
-    assert {path.stem for path in SHIPPED} >= OWN | PUBLISHED_FACES | PUBLISHED_STILLS | PUBLISHED_BODIES
+    assert {path.stem for path in SHIPPED} >= (
+        OWN
+        | PUBLISHED_FACES
+        | PUBLISHED_STILLS
+        | PUBLISHED_BODIES
+        | HYBRIDS
+        | HIERARCHICAL
+        | {"hybrid_small"}
+    )
 
 
 @pytest.mark.parametrize(
@@ -69,6 +82,9 @@ def test_there_is_one_for_each_purpose() -> None:
         (PUBLISHED_STILLS, emotions.BASIC),
         (PUBLISHED_FACES, CK_PLUS),
         (PUBLISHED_BODIES, EMILYA),
+        (HYBRIDS, LABEL_SETS["gemep7"].classes),
+        ({"hybrid_joint"}, BRED),
+        ({"hybrid_hmt"}, (*BRED, "neutral")),
     ],
 )
 def test_classes_are_those_of_the_recipe_s_data(names: set[str], classes: tuple[str, ...]) -> None:
@@ -110,6 +126,11 @@ def difference(one: Any, other: Any, key: str = "") -> set[str]:
         ("accm_accumulated", "accm_published", "body.maps"),
         ("potion", "accm_published", "body.maps body.normalization body.encoding"),
         ("body_cnn", "accm_published", "body.network"),
+        (
+            "hybrid_hmt",
+            "hybrid_joint",
+            "data.classes fusion.kind fusion.branch_loss fusion.branch_labels",
+        ),
         ("fer2013_cnn_sift", "fer2013_cnn", "face.descriptor"),
         ("fer2013_cnn_dsift", "fer2013_cnn", "face.descriptor"),
         ("fer2013_vgg_sift", "fer2013_vgg", "face.descriptor"),
@@ -138,6 +159,38 @@ def test_the_published_face_recipe_is_as_published() -> None:
     assert (training.grad_clip, training.ema_decay, training.label_smoothing) == (None, None, 0)
     assert training.amp == "off" and training.patience is None and training.pretrained_trunk == "imagenet"
     assert set(training.augment.model_dump().values()) == {0.0, None}
+
+
+@pytest.mark.parametrize(
+    ("name", "num_classes", "part", "num_parameters"),
+    [
+        ("hybrid_face", 7, "face", 12_047_099),
+        ("hybrid_face", 12, "face", 12_047_709),
+        ("hybrid_body", 7, "body", 36_871),
+        ("hybrid_body", 12, "body", 38_156),
+        ("hybrid_whole", 7, "face", 12_047_099),
+        ("hybrid_whole", 7, "body", 36_871),
+        ("hybrid_whole", 7, "fusion", 105 + 14),  # published 105; a vector for each absent branch is ours
+        ("hybrid_whole", 12, "fusion", 300 + 24),
+    ],
+)
+def test_hybrids_have_the_published_sizes(
+    name: str, num_classes: int, part: str, num_parameters: int
+) -> None:
+    config = load_recipe(FOLDER / f"{name}.yaml").emotion_model_config()
+    with torch.device("meta"):
+        model = EmotionModel(dataclasses.replace(config, num_classes=num_classes))
+    assert sum(p.numel() for p in getattr(model, part).parameters()) == num_parameters
+
+
+def test_the_branches_of_the_hybrid_are_those_of_the_whole() -> None:
+    face, body, whole = (load_recipe(FOLDER / f"hybrid_{name}.yaml") for name in ("face", "body", "whole"))
+    assert whole.model.face == face.model.face and whole.model.body == body.model.body
+    fusion = whole.model.fusion
+    assert fusion is not None and fusion.kind == "linear" and not fusion.joint and fusion.modality_drop == 0
+    for recipe in (face, body, whole):  # nothing is chosen by any figure, on no fold
+        assert (recipe.training.keep, recipe.training.patience) == ("last", None)
+        assert recipe.data.eval_windows == 1 and recipe.data.sampling == "interval"
 
 
 def test_recipes_of_stills_take_the_same_samples_so_that_they_can_be_joined() -> None:

@@ -137,7 +137,8 @@ def _check_modalities(prepared: Prepared, recipe: Recipe, where: str) -> None:
 
 
 def _check_classes(train: Sequence[Example], val: Sequence[Example], classes: Sequence[str]) -> None:
-    mass = np.sum([example.target for example in train], axis=0)
+    learned = [target for e in train for target in (e.target, *e.branch_targets.values())]
+    mass = np.sum(learned, axis=0)  # a class may be one that only face or body show
     for name, shown, place in zip(classes, mass, range(len(classes)), strict=True):
         if shown > 0:
             continue
