@@ -24,13 +24,10 @@ import numpy as np
 import pandas as pd
 
 from videofer import emotions
-from videofer.datasets.manifest import ManifestError
+from videofer.datasets.manifest import DIMENSION_SCALE, ManifestError
 from videofer.models.targets import Targets
 
 Dimension = Literal["valence", "arousal", "dominance"]
-
-SCALE = "dimension_scale"
-"""The column that states the scale of a row's dimensions."""
 
 POSITIVE = 0.5
 """Of multi targets: a class holds for evaluation where at least this share of the raters saw it."""
@@ -124,18 +121,18 @@ def _on_scale(row: Mapping[Any, Any], name: str, low: float, high: float) -> flo
     if not low <= number <= high:
         raise ManifestError(
             f"{row['name']}: {name} is {str(value)[:30]!r}, not a number from {low:g} to {high:g}; another "
-            f"scale is stated by a column {SCALE}, like '1 to 9'"
+            f"scale is stated by a column {DIMENSION_SCALE}, like '1 to 9'"
         )
     return 2 * (number - low) / (high - low) - 1
 
 
 def _scale_of(row: Mapping[Any, Any]) -> tuple[float, float]:
     """The ends of the row's scale."""
-    text = row.get(SCALE)
+    text = row.get(DIMENSION_SCALE)
     if text is None or pd.isna(text) or not str(text).strip():
         return -1.0, 1.0
     match = _SCALE.fullmatch(str(text).strip())
     low, high = map(float, match.groups()) if match else (0.0, 0.0)
     if not low < high:
-        raise ManifestError(f"{row['name']}: {SCALE} is {str(text)[:30]!r}, not like '1 to 9'")
+        raise ManifestError(f"{row['name']}: {DIMENSION_SCALE} is {str(text)[:30]!r}, not like '1 to 9'")
     return low, high

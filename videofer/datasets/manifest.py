@@ -8,6 +8,8 @@ Columns after reading, whatever the file had:
     p_<emotion>     float64 or NaN: soft label
     label_set       str or None, if there is such a column: the one of `videofer.emotions.label_sets` by which
                     the words of the row are meant
+    dimension_scale str or None, if there is such a column: the scale of the row's valence, arousal and
+                    dominance, like "1 to 9"
 and every further column of the file as it is. `join_store` adds `key`, the video's content hash.
 """
 
@@ -32,6 +34,7 @@ from videofer.emotions.label_sets import LabelError, label_set
 
 COLUMNS = ("name", "label", "subject", "start", "end", "split", "fold", "person")
 LABEL_SET = "label_set"
+DIMENSION_SCALE = "dimension_scale"
 SPLITS = ("train", "val", "test")
 # What else people call the columns; compared in lower case.
 _COLUMN_ALIASES = {
@@ -42,14 +45,20 @@ _COLUMN_ALIASES = {
 }  # fmt: skip
 _SPLIT_ALIASES = {"training": "train", "validation": "val", "valid": "val", "dev": "val", "testing": "test"}
 _SUBJECT = re.compile(r"(s|p|id|subj?|subject|actor|participant|person|speaker)[ _-]*[0-9]+", re.ASCII)
+_ENDLESS = re.compile(r"[^\s/]{300,}")  # no file's name is so long
 _SUFFIXES = (".csv", ".tsv", ".parquet", ".jsonl", ".ndjson")
+
+
+def in_one_line(message: str) -> str:
+    """For a person. A damaged table has lines inside cells, and cells without an end."""
+    return _ENDLESS.sub(lambda match: f"{match[0][:100]}...", " ".join(message.splitlines()))
 
 
 class ManifestError(UserError, ValueError):
     """A manifest is wrong. The message is one line that names the file and the row."""
 
     def __init__(self, message: str) -> None:
-        super().__init__(" ".join(message.splitlines()))  # a damaged table has lines inside cells
+        super().__init__(in_one_line(message))
 
 
 class Named(Protocol):
@@ -188,13 +197,15 @@ def _read_delimited(path: Path, delimiter: str) -> list[dict[str, str]]:
 
 def _read_json_lines(path: Path) -> list[dict[str, Any]]:
     rows = []
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+    for number, line in enumerate(path.read_text(encoding="utf-8").split("\n"), start=1):
         if not line.strip():
             continue
         try:
             row = json.loads(line)
         except json.JSONDecodeError as error:
             raise ManifestError(f"{path}, row {number}: not JSON: {error.msg}") from None
+        except RecursionError:
+            raise ManifestError(f"{path}, row {number}: not JSON that anybody wrote: too deep") from None
         if not isinstance(row, dict):
             raise ManifestError(f"{path}, row {number}: not a JSON object")
         rows.append(row)
@@ -297,6 +308,11 @@ def _soft_name(column: object, classes: Sequence[str]) -> str:
         return "p_" + emotions.canonical(str(column).removeprefix("p_"), classes)
     except ValueError as error:
         raise ManifestError(f"column {column!r}: {error}") from None
+
+
+def can_name(name: str) -> bool:
+    """Whether a manifest can hold the name of a file: cells are stripped, and a CSV's rows end by `\\r`."""
+    return bool(name.strip()) and _name(name) == name and "\r" not in name
 
 
 def _text(value: Any) -> str | None:

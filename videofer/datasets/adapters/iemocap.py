@@ -18,12 +18,14 @@ from pathlib import Path
 from typing import ClassVar
 
 from videofer.datasets.adapter import DatasetError, Finds, Official, Reading, label_of, not_this
+from videofer.datasets.manifest import DIMENSION_SCALE
 from videofer.datasets.tables import text_lines
 from videofer.datasets.walk import files_of, folder_matching, folders_of, videos_below
 from videofer.emotions.label_sets import LABEL_SETS, LabelSet
 
 NUM_TURNS = 10_039
 NUM_SESSIONS = 5
+_SCALE = (1, 5)
 NO_LABEL = ("xxx", "oth")
 CODES = {
     "ang": "anger", "hap": "happiness", "exc": "excitement", "sad": "sadness", "neu": "neutral",
@@ -87,9 +89,10 @@ class Iemocap:
                         end=float(end),
                         fold=int(turn[4]),
                         turn=turn,
-                        valence=float(valence),
-                        arousal=float(activation),
-                        dominance=float(dominance),
+                        valence=_on_scale(valence),
+                        arousal=_on_scale(activation),
+                        dominance=_on_scale(dominance),
+                        **{DIMENSION_SCALE: f"{_SCALE[0]} to {_SCALE[1]}"},
                     )
         there = {_number(session) for session in sessions}
         finds.missing += [f"Session{n}" for n in range(1, NUM_SESSIONS + 1) if n not in there]
@@ -97,7 +100,7 @@ class Iemocap:
             f"{num_unlabelled:,} of {num_turns:,} turns have no label (xxx, oth) and are left out",
             f"a whole copy has {NUM_TURNS:,} turns",
             "two actors are in the picture: a row does not say which of them it is about",
-            "valence, arousal and dominance are on the set's scale, 1 to 5",
+            "valence, arousal and dominance are on the set's scale, 1 to 5; what lies beyond is cut to it",
             "papers mostly take four classes: --labels iemocap4",
         ]
         return finds.reading(self, expected=None, quirks=quirks)
@@ -110,6 +113,11 @@ def _sessions(path: Path) -> list[Path]:
 
 def _number(session: Path) -> int:
     return int(session.name[-1])
+
+
+def _on_scale(cell: str) -> float:
+    """Means of several raters, a few of whom went beyond the scale."""
+    return min(max(float(cell), _SCALE[0]), _SCALE[1])
 
 
 def _turns(table: Path) -> list[tuple[str, str, str, str, str, str, str, str]]:
