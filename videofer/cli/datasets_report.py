@@ -130,7 +130,7 @@ def _coverage(reading: Reading) -> Text:
     people = _num_subjects(reading)
     text = Text.assemble(
         (f"{coverage.found:,}{of} {what}", colour),
-        f", {people:,} subjects" if people else ", subjects not known",
+        f", {people:,} subject{'s' * (people != 1)}" if people else ", subjects not known",
         f"; {len(coverage.missing):,} missing, {len(coverage.odd):,} odd",
     )
     for line in _grouped(coverage.missing):
@@ -185,16 +185,24 @@ def _parts(reading: Reading) -> str:
 
 
 def _next(reading: Reading, given: Path) -> list[str]:
-    """The commands that go on from here."""
+    """The commands that go on from here: step by step, and all at once where the set has a protocol."""
+    from videofer.reproduce.systems import SYSTEMS
+
     place = shlex.quote(str(given))
+    systems = [system for system in SYSTEMS.values() if system.dataset == reading.dataset]
+    at_once = [
+        f"or at once, beside what was reported:\nvideofer reproduce {system.name} --data {place} --out runs"
+        + "".join(f" --set dataset.{key}=..." for key in system.needs)
+        for system in systems[:1]
+    ]
     lines = [f"videofer datasets manifest {place} --out labels.csv"]
     if reading.dataset == "fer2013":
-        return [f"videofer datasets fer2013 {place} --out store"]
+        return [f"videofer datasets fer2013 {place} --out store", *at_once]
     options = f" {reading.preprocess}" if reading.preprocess else ""
     root = shlex.quote(str(reading.root))
     lines.append(f"videofer preprocess {root} --manifest labels.csv --out store{options}")
     lines.append(f"videofer crossval RECIPE --store store --out runs {reading.official.crossval}")
-    return lines
+    return lines + at_once
 
 
 def _protocol(adapter: Adapter) -> str:

@@ -23,7 +23,9 @@ from videofer.datasets.adapters.iemocap import Iemocap
 from videofer.datasets.adapters.mafw import Mafw
 from videofer.datasets.adapters.meld import Meld
 from videofer.datasets.adapters.ravdess import Ravdess
+from videofer.datasets.walk import files_of
 
+_TABLES = (".csv", ".tsv", ".parquet", ".jsonl", ".txt", ".lst", ".list")
 _ALL: tuple[Adapter, ...] = (
     Ravdess(), CremaD(), Enterface(), CkPlus(), Dfew(), Ferv39k(), Mafw(), Afew(), Caer(), Meld(), Iemocap(),
     Bold(), Bred(), Gemep(), Emilya(), Fer2013Adapter(), Folders(), Table(), ListFile(),
@@ -51,8 +53,10 @@ def adapter_of(path: Path, name: str | None = None) -> Adapter:
         raise DatasetError(f"no data set is called {name!r}{hint} (known: {', '.join(ADAPTERS)})")
     found = recognise(path)
     if not found:
+        tables = files_of(path, _TABLES) if path.is_dir() else []
+        hint = f"is {tables[0]} a table or list of videos? then give that; else " if tables else ""
         raise DatasetError(
-            f"{path}: no known data set is recognised; {what_is_in(path)}; name it with --name "
+            f"{path}: no known data set is recognised; {what_is_in(path)}; {hint}name it with --name "
             f"({', '.join(ADAPTERS)})"
         )
     return found[0][0]

@@ -56,9 +56,9 @@ class Enterface:
         root = folder_matching(path, _SUBJECT.pattern)
         subjects = [f for f in folders_of(root) if _SUBJECT.fullmatch(f.name)] if root else []
         inside = {inner.name.lower() for folder in subjects[:3] for inner in folders_of(folder)}
-        return (
-            f"{len(subjects)} folders 'subject N' with folders of emotions" if inside & set(CODES) else None
-        )
+        if not inside & set(CODES):
+            return None
+        return f"{len(subjects)} folder{'s' * (len(subjects) != 1)} 'subject N' with folders of emotions"
 
     def read(self, path: Path) -> Reading:
         """One row a sentence. DatasetError where there are no such folders or one is no emotion."""

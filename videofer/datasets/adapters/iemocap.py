@@ -58,7 +58,11 @@ class Iemocap:
     def recognise(self, path: Path) -> str | None:
         """Sessions with a folder of evaluations."""
         sessions = [folder for folder in _sessions(path) if (folder / "dialog" / "EmoEvaluation").is_dir()]
-        return f"{len(sessions)} folders SessionN with dialog/EmoEvaluation" if sessions else None
+        return (
+            f"{len(sessions)} folder{'s' * (len(sessions) != 1)} SessionN with dialog/EmoEvaluation"
+            if sessions
+            else None
+        )
 
     def read(self, path: Path) -> Reading:
         """One row a labelled turn. DatasetError for another form of the evaluations or an unknown code."""

@@ -51,7 +51,11 @@ class Ravdess:
             return None
         actors = [folder for folder in folders_of(root) if _FOLDER.fullmatch(folder.name)]
         has_name = any(_NAME.fullmatch(file.stem) for folder in actors for file in files_of(folder))
-        return f"{len(actors)} folders Actor_NN with names of seven numbers" if has_name else None
+        return (
+            f"{len(actors)} folder{'s' * (len(actors) != 1)} Actor_NN with names of seven numbers"
+            if has_name
+            else None
+        )
 
     def read(self, path: Path) -> Reading:
         """One row a take. DatasetError where no video has such a name."""
