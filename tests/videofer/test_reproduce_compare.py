@@ -12,7 +12,16 @@ from hypothesis import strategies as st
 
 from videofer.evaluation.metrics import measure
 from videofer.reproduce.card import matrix, paragraphs
-from videofer.reproduce.compare import Compared, Figure, Result, figure_of, in_words, sentence, verdict_of
+from videofer.reproduce.compare import (
+    Compared,
+    Figure,
+    Result,
+    figure_of,
+    in_words,
+    metrics_of,
+    sentence,
+    verdict_of,
+)
 
 FIGURE = Figure(head="face", metric="war", value=0.6, low=0.55, high=0.7, fold_mean=0.61, fold_sd=0.1)
 SHARE = st.floats(0, 1)
@@ -47,7 +56,21 @@ def test_figures_are_those_of_the_evaluation() -> None:
     assert figure_of(many, "face", "war").fold_mean == 0.75 and one.fold_mean is None
     assert figure_of(few, "face", "war").low is None
     assert verdict_of(figure_of(few, "face", "war"), 0.8) == "no interval"
-    assert figure_of(many, "face", "ers").value is None
+    assert figure_of(many, "face", "ers").value is None and metrics_of(many) == ["war", "uar", "f1"]
+
+
+def test_figures_of_several_targets_and_dimensions() -> None:
+    multi = {
+        "targets": "multi", "map": 0.3, "mra": 0.6, "macro_f1": 0.2, "intervals": {"map": [0.2, 0.4]},
+        "ers": {"value": 0.25, "interval": [0.2, 0.3]},
+        "dimensions": {"mean": {"ccc": 0.4, "r2": -0.1}, "mean_intervals": None},
+    }  # fmt: skip
+    assert metrics_of(multi) == ["ers", "map", "mra", "ccc", "r2", "f1"]
+    ers, r2 = figure_of(multi, "fused", "ers"), figure_of(multi, "fused", "r2")
+    assert (ers.value, ers.low, ers.high) == (0.25, 0.2, 0.3) and in_words(ers) == "0.250 [0.200, 0.300]"
+    assert (r2.value, r2.low) == (-0.1, None) and in_words(r2) == "-0.100"
+    assert figure_of(multi, "fused", "map").high == 0.4 and verdict_of(ers, 0.2882) == "inside"
+    assert metrics_of({**multi, "ers": None, "dimensions": None}) == ["map", "mra", "f1"]
 
 
 def result(verdict: Any, figure: Figure = FIGURE) -> Result:

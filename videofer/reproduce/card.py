@@ -13,7 +13,7 @@ from preprocessing.quantities import as_time
 from videofer.datasets.adapters import ADAPTERS
 from videofer.ensembles.recipe import Ensemble
 from videofer.evaluation.page import render
-from videofer.reproduce.compare import OURS, TITLES, Result, reported_by, sentence
+from videofer.reproduce.compare import PERCENT, TITLES, Result, reported_by, sentence
 from videofer.reproduce.outcome import Outcome
 from videofer.reproduce.plan import Plan
 
@@ -52,7 +52,8 @@ def write_card(
         package="videofer.reproduce",
         kind="reproduction",
         title=f"{plan.system.title[:1].upper()}{plan.system.title[1:]} on {adapter.title}",
-        parts=[("figures", "Figures"), ("reported", "Reported"), ("confusion", "Confusion"),
+        parts=[("figures", "Figures"), ("reported", "Reported"),
+               ("classes", "Classes" if outcome.metrics.get("targets") == "multi" else "Confusion"),
                ("protocol", "Protocol"), ("data", "Data"), ("made", "How it was made")],
         plan=plan,
         outcome=outcome,
@@ -61,7 +62,8 @@ def write_card(
         labels=labels,
         heads=heads,
         by_head=by_head,
-        metrics=list(OURS),
+        metrics=[one.metric for one in result.main],
+        in_percent=PERCENT,
         titles=TITLES,
         verdicts=_VERDICTS,
         chance=outcome.heads[outcome.answer]["chance"],
@@ -70,8 +72,9 @@ def write_card(
         reported=lambda figure: reported_by(result.compared, figure.head, figure.metric),
         has_reported=any(one.is_reproduced for one in result.compared),
         any_on_test=any(one.on_test for one in result.compared),
-        percent_metrics=True,
-        matrices={head: matrix(figures["confusion"]) for head, figures in outcome.heads.items()},
+        matrices={
+            head: matrix(one["confusion"]) for head, one in outcome.heads.items() if "confusion" in one
+        },
         folds=_folds(plan, outcome),
         fold_metrics=("war", "uar"),
         recipe_notes=paragraphs(plan.recipe_text),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -16,8 +16,11 @@ from videofer.reproduce.published import Published, published
 Verdict = Literal["inside", "below", "above", "no interval", "another protocol", "no figure"]
 """Where our interval lies: around the published number, below it, above it; or why that cannot be said."""
 
-OURS = {"war": "war", "uar": "uar", "f1": "macro_f1"}
-"""Published metric -> the name in metrics.json."""
+SINGLE = ("war", "uar", "f1")
+MULTI = ("ers", "map", "mra", "ccc", "r2", "f1")
+PERCENT = ("war", "uar", "f1")
+"""Figures that people give in percent."""
+_NAMES = {"f1": "macro_f1"}  # published metric -> its name in metrics.json, where that is another
 TITLES = {
     "war": "WAR (accuracy)", "uar": "UAR (mean recall)", "f1": "macro-F1", "ers": "ERS", "map": "mAP",
     "mra": "mean ROC AUC", "r2": "mean R²", "ccc": "mean CCC",
@@ -60,7 +63,7 @@ class Result:
     system: str
     why_a_trial: tuple[str, ...]  # empty: the whole set as the recipe says
     intervals_note: str
-    figures: tuple[Figure, ...]  # WAR, UAR and macro-F1 per head, the answer last
+    figures: tuple[Figure, ...]  # per head, the answer last; see `metrics_of`
     compared: tuple[Compared, ...]  # those of the system first
 
     @property
@@ -71,7 +74,11 @@ class Result:
 
 def compare(plan: Plan, outcome: Outcome) -> Result:
     """Sets every published number of the data set and label set beside ours."""
-    figures = tuple(figure_of(outcome.heads[head], head, metric) for head in outcome.heads for metric in OURS)
+    figures = tuple(
+        figure_of(of_head, head, metric)
+        for head, of_head in outcome.heads.items()
+        for metric in metrics_of(of_head)
+    )
     rows = [one for one in published(plan.system.dataset) if one.labels == plan.system.labels]
     compared = [_compared(one, plan, outcome) for one in rows]
     return Result(
@@ -83,20 +90,39 @@ def compare(plan: Plan, outcome: Outcome) -> Result:
     )
 
 
+def metrics_of(figures: Mapping[str, Any]) -> list[str]:
+    """Which figures a head is told by, from its part of metrics.json."""
+    if figures.get("targets") == "multi":
+        return [metric for metric in MULTI if _found(figures, metric)[0] is not None]
+    return [*SINGLE, *(["ccc"] if figures.get("dimensions") else [])]
+
+
 def figure_of(figures: Mapping[str, Any], head: str, metric: str) -> Figure:
     """A figure of a head, from its part of metrics.json."""
-    name = OURS.get(metric, metric)
-    ends = (figures.get("intervals") or {}).get(name) or (None, None)
-    folds = figures.get("folds") or {}
+    value, ends = _found(figures, metric)
+    low, high = ends or (None, None)
+    folds, name = figures.get("folds") or {}, _NAMES.get(metric, metric)
     return Figure(
         head=head,
         metric=metric,
-        value=figures.get(name),
-        low=ends[0],
-        high=ends[1],
+        value=value,
+        low=low,
+        high=high,
         fold_mean=folds.get("mean", {}).get(name),
         fold_sd=folds.get("sd", {}).get(name),
     )
+
+
+def _found(figures: Mapping[str, Any], metric: str) -> tuple[float | None, Sequence[float | None] | None]:
+    """The value and the ends of its interval."""
+    if metric == "ers":
+        score = figures.get("ers") or {}
+        return score.get("value"), score.get("interval")
+    if metric in ("ccc", "r2"):
+        dimensions = figures.get("dimensions") or {}
+        return dimensions.get("mean", {}).get(metric), (dimensions.get("mean_intervals") or {}).get(metric)
+    name = _NAMES.get(metric, metric)
+    return figures.get(name), (figures.get("intervals") or {}).get(name)
 
 
 def verdict_of(figure: Figure, number: float) -> Verdict:
@@ -123,7 +149,7 @@ def sentence(result: Result) -> str:
         shown = [f"{TITLES[one.metric]} {in_words(one)}" for one in result.main[:2]]
         return ", ".join(shown)
     ours = f"{TITLES[first.metric]} {in_words(first.ours)}"
-    number = _percent(first.published)
+    number = in_units(first.published, first.metric)
     where = {
         "inside": f"the published {number} lies inside the interval",
         "below": f"the published {number} lies above the interval",
@@ -139,8 +165,14 @@ def in_words(figure: Figure) -> str:
     if figure.value is None:
         return "-"
     if figure.low is None or figure.high is None:
-        return _percent(figure.value)
-    return f"{_percent(figure.value)} [{100 * figure.low:.1f}, {100 * figure.high:.1f}]"
+        return in_units(figure.value, figure.metric)
+    low, high = (in_units(end, figure.metric).removesuffix(" %") for end in (figure.low, figure.high))
+    return f"{in_units(figure.value, figure.metric)} [{low}, {high}]"
+
+
+def in_units(value: float, metric: str) -> str:
+    """For people: "61.2 %", or "0.288"."""
+    return f"{100 * value:.1f} %" if metric in PERCENT else f"{value:.3f}"
 
 
 def _compared(one: Published, plan: Plan, outcome: Outcome) -> Compared:
@@ -165,10 +197,6 @@ def _compared(one: Published, plan: Plan, outcome: Outcome) -> Compared:
 def _order(one: Compared) -> tuple[bool, bool]:
     """The system's own first, of them the whole before the branches; the others as they come."""
     return (not one.is_reproduced, one.is_reproduced and one.branch != "whole")
-
-
-def _percent(value: float) -> str:
-    return f"{100 * value:.1f} %"
 
 
 def reported_by(compared: Iterable[Compared], head: str, metric: str) -> list[Compared]:
