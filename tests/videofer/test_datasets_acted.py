@@ -62,10 +62,17 @@ def test_ravdess_takes_each_take_once_and_knows_its_own_files(tmp_path: Path, me
     assert len(Ravdess(channel="both").read(root).table) == 9
 
 
-def test_ravdess_says_what_else_it_is(tmp_path: Path) -> None:
+def test_ravdess_says_what_else_it_is(tmp_path: Path, media: Media) -> None:
     text(tmp_path / "a" / "Actor_01" / "03-01-01-01-01-01-01.wav", "RIFF")
     with pytest.raises(DatasetError, match=r"the sound of RAVDESS only: expected folders Actor_01 to"):
         read(tmp_path / "a", "ravdess")
+    ravdess.build(tmp_path / "c", media, actors=(1,), every=30)
+    for song in (tmp_path / "c").rglob("0?-02-*"):
+        song.unlink()
+    with pytest.raises(
+        DatasetError, match=r"without song: all \d+ videos are speech, as --set channel=speech"
+    ):
+        Ravdess(channel="song").read(tmp_path / "c")
     text(tmp_path / "b" / "notes.txt", "")
     with pytest.raises(DatasetError, match=r"b: not RAVDESS: expected .*; there is notes\.txt"):
         read(tmp_path / "b", "ravdess")

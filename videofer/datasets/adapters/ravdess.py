@@ -78,6 +78,12 @@ class Ravdess:
                 if take not in takes or modality == "01":
                     takes[take] = file
         if not takes:
+            if num_other:
+                other = "song" if self.channel == "speech" else "speech"
+                raise DatasetError(
+                    f"{path}: RAVDESS without {self.channel}: all {num_other:,} videos are {other}, "
+                    f"as --set channel={other} reads them"
+                )
             if any(path.rglob("03-*.wav")):
                 raise DatasetError(f"{path}: the sound of RAVDESS only: expected {_LAYOUT}")
             raise not_this(path, self.title, _LAYOUT)
