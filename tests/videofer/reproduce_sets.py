@@ -89,7 +89,7 @@ TRIALS = (
     Trial("ours-ravdess", _ravdess),
     Trial("ours-crema-d", crema_d.build),
     Trial("ours-dfew", dfew.build),
-    Trial("ours-ferv39k", ferv39k.build),
+    Trial("ours-ferv39k", ferv39k.build, (*TINY, "preprocess.frames_fps=2")),
     Trial("ours-mafw", mafw.build),
     Trial("ours-caer", class_folders.build_caer),
     Trial("ours-meld", _meld),

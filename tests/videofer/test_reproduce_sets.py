@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -11,7 +12,8 @@ import pytest
 
 from preprocessing.stage.run import Silent
 from tests.videofer.miniatures.media import Media
-from tests.videofer.reproduce_sets import TRIALS, Trial
+from tests.videofer.reproduce_sets import TINY, TRIALS, Trial
+from videofer.experiments.claim import CrossvalError
 from videofer.reproduce.plan import make_plan
 from videofer.reproduce.run import Machine, Reproduced, Shown, reproduce
 from videofer.reproduce.systems import SYSTEMS, system_of
@@ -65,3 +67,10 @@ def test_a_miniature_to_the_end(trial: Trial, tmp_path: Path, media: Media) -> N
     assert set(pd.read_parquet(tested / "predictions.parquet")["name"]) <= set(manifest["name"])
     again, steps = run(trial, data, out, resume=True)
     assert steps == ["manifest"] and again.result == done.result
+
+
+def test_clips_longer_than_the_videos_are_one_line(tmp_path: Path, media: Media) -> None:
+    trial = next(one for one in TRIALS if one.system == "ours-ferv39k")
+    data = trial.build(tmp_path / "data", media)
+    with pytest.raises(CrossvalError, match=r"validation intervals shows what .* lower data.clip_seconds"):
+        run(replace(trial, changes=TINY), data, tmp_path / "out")  # two pictures at 25 a second

@@ -31,6 +31,7 @@ from videofer.training.inner import OutOfFold, out_of_fold
 from videofer.training.job import Fitted, Job
 from videofer.training.place import Place
 from videofer.training.progress import Progress
+from videofer.training.split import TrainingError
 from videofer.training.thresholds import fit_thresholds
 
 
@@ -58,6 +59,11 @@ def finish(job: Job, place: Place, fitted: Fitted, progress: Progress) -> None:
         heads=fitted.model.config.heads,
         targets=recipe.data.targets,
     )
+    if not report.heads:
+        raise TrainingError(
+            f"none of the {len(examples)} validation intervals shows what the model looks at in half of a clip: "
+            f"lower data.clip_seconds, which is {recipe.data.clip_seconds:g}"
+        )
     if multi:
         report = _with_thresholds(report, WindowOutputs(report.after, windows.example), truth)
     calibration = {**report.to_json(), "fitted_on": _fitted_on(examples, inner, recipe.training.inner_folds)}
