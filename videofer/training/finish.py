@@ -61,7 +61,7 @@ def finish(job: Job, place: Place, fitted: Fitted, progress: Progress) -> None:
     )
     if not report.heads:
         raise TrainingError(
-            f"none of the {len(examples)} validation intervals shows what the model looks at in half of a clip: "
+            f"none of the {len(examples)} validation intervals shows what the model sees in half of a clip: "
             f"lower data.clip_seconds, which is {recipe.data.clip_seconds:g}"
         )
     if multi:
