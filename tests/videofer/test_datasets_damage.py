@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -10,20 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cache.errors import UserError
-from tests.videofer.miniatures import (
-    bold,
-    bred,
-    ck_plus,
-    crema_d,
-    dfew,
-    emilya,
-    ferv39k,
-    gemep,
-    iemocap,
-    mafw,
-    meld,
-    own,
-)
+from tests.videofer.miniatures.every import build_all
 from tests.videofer.miniatures.media import Media
 from videofer.datasets.adapters import read
 from videofer.datasets.adapters.emilya import Emilya
@@ -40,29 +26,15 @@ FILES = {
     "bred": "BRED_dataset/annotations.csv",
     "gemep": "GEMEP/all_face_label.csv",
     "emilya": "BS/Joy/take1.xlsx",
-    "list": "list.txt",
-    "table": "labels.csv",
+    "fer2013": "fer2013.csv",
+    "list": "",
+    "table": "",
 }
 
 
 @pytest.fixture(scope="module")
-def sets(tmp_path_factory: pytest.TempPathFactory, media: Media) -> Iterator[dict[str, Path]]:
-    root = tmp_path_factory.mktemp("sets")
-    yield {
-        "ck+": ck_plus.build(root / "ck", media),
-        "crema-d": crema_d.build(root / "crema", media),
-        "dfew": dfew.build(root / "dfew", media),
-        "ferv39k": ferv39k.build(root / "ferv39k", media),
-        "mafw": mafw.build(root / "mafw", media),
-        "meld": meld.build(root / "meld", media),
-        "iemocap": iemocap.build(root / "iemocap", media, sessions=(1,)),
-        "bold": bold.build(root / "bold", media),
-        "bred": bred.build(root / "bred"),
-        "gemep": gemep.build(root / "gemep", media, performers=range(1, 2)),
-        "emilya": emilya.build(root / "emilya", actions=("BS",)),
-        "list": own.build_list(root / "list", media, frames=False, words=True).parent,
-        "table": own.build_table(root / "table", media).parent,
-    }
+def sets(tmp_path_factory: pytest.TempPathFactory, media: Media) -> dict[str, Path]:
+    return build_all(tmp_path_factory.mktemp("sets"), media)
 
 
 @st.composite
@@ -99,7 +71,7 @@ def test_damaged_label_files(sets: dict[str, Path], name: str, damage: tuple[flo
         if name == "emilya":
             Emilya(joints_to=str(sets[name].parent / "joints"), fps=25.0).read(sets[name])
         else:
-            read(file if name in ("list", "table") else sets[name], name)
+            read(sets[name], name)
     except UserError as error:
         assert "\n" not in str(error) and str(error)
     finally:

@@ -9,23 +9,8 @@ import pytest
 
 from cache.errors import UserError
 from tests.videofer.fer2013_set import make_set, write_csv
-from tests.videofer.miniatures import (
-    bold,
-    bred,
-    ck_plus,
-    class_folders,
-    crema_d,
-    dfew,
-    emilya,
-    enterface,
-    ferv39k,
-    gemep,
-    iemocap,
-    mafw,
-    meld,
-    own,
-    ravdess,
-)
+from tests.videofer.miniatures import own
+from tests.videofer.miniatures.every import build_all
 from tests.videofer.miniatures.media import Media, text
 from videofer.datasets.adapter import DatasetError
 from videofer.datasets.adapters import ADAPTERS, adapter_of, read, recognise
@@ -102,25 +87,9 @@ def test_fer2013(tmp_path: Path) -> None:
 
 
 def test_each_miniature_is_taken_by_its_adapter_first(tmp_path: Path, media: Media) -> None:
-    made = {
-        "ravdess": ravdess.build(tmp_path / "1", media, actors=(1,), every=20),
-        "crema-d": crema_d.build(tmp_path / "2", media),
-        "enterface": enterface.build(tmp_path / "3", media, subjects=(1,)),
-        "ck+": ck_plus.build(tmp_path / "4", media),
-        "dfew": dfew.build(tmp_path / "5", media),
-        "ferv39k": ferv39k.build(tmp_path / "6", media),
-        "mafw": mafw.build(tmp_path / "7", media),
-        "afew": class_folders.build_afew(tmp_path / "8", media),
-        "caer": class_folders.build_caer(tmp_path / "9", media),
-        "meld": meld.build(tmp_path / "10", media),
-        "iemocap": iemocap.build(tmp_path / "11", media, sessions=(1,)),
-        "bold": bold.build(tmp_path / "12", media),
-        "bred": bred.build(tmp_path / "13"),
-        "gemep": gemep.build(tmp_path / "14", media, performers=range(1, 2)),
-        "emilya": emilya.build(tmp_path / "16", actions=("BS",)),
-        "folders": own.build_folders(tmp_path / "15", media),
-    }
     general = {"folders", "table", "list"}
+    made = build_all(tmp_path / "sets", media)
+    del made["table"], made["list"]  # files, not folders
     for name, root in made.items():
         inside = tmp_path / "parent" / name
         inside.mkdir(parents=True)

@@ -15,7 +15,8 @@ from typing import Any, ClassVar, Literal, Protocol
 import pandas as pd
 
 from cache.errors import UserError
-from videofer.datasets.manifest import LABEL_SET, normalise
+from preprocessing.discover import readable
+from videofer.datasets.manifest import LABEL_SET, can_name, in_one_line, normalise
 from videofer.emotions.label_sets import LabelError, LabelSet, label_map
 
 LFS_START = b"version https://git-lfs"
@@ -26,7 +27,7 @@ class DatasetError(UserError, ValueError):
     """A copy is not as the set has it. The message is one line: the file, what was expected."""
 
     def __init__(self, message: str) -> None:
-        super().__init__(" ".join(message.splitlines()))  # a damaged table has lines inside cells
+        super().__init__(in_one_line(message))
 
 
 @dataclass(frozen=True)
@@ -111,15 +112,18 @@ class Finds:
     odd: list[Odd] = field(default_factory=list)
 
     def name(self, path: Path) -> str:
-        """Relative to the folder given, with `/`."""
-        return path.relative_to(self.root).as_posix() if path.is_relative_to(self.root) else path.as_posix()
+        """Relative to the folder given, as `preprocess` calls it."""
+        return readable(path.relative_to(self.root) if path.is_relative_to(self.root) else path)
 
     def add(self, path: Path, **row: Any) -> None:
         """A row for a video or a folder of frames, unless the file cannot be one."""
         is_inside = path.is_relative_to(self.root) and ".." not in path.relative_to(self.root).parts
         why = why_no_video(path) if is_inside else "left out: outside the folder given"
+        name = self.name(path)
+        if why is None and not can_name(name):
+            why = "left out: no manifest can hold such a name"
         if why is None:
-            self.rows.append({"name": self.name(path), **row})
+            self.rows.append({"name": name, **row})
         else:
             self.doubt(path, why)
 
@@ -203,10 +207,12 @@ def label_of(labels: LabelSet, word: str, where: object) -> str:
 
 def label_of_code(codes: Sequence[str], code: str, where: object, first: int = 0) -> str:
     """The class of a number in a file; the codes count from `first`. DatasetError."""
-    last = first + len(codes) - 1
-    if not code.strip().isdecimal() or not first <= int(code) <= last:
+    known = {str(number): label for number, label in enumerate(codes, start=first)}
+    given = code.strip().lstrip("0") or code.strip()[-1:]
+    if given not in known:
+        last = first + len(codes) - 1
         raise DatasetError(f"{where}: the label must be a code from {first} to {last}, not {code.strip()!r}")
-    return codes[int(code) - first]
+    return known[given]
 
 
 def why_no_video(path: Path) -> str | None:

@@ -11,7 +11,10 @@ Letters in shapes: N pictures.
 from __future__ import annotations
 
 import csv
+import re
 import warnings
+import zipfile
+import zlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -33,6 +36,13 @@ FIRST_ROWS = (0, 28_709, 32_298, 35_887)  # of the three lists in the official f
 CSV_NAMES = ("fer2013.csv", "icml_face_data.csv")
 VOTES_NAME = "fer2013new.csv"
 MAX_CELL = 1 << 20  # characters; a row has about 8,000
+
+
+# What numpy and zipfile raise for files that are broken, encrypted, or of another kind.
+_BROKEN = (
+    *(OSError, ValueError, EOFError, TypeError, MemoryError, NotImplementedError, RuntimeError),
+    *(zipfile.BadZipFile, zlib.error, SyntaxError),
+)
 
 
 class Fer2013Error(UserError, ValueError):
@@ -85,7 +95,7 @@ def read_fer2013(path: Path, votes: Path | None = None) -> Fer2013:
         votes = votes or (beside if beside.is_file() else None)
     elif path.suffix.lower() == ".npz":
         data = _read_packs([path])
-    elif path.is_dir() and (packs := sorted(path.glob("*.npz"))):
+    elif path.is_dir() and (packs := [file for file in sorted(path.glob("*.npz")) if file.is_file()]):
         data = _read_packs(packs)
     elif path.is_dir():
         from videofer.datasets.fer2013_folder import read_folder
@@ -117,11 +127,12 @@ def _read_csv(path: Path) -> Fer2013:
     with warnings.catch_warnings():
         warnings.simplefilter("error", DeprecationWarning)  # of np.fromstring: what is not a number
         for line, (emotion, pixels, word) in _csv_rows(path, ("emotion", "pixels", "usage")):
-            if not emotion.isdecimal() or int(emotion) >= len(LABELS):
-                raise Fer2013Error(f"{path}, line {line}: emotion must be 0 to 6, not {emotion!r}")
+            if emotion not in map(str, range(len(LABELS))):
+                raise Fer2013Error(f"{path}, line {line}: emotion must be 0 to 6, not {emotion[:60]!r}")
             if word.lower() not in words:
                 raise Fer2013Error(
-                    f"{path}, line {line}: Usage must be Training, PublicTest or PrivateTest, not {word!r}"
+                    f"{path}, line {line}: Usage must be Training, PublicTest or PrivateTest, "
+                    f"not {word[:60]!r}"
                 )
             images.append(_pixels(pixels, f"{path}, line {line}"))
             label.append(int(emotion))
@@ -181,8 +192,9 @@ def _read_votes(path: Path, data: Fer2013) -> np.ndarray:
         raise Fer2013Error(f"{path}: votes belong to official rows, which pictures in folders do not have")
     rows = []
     for line, cells in _csv_rows(path, ANSWERS):
-        if not all(cell.isdecimal() for cell in cells):
-            raise Fer2013Error(f"{path}, line {line}: votes must be whole numbers, not {', '.join(cells)}")
+        if not all(re.fullmatch(r"\d{1,9}", cell, re.ASCII) for cell in cells):
+            given = ", ".join(cells)[:60]
+            raise Fer2013Error(f"{path}, line {line}: votes must be whole numbers, not {given}")
         rows.append([int(cell) for cell in cells])
     if len(rows) <= int(data.row.max()):
         raise Fer2013Error(f"{path}: {len(rows)} rows, but the pictures go up to row {int(data.row.max())}")
@@ -220,12 +232,13 @@ def _read_pack(path: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarr
     try:
         with np.load(path) as arrays:  # pickles are refused
             pack = {name: arrays[name] for name in ("residual", "label", "votes", "row")}
+        num = len(pack["residual"])
+        label, votes, row = (pack[name].astype(np.int64) for name in ("label", "votes", "row"))
     except KeyError as error:
         raise Fer2013Error(f"{path}: not packed FER2013: it lacks {error.args[0].split()[0]}") from None
-    except (OSError, ValueError, EOFError) as error:
-        raise Fer2013Error(f"{path}: not packed FER2013: {error}") from None
-    num = len(pack["residual"])
-    label, votes, row = (pack[name].astype(np.int64) for name in ("label", "votes", "row"))
+    except _BROKEN as error:
+        said = " ".join(str(error).split())
+        raise Fer2013Error(f"{path}: not packed FER2013: {said}") from None
     wanted: tuple[tuple[str, tuple[int, ...], Callable[[], bool]], ...] = (
         ("residual", (num, SIDE, SIDE), lambda: pack["residual"].dtype == np.uint8),
         ("label", (num,), lambda: bool(np.isin(label, range(len(LABELS))).all())),

@@ -7,12 +7,14 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from videofer.datasets.adapter import DatasetError
+from videofer.datasets.walk import is_file
 
 _MARK = "\ufffd"  # for what is no text; a zero byte would be one that no path may have
 
 
 def csv_rows(file: Path) -> Iterator[tuple[str, list[str]]]:
     """Where ("file, line 3") and the cells of each row that is not empty. What is no UTF-8 becomes marks."""
+    _require_file(file)
     try:
         with file.open(encoding="utf-8-sig", errors="replace", newline="") as lines:
             reader = csv.reader(line.replace("\0", _MARK) for line in lines)
@@ -41,6 +43,7 @@ def csv_columns(file: Path, columns: Sequence[str]) -> Iterator[tuple[str, dict[
 
 def text_lines(file: Path) -> Iterator[tuple[str, str]]:
     """Where and the line, of each that is not empty."""
+    _require_file(file)
     try:
         content = file.read_text(encoding="utf-8-sig", errors="replace").replace("\0", _MARK)
     except OSError as error:
@@ -48,3 +51,9 @@ def text_lines(file: Path) -> Iterator[tuple[str, str]]:
     for number, line in enumerate(content.splitlines(), start=1):
         if line.strip():
             yield f"{file}, line {number}", line.strip()
+
+
+def _require_file(file: Path) -> None:
+    """DatasetError for a folder, and for a pipe: a reader of one would wait for ever."""
+    if not is_file(file):
+        raise DatasetError(f"{file}: no file to be read")

@@ -14,6 +14,24 @@ MAX_DEPTH = 3  # of a set's root below the folder given
 FEW = 300  # folders: enough to recognise a set
 
 
+def is_there(path: Path) -> bool:
+    """Whether there is something of that name: not, where no name can be like it, as a table may have it.
+
+    `Path.exists` raises where a name is too long, up to Python 3.11; so do `is_file` and `is_dir`.
+    """
+    return os.path.exists(path)  # noqa: PTH110
+
+
+def is_file(path: Path) -> bool:
+    """Whether a file of that name is there, in the same way."""
+    return os.path.isfile(path)  # noqa: PTH113
+
+
+def is_folder(path: Path) -> bool:
+    """Whether a folder of that name is there, in the same way."""
+    return os.path.isdir(path)  # noqa: PTH112
+
+
 def folders_of(path: Path) -> list[Path]:
     """Folders in a folder that are not hidden, in natural order; none where it cannot be read."""
     return [entry for entry in _entries(path) if entry.is_dir()]
@@ -53,7 +71,11 @@ def files_below(path: Path, suffixes: Iterable[str], max_folders: int | None = N
     wanted = set(suffixes)
     seen: set[tuple[int, int]] = set()  # against loops of links, which are followed
     for folder, names, files in os.walk(path, followlinks=True):
-        status = Path(folder).stat()
+        try:
+            status = Path(folder).stat()
+        except OSError:  # gone, or nobody may enter it
+            names.clear()
+            continue
         if (status.st_dev, status.st_ino) in seen:
             names.clear()
             continue
@@ -71,7 +93,7 @@ def below(path: Path, *wanted: str, depth: int = MAX_DEPTH) -> Path | None:
     level = [path]
     for _ in range(depth + 1):
         for folder in level:
-            if all((folder / name).exists() for name in wanted):
+            if all(is_there(folder / name) for name in wanted):
                 return folder
         level = [inner for folder in level[:50] for inner in folders_of(folder)[:200]]
     return None

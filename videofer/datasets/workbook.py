@@ -22,7 +22,7 @@ _CELL = re.compile(r"([A-Z]{1,3})[0-9]+")
 
 # What zipfile, zlib and the parser raise for broken, encrypted or exotic archives.
 _BROKEN = (
-    *(zipfile.BadZipFile, zlib.error, ET.ParseError, KeyError, ValueError),
+    *(zipfile.BadZipFile, zlib.error, ET.ParseError, LookupError, ValueError),
     *(OSError, EOFError, NotImplementedError, RuntimeError),
 )
 
@@ -33,6 +33,8 @@ class WorkbookError(UserError, ValueError):
 
 def read_sheet(path: Path, index: int) -> list[list[float]]:
     """Rows of numbers of the sheet at that place, counted from 0. NaN: an empty cell or a word."""
+    if not path.is_file():  # a pipe would be waited for
+        raise WorkbookError(f"{path}: no file to be read")
     try:
         with zipfile.ZipFile(path) as archive:
             book = _parse(archive, "xl/workbook.xml", path)
@@ -56,7 +58,8 @@ def _parse(archive: zipfile.ZipFile, name: str, path: Path) -> ET.Element:
     if archive.getinfo(name).file_size > MAX_BYTES:
         raise WorkbookError(f"{path}: {name} in it has more than {MAX_BYTES:,} bytes")
     content = archive.read(name)
-    if b"<!DOCTYPE" in content[:2048]:  # no writer makes one; entities could grow without end
+    # No writer makes one, and its entities could grow without end. Zeros: of UTF-16.
+    if b"<!DOCTYPE" in content[:4096].replace(b"\0", b""):
         raise WorkbookError(f"{path}: {name} in it declares a document type")
     return ET.fromstring(content)  # noqa: S314  # entities are refused above
 

@@ -45,6 +45,8 @@ def adapter_of(path: Path, name: str | None = None) -> Adapter:
     """The adapter of that name, else the one that recognises the path. DatasetError in one line."""
     if not path.exists():
         raise DatasetError(f"{path}: no such file or folder")
+    if not (path.is_file() or path.is_dir()):
+        raise DatasetError(f"{path}: neither a file nor a folder")
     if name is not None:
         if name in ADAPTERS:
             return ADAPTERS[name]

@@ -18,13 +18,15 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from videofer.datasets.adapter import DatasetError, Finds, Official, Reading, not_this
+from videofer.datasets.manifest import DIMENSION_SCALE
 from videofer.datasets.tables import csv_rows
-from videofer.datasets.walk import below
+from videofer.datasets.walk import below, is_file
 from videofer.emotions.label_sets import LABEL_SETS, LabelSet
 
 NUM_CLIPS = 9876
 NUM_CHARACTERS = 13_239
 _DIMENSIONS = ("valence", "arousal", "dominance")
+_SCALE = (1, 10)
 _TABLES = {"train.csv": "train", "val.csv": "test"}
 NUM_CELLS = 4 + 26 + 3 + 3 + 1
 _LAYOUT = "folders annotations and videos, as in BOLD_public"
@@ -48,7 +50,7 @@ class Bold:
         root = below(path, "annotations/train.csv") or below(path, "annotations/val.csv")
         for name in _TABLES if root else ():
             file = root / "annotations" / name if root else path
-            if file.is_file() and _first_row(file) == NUM_CELLS:
+            if is_file(file) and _first_row(file) == NUM_CELLS:
                 return f"annotations/{name} with {NUM_CELLS} columns"
         return None
 
@@ -61,19 +63,19 @@ class Bold:
         doubtful: set[str] = set()
         for name, split in _TABLES.items():
             table = root / "annotations" / name
-            if not table.is_file():
+            if not is_file(table):
                 finds.missing.append(finds.name(table))
                 continue
             for where, cells in csv_rows(table):
                 if len(cells) != NUM_CELLS:
                     raise DatasetError(f"{where}: expected {NUM_CELLS} cells, not {len(cells)}")
                 video = root / "videos" / cells[0]
-                if not video.is_file():
+                if not is_file(video):
                     finds.missing.append(finds.name(video))
                     continue
                 finds.add(video, split=split, **_row(self.labels, cells, where))
                 joints = root / "joints" / Path(cells[0]).with_suffix(".npy")
-                if not joints.is_file() and cells[0] not in doubtful:
+                if not is_file(joints) and cells[0] not in doubtful:
                     doubtful.add(cells[0])
                     finds.doubt(joints, "joints are not there; expected beside videos, as .npy")
         quirks = [
@@ -88,11 +90,12 @@ class Bold:
 def _row(labels: LabelSet, cells: list[str], where: str) -> dict[str, Any]:
     """Columns of the manifest. DatasetError where a cell is not in its range."""
     shares = [_number(cell, where, 0, 1) for cell in cells[4:30]]
-    dimensions = [_number(cell, where, 1, 10) for cell in cells[30:33]]
+    dimensions = [_number(cell, where, *_SCALE) for cell in cells[30:33]]
     gender, age, ethnicity, confidence = cells[33:37]
     return {
         **{f"p_{name}": share for name, share in zip(labels.classes, shares, strict=True)},
         **dict(zip(_DIMENSIONS, dimensions, strict=True)),
+        DIMENSION_SCALE: f"{_SCALE[0]} to {_SCALE[1]}",
         "set_person": cells[1].strip(),
         "min_frame": cells[2].strip(),
         "max_frame": cells[3].strip(),

@@ -13,6 +13,7 @@ scikit-learn's GroupKFold; here the children are dealt by `kfold`.
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass
 from itertools import islice
@@ -23,10 +24,11 @@ import numpy as np
 
 from preprocessing.decode.keypoint_engine import openpose_files
 from preprocessing.skeletons.openpose import load_openpose
+from preprocessing.types import InputError
 from videofer.datasets.adapter import DatasetError, Finds, Official, Reading, label_of, not_this
 from videofer.datasets.joints import write_joints
 from videofer.datasets.tables import csv_rows
-from videofer.datasets.walk import below
+from videofer.datasets.walk import below, is_folder
 from videofer.emotions.label_sets import LABEL_SETS, LabelSet
 
 NUM_SUBJECTS = 30
@@ -73,7 +75,7 @@ class Bred:
         root = below(path, _TABLE)
         if root is None:
             raise not_this(path, self.title, _LAYOUT)
-        if self.joints_to and not (self.fps > 0 and _SIZE.fullmatch(self.size)):
+        if self.joints_to and not (0 < self.fps < math.inf and _SIZE.fullmatch(self.size)):
             raise DatasetError(
                 "BRED's rate and pictures' size were not found: give fps=N and size=WIDTHxHEIGHT"
             )
@@ -120,7 +122,10 @@ class Bred:
     def _input(self, folder: Path, joints: Path, name: Path) -> Path:
         """The first person of each frame in pixels, as a file that `preprocess` takes."""
         width, height = map(int, self.size.split("x"))
-        keypoints, layout = load_openpose(joints)
+        try:
+            keypoints, layout = load_openpose(joints)
+        except InputError as error:
+            raise DatasetError(f"{joints}: {error}") from None
         scaled = keypoints[:, :1] * np.array([width, height, 1], np.float32)
         return write_joints(folder, name.as_posix(), scaled, layout.name, self.fps, (width, height))
 
@@ -137,4 +142,4 @@ def _most(answers: list[str], where: str) -> bool:
 def _place(root: Path, parts: list[str]) -> Path:
     """The clip's folder: the table's paths begin with the folder that it lies in."""
     inside = root.joinpath(*parts[1:])
-    return inside if inside.is_dir() or parts[0] == root.name else root.joinpath(*parts)
+    return inside if is_folder(inside) or parts[0] == root.name else root.joinpath(*parts)

@@ -10,6 +10,7 @@ zeros. The lists' files may be called train_set_1.csv too, or single_trainset_1.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
@@ -71,7 +72,7 @@ class Dfew:
         if place is None:
             raise DatasetError(f"{path}: DFEW without its clips: expected one of {', '.join(_CLIPS)}")
         finds = Finds(path, missing=list(folds.missing))
-        clips = {f"{int(c.stem):05}": c for c in _clips(place) if c.stem.isdecimal()}
+        clips = {f"{int(c.stem):05}": c for c in _clips(place) if re.fullmatch(r"\d{1,9}", c.stem, re.ASCII)}
         for video, member in sorted(folds.members.items()):
             if video in clips:
                 finds.add(clips[video], label=member.label, fold=member.fold, split=member.split)
@@ -108,7 +109,7 @@ def _read_list(file: Path) -> Labels:
     for place, (where, cells) in enumerate(csv_rows(file)):
         if place == 0 and [cell.strip() for cell in cells] == ["video_name", "label"]:
             continue
-        if len(cells) != 2 or not cells[0].strip().isdecimal():
+        if len(cells) != 2 or not re.fullmatch(r"\s*\d{1,9}\s*", cells[0], re.ASCII):
             raise DatasetError(f"{where}: expected video_name,label, not {','.join(cells)[:60]!r}")
         of[f"{int(cells[0]):05}"] = label_of_code(CODES, cells[1], where, first=1)
     return Labels(file, of)

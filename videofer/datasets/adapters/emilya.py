@@ -12,6 +12,7 @@ rate `fps`.
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -61,7 +62,7 @@ class Emilya:
         files = _workbooks(path)
         if not files:
             raise not_this(path, self.title, _LAYOUT)
-        if self.joints_to and not self.fps > 0:
+        if self.joints_to and not 0 < self.fps < math.inf:
             raise DatasetError("Emilya's rate was not found: give fps with joints_to, as --set fps=N")
         finds = Finds(Path(self.joints_to) if self.joints_to else path)
         for file in files:
@@ -87,10 +88,10 @@ class Emilya:
     def _names(self, root: Path, file: Path) -> tuple[str, str | None, str | None]:
         """Emotion, subject and action of a take. DatasetError where no emotion is found."""
         if self.pattern:
-            match = re.search(self.pattern, file.relative_to(root).as_posix())
-            if match is None or "emotion" not in match.re.groupindex:
+            match = _compiled(self.pattern).search(file.relative_to(root).as_posix())
+            groups = match.groupdict() if match is not None else {}
+            if not groups.get("emotion"):
                 raise DatasetError(f"{file}: the pattern {self.pattern!r} finds no emotion in its path")
-            groups = match.groupdict()
             return groups["emotion"], groups.get("subject"), groups.get("action")
         parts = _parts(root, file)
         emotion = next((part for part in parts if _word(part)), None)
@@ -99,6 +100,14 @@ class Emilya:
                 f"{file}: expected a folder or word of the name called like {', '.join(WORDS)}"
             )
         return emotion, None, next((part for part in parts if part in ACTIONS), None)
+
+
+def _compiled(pattern: str) -> re.Pattern[str]:
+    """DatasetError where it is no regular expression."""
+    try:
+        return re.compile(pattern)
+    except re.error as error:
+        raise DatasetError(f"the pattern {pattern!r} is no regular expression: {error}") from None
 
 
 def _workbooks(path: Path, max_folders: int | None = None) -> list[Path]:

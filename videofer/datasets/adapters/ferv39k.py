@@ -16,7 +16,7 @@ from typing import ClassVar
 
 from videofer.datasets.adapter import DatasetError, Finds, Official, Reading, label_of, more, not_this
 from videofer.datasets.tables import text_lines
-from videofer.datasets.walk import below, videos_of
+from videofer.datasets.walk import below, is_folder, videos_of
 from videofer.emotions.label_sets import LABEL_SETS, LabelSet
 
 NUM_VIDEOS = 38_935
@@ -98,6 +98,6 @@ def _parts(line: str, where: str) -> tuple[str, str]:
 
 def _place(clip: Path) -> Path | None:
     """The folder of pictures, or a video of that name."""
-    if clip.is_dir():
+    if is_folder(clip):
         return clip
     return next((file for file in videos_of(clip.parent) if file.stem == clip.name), None)

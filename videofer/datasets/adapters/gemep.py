@@ -62,7 +62,7 @@ class Gemep:
         labels = LABEL_SETS["gemep17"]
         for place in _portrayals(path):
             match = name.fullmatch(place.stem)
-            if match is None:
+            if match is None or not match["performer"] or not match["emotion"]:
                 finds.doubt(place, "the name tells no performer and emotion")
                 continue
             label = label_of(self.labels, match["emotion"], place)
@@ -72,7 +72,7 @@ class Gemep:
             if by_table is not None and label_of(self.labels, by_table[0], by_table[1]) != label:
                 raise DatasetError(f"{by_table[1]}: {place.stem} is {by_table[0]}, but its name says {label}")
             performer = match["performer"]
-            if not performer.isdecimal() or not 1 <= int(performer) <= NUM_PERFORMERS:
+            if performer.lstrip("0") not in map(str, range(1, NUM_PERFORMERS + 1)):
                 finds.doubt(place, f"kept, but performer {performer} is none of 01 to {NUM_PERFORMERS}")
             finds.add(place, label=label, subject=performer, performer=performer)
         if not finds.rows and not finds.odd:

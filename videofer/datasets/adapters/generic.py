@@ -32,7 +32,7 @@ from videofer.datasets.adapter import (
 )
 from videofer.datasets.manifest import LABEL_SET, labels_from_folders, normalise, read_manifest
 from videofer.datasets.tables import text_lines
-from videofer.datasets.walk import folders_of
+from videofer.datasets.walk import folders_of, is_there
 from videofer.emotions.label_sets import LABEL_SETS, LabelSet, set_of
 
 _TABLE_SUFFIXES = (".csv", ".tsv", ".parquet", ".jsonl", ".ndjson")
@@ -108,12 +108,12 @@ class Table:
         missing, odd, kept = [], list[Odd](), []
         for name in table["name"]:
             place = path.parent / name
-            why = why_no_video(place) if place.exists() else None
-            if not place.exists():
+            why = why_no_video(place) if is_there(place) else None
+            if not is_there(place):
                 missing.append(str(name))
             elif why is not None:
                 odd.append(Odd(str(name), why))
-            kept.append(place.exists() and why is None)
+            kept.append(is_there(place) and why is None)
         if not any(kept):
             raise _no_video(path, missing, odd)
         return _reading(self, path.parent, table[kept].reset_index(drop=True), odd, missing, self.by)
@@ -151,8 +151,8 @@ class ListFile:
                 raise DatasetError(f"{where}: expected path, perhaps frames, and label, not {line[:60]!r}")
             label = self._label(match["label"], where)
             place = path.parent / match["path"]
-            why = why_no_video(place) if place.exists() else None
-            if not place.exists():
+            why = why_no_video(place) if is_there(place) else None
+            if not is_there(place):
                 missing.append(match["path"])
             elif why is not None:
                 odd.append(Odd(match["path"], why))
