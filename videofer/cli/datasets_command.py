@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from videofer.cli.errors import DONE
+from videofer.cli.leaks import leaks
 from videofer.cli.options import WeightsDir
 from videofer.cli.store_shared import counting
 
@@ -38,6 +39,9 @@ Options = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="What a data set lets choose: channel, kind, pattern."),
 ]
+
+
+app.command("leaks")(leaks)
 
 
 @app.command("list")

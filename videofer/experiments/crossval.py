@@ -4,6 +4,7 @@ OUT/crossval.json           what was asked for, so that --resume can refuse anyt
     folds.csv               a row per seed and fold: who was tested, figures, why it failed
     seed_0/fold_1/manifest.csv, run/, evaluation/, result.json
     report.html, metrics.json, predictions.parquet, ...   of all folds together, see `evaluation.report`
+    leaks/                  only where somebody or something stands on two sides, see `datasets.leaks`
 
 Each fold is what `videofer train` and `videofer evaluate` do on its manifest; its test side is looked at
 once, after training. Folds do not depend on the seed, so recipes and seeds are compared on the same ones.
@@ -26,8 +27,9 @@ from cache.atomic import atomic_write_text
 from cache.store import Store
 from preprocessing.config_file import dump_yaml, nearest
 from videofer.data.examples import Example, make_examples
+from videofer.datasets.leaks import check as check_leaks
 from videofer.evaluation.labels import load_labels
-from videofer.evaluation.report import write_report
+from videofer.evaluation.report import write_multi_report, write_report
 from videofer.experiments.claim import CrossvalError, claim
 from videofer.experiments.fold_task import FoldResult, FoldTask, failed, finished, run_fold
 from videofer.experiments.folds import Plan, Protocol, fold_manifest, group_names, plan_folds
@@ -39,8 +41,9 @@ from videofer.training.split import Split, TrainingError, carve_validation
 
 if TYPE_CHECKING:
     from videofer.evaluation.metrics import Metrics
+    from videofer.evaluation.multilabel import MultilabelMetrics
 
-_SPREAD = {"war": "WAR", "uar": "UAR", "macro_f1": "macro-F1"}
+_SPREAD = {"war": "WAR", "uar": "UAR", "macro_f1": "macro-F1", "map": "mAP", "mra": "mRA", "ccc": "CCC"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,7 +53,8 @@ class CrossvalReport:
     path: Path
     plan: Plan
     results: list[FoldResult]  # also of the failed ones, in the order of seed and fold
-    metrics: dict[str, Metrics]  # per head, pooled over the folds that finished with every seed
+    metrics: dict[str, Metrics] | dict[str, MultilabelMetrics]
+    """Per head, pooled over the folds that finished with every seed."""
     notes: list[str]
     unused: list[str]
     """A line for each row of the manifest that could not be used: its name and why."""
@@ -64,13 +68,13 @@ class CrossvalReport:
         """Mean and standard deviation over the folds, as papers give them, of the model's answer."""
         head, lost = list(self.metrics)[-1], {result.fold for result in self.failed}
         kept = [result for result in self.results if result.fold not in lost]
-        rows = [{"fold": r.fold, **{name: r.figures[head][name] for name in _SPREAD}} for r in kept]
+        names = [name for name in _SPREAD if name in kept[0].figures[head]]
+        rows = [{"fold": r.fold, **{name: r.figures[head][name] for name in names}} for r in kept]
         by_fold = pd.DataFrame(rows).astype(float).groupby("fold").mean()  # over the seeds
         if len(by_fold) < 2:
             return "one fold: no spread"
         shown = ", ".join(
-            f"{title} {by_fold[name].mean():.3f} ± {by_fold[name].std():.3f}"
-            for name, title in _SPREAD.items()
+            f"{_SPREAD[name]} {by_fold[name].mean():.3f} ± {by_fold[name].std():.3f}" for name in names
         )
         return f"{head}, mean and standard deviation over {len(by_fold)} folds: {shown}"
 
@@ -112,6 +116,9 @@ def crossval(
     _check_trainable(recipe, plan, table, examples)
     manifests = {fold.number: _csv(fold_manifest(table, plan, fold)) for fold in plan.folds}
     claim(out, _identity(recipe, plan, manifests), resume)
+    leaks = check_leaks(store, table, sides=_sides(plan, len(table)))
+    if leaks.pairs:
+        leaks.save(out / "leaks")
     tasks = [
         FoldTask(
             recipe=_with_seed(recipe, seed),
@@ -130,11 +137,20 @@ def crossval(
     atomic_write_text(out / "folds.csv", _csv(_folds_table(plan, results)))
     if all(result.reason is not None for result in results):
         raise CrossvalError(f"no fold finished; fold {results[0].fold}: {results[0].reason}")
-    notes = [plan.note, *_failure_notes(results)]
+    notes = [plan.note, *_failure_notes(results), *leaks.notes()]
     metrics = _pool(recipe, store, out, tasks, results, notes, by)
     return CrossvalReport(
         path=out, plan=plan, results=results, metrics=metrics, notes=notes, unused=[*missing, *skipped]
     )
+
+
+def _sides(plan: Plan, num_rows: int) -> list[str]:
+    """By which fold each row is tested; "train" where by none."""
+    sides = ["train"] * num_rows
+    for fold in plan.folds:
+        for row in np.flatnonzero(fold.is_test).tolist():
+            sides[row] = f"fold {fold.number}"
+    return sides
 
 
 def _run_all(
@@ -179,7 +195,7 @@ def _pool(
     results: Sequence[FoldResult],
     notes: Sequence[str],
     by: Sequence[str] | None,
-) -> dict[str, Metrics]:
+) -> dict[str, Metrics] | dict[str, MultilabelMetrics]:
     """The report on the folds that finished with every seed: then all seeds hold the same intervals."""
     lost = {result.fold for result in results if result.reason is not None}
     kept = [task for task in tasks if task.fold not in lost]
@@ -199,16 +215,16 @@ def _pool(
         "protocol": notes[0],
         "seeds": ", ".join(str(seed) for seed in seeds),
     }
-    return write_report(
-        pd.concat(tables, ignore_index=True),
-        recipe.data.classes,
-        list(figures),
-        out,
-        title=f"{recipe.name}: cross-validation",
-        source=source,
-        notes=notes,
-        by=by,
-    )
+    table, heads = pd.concat(tables, ignore_index=True), list(figures)
+    facts: dict[str, Any] = {
+        "title": f"{recipe.name}: cross-validation",
+        "source": source,
+        "notes": notes,
+        "by": by,
+    }
+    if recipe.data.targets == "multi":
+        return write_multi_report(table, recipe.data.classes, heads, out, **facts).metrics
+    return write_report(table, recipe.data.classes, heads, out, **facts)
 
 
 def _folds_table(plan: Plan, results: Sequence[FoldResult]) -> pd.DataFrame:
