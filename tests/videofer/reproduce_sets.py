@@ -58,6 +58,7 @@ def _gemep(root: Path, media: Media) -> Path:
     for video in sorted(root.rglob("*.mp4")):
         joints = np.ones((8, 1, 17, 3))
         joints[..., :2] = rng.uniform(5, 45, (8, 1, 17, 2))
+        joints[:, :, :5, :2] = (32, 24)  # the head, where the face is: both are of one person
         write_joints(video.parent, video.stem, joints, "coco17", 25.0, (64, 48))
     return root
 
@@ -75,7 +76,9 @@ def _ravdess(root: Path, media: Media) -> Path:
 
 
 def _iemocap(root: Path, media: Media) -> Path:
-    return iemocap.build(root, media, sessions=(1, 2, 3))
+    """Turns that are within the 0.32 s of a miniature's video."""
+    turns = [(f"{place / 100:.4f}", "0.3000", *turn[2:]) for place, turn in enumerate(iemocap.TURNS)]
+    return iemocap.build(root, media, sessions=(1, 2, 3), turns=turns)
 
 
 def _meld(root: Path, media: Media) -> Path:

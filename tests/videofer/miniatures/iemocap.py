@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from tests.videofer.miniatures.media import Media, text
@@ -18,14 +18,19 @@ TURNS = [
 ]
 
 
-def build(root: Path, media: Media, sessions: Iterable[int] = (1, 2, 3, 4, 5)) -> Path:
+def build(
+    root: Path,
+    media: Media,
+    sessions: Iterable[int] = (1, 2, 3, 4, 5),
+    turns: Sequence[tuple[str, ...]] = TURNS,
+) -> Path:
     for session in sessions:
         for dialogue in (f"Ses0{session}F_impro01", f"Ses0{session}M_script01_1"):
             media.video(root / f"Session{session}/dialog/avi/DivX/{dialogue}.avi")
             blocks = [
                 f"[{start} - {end}]\t{dialogue}_{turn}\t{code}\t[{vad}]\n"
                 "C-E2:\tNeutral;\t()\nC-F1:\tNeutral;\t(curious)\nA-E3:\tval 3; act 2; dom  2;\t()\n\n"
-                for start, end, turn, code, vad in TURNS
+                for start, end, turn, code, vad in turns
             ]
             text(
                 root / f"Session{session}/dialog/EmoEvaluation/{dialogue}.txt",
