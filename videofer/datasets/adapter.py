@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Protocol
 
@@ -78,6 +78,7 @@ class Reading:
     official: Official
     quirks: tuple[str, ...] = ()  # what was handled, and what to know before training
     preprocess: str = ""  # options that `videofer preprocess` needs for this set
+    is_synthetic: bool = False  # made by us in the set's layout: nobody in it exists
 
     def counts(self) -> dict[str, int]:
         """Rows by label, in the order of the label set; rows without a hard label are not counted."""
@@ -139,6 +140,7 @@ class Finds:
         expected_by_label: Mapping[str, int] | None = None,
         quirks: Iterable[str] = (),
         preprocess: str = "",
+        is_synthetic: bool = False,
         labels: LabelSet | None = None,
         official: Official | None = None,
     ) -> Reading:
@@ -169,6 +171,7 @@ class Finds:
             official=official or adapter.official,
             quirks=tuple(quirks),
             preprocess=preprocess,
+            is_synthetic=is_synthetic,
         )
 
 
@@ -184,17 +187,8 @@ def with_labels(reading: Reading, target: LabelSet) -> tuple[Reading, dict[str, 
     becomes = reading.table["label"].map(mapped)
     dropped = Counter(reading.table.loc[becomes.isna(), "label"].dropna())
     table = reading.table.assign(label=becomes, **{LABEL_SET: target.name})
-    changed = Reading(
-        dataset=reading.dataset,
-        root=reading.root,
-        table=table[becomes.notna()].reset_index(drop=True),
-        labels=target,
-        coverage=reading.coverage,
-        official=reading.official,
-        quirks=reading.quirks,
-        preprocess=reading.preprocess,
-    )
-    return changed, dict(dropped)
+    kept = table[becomes.notna()].reset_index(drop=True)
+    return replace(reading, table=kept, labels=target), dict(dropped)
 
 
 def label_of(labels: LabelSet, word: str, where: object) -> str:

@@ -22,7 +22,8 @@ _LOOKED_AT = 8  # of the videos
 def body_keys(recipe: Recipe, reading: Reading, named: Collection[str]) -> list[str]:
     """Keys of the preprocessing spec: pose, and the layout that the recipe's model takes.
 
-    named: keys that are given already. ReproduceError where no engine of ours gives that layout.
+    named: keys that are given already, and not among the returned ones. ReproduceError where no engine of
+    ours gives that layout.
     """
     layout = layout_of(recipe)
     names = reading.table["name"].drop_duplicates().head(_LOOKED_AT)
@@ -31,12 +32,15 @@ def body_keys(recipe: Recipe, reading: Reading, named: Collection[str]) -> list[
         stored, pose = layout, "sidecar"
     elif layout in _ENGINES:
         stored, pose = _ENGINES[layout]
+    elif "pose" in named:
+        stored, pose = layout, ""
     else:
         raise ReproduceError(
             f"{reading.root}: joints of the layout {layout} come from keypoint files, and there are none "
             f"beside {names.iloc[0]}; name an engine by --set preprocess.pose=..."
         )
-    return [*([] if "skeleton" in named else [f"skeleton={stored}"]), f"pose={pose}"]
+    keys = {"skeleton": stored, "pose": pose}
+    return [f"{key}={value}" for key, value in keys.items() if key not in named]
 
 
 def layout_of(recipe: Recipe) -> str:

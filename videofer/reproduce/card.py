@@ -26,6 +26,7 @@ _VERDICTS = {
     "above": "below our interval",
     "no interval": "not judged: no interval",
     "another protocol": "of another protocol",
+    "other data": "of other data: not to be compared",
     "no figure": "not measured here",
 }
 _STEPS = {"manifest": "read and label", "store": "preprocess", "test": "train and test"}

@@ -13,7 +13,7 @@ from videofer.reproduce.outcome import Outcome
 from videofer.reproduce.plan import Plan
 from videofer.reproduce.published import Published, published
 
-Verdict = Literal["inside", "below", "above", "no interval", "another protocol", "no figure"]
+Verdict = Literal["inside", "below", "above", "no interval", "another protocol", "other data", "no figure"]
 """Where our interval lies: around the published number, below it, above it; or why that cannot be said."""
 
 SINGLE = ("war", "uar", "f1")
@@ -156,6 +156,7 @@ def sentence(result: Result) -> str:
         "above": f"the published {number} lies below the interval",
         "no interval": f"published: {number}; there is no interval to judge by",
         "another protocol": f"published, by another protocol: {number}",
+        "other data": f"published, of people who exist: {number}",
     }[first.verdict]
     return f"{ours}; {where}"
 
@@ -179,7 +180,7 @@ def _compared(one: Published, plan: Plan, outcome: Outcome) -> Compared:
     branches = {"face": "face", "body": "body", "whole": "fused"}
     head = branches[one.branch] if branches[one.branch] in outcome.heads else outcome.answer
     ours = figure_of(outcome.heads[head], head, one.metric)
-    fits = one.protocol == plan.protocol
+    verdict = verdict_of(ours, one.value) if one.protocol == plan.protocol else "another protocol"
     return Compared(
         system=one.system,
         metric=one.metric,
@@ -190,7 +191,7 @@ def _compared(one: Published, plan: Plan, outcome: Outcome) -> Compared:
         on_test=one.on_test,
         is_reproduced=bool(plan.system.reproduces) and one.system == plan.system.reproduces,
         ours=ours,
-        verdict=verdict_of(ours, one.value) if fits else "another protocol",
+        verdict="other data" if plan.reading.is_synthetic else verdict,
     )
 
 

@@ -67,7 +67,7 @@ class Plan:
     @property
     def why_a_trial(self) -> tuple[str, ...]:
         """Why the figures are not those of the system on the whole set; empty where they are."""
-        found = []
+        found = ["the copy is synthetic: nobody in it exists"] if self.reading.is_synthetic else []
         if len(self.table) < len(self.reading.table):
             found.append(f"{len(self.table):,} of {len(self.reading.table):,} labelled videos are used")
         coverage = self.reading.coverage
@@ -222,7 +222,7 @@ def _spec(system: System, reading: Reading, recipe: Recipe, changes: Sequence[st
         keys.append(f"crop_size={min(512, max(112, face.input_size))}")
     keys += [*_said(reading.preprocess), *system.preprocess]
     named = {key.partition("=")[0] for key in [*keys, *changes]}
-    if recipe.model.body is not None and "pose" not in named:
+    if recipe.model.body is not None and not {"pose", "skeleton"} <= named:
         keys += body_keys(recipe, reading, named)
     return validate({}, PreprocessSpec, source=system.name, overrides=[*keys, *changes])
 

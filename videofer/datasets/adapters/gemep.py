@@ -87,7 +87,12 @@ class Gemep:
         if synthetic:  # of any number of videos, by `videofer datasets acted`
             quirks.insert(0, f"SYNTHETIC, not GEMEP: simulated performers, see {finds.name(synthetic[0])}")
             return finds.reading(
-                self, expected=None, quirks=quirks, labels=labels, preprocess="--pose sidecar"
+                self,
+                expected=None,
+                quirks=quirks,
+                labels=labels,
+                preprocess="--pose sidecar",
+                is_synthetic=True,
             )
         return finds.reading(
             self, expected=NUM_VIDEOS, expected_by_label=COUNTS, quirks=quirks, labels=labels
