@@ -10,7 +10,7 @@ import pandas as pd
 from videofer.annotations.cells import text
 from videofer.annotations.intervals import AnnotationError
 from videofer.timeline.settings import MODALITIES, TimelineSettings
-from videofer.timeline.timeline import ModelFacts, Person, Timeline, VideoFacts, row_columns
+from videofer.timeline.timeline import Dimension, ModelFacts, Person, Timeline, VideoFacts, row_columns
 
 NEEDED = ("person", "t_start", "t_end", "state", "label", "confidence")
 
@@ -40,11 +40,13 @@ def read_timeline_csv(path: Path) -> Timeline:
     if table.empty or table[["t_start", "t_end"]].isna().any(axis=None):
         raise AnnotationError(f"{path}: a timeline has rows, and each of them times")
     modalities = tuple(one for one in MODALITIES if f"{one}_p_{classes[0]}" in table.columns)
+    # Which of valence and arousal the model told no file says; dominance is there only where it did.
+    dimensions: tuple[Dimension, ...] = ("dominance",) if "dominance" in table.columns else ()
     ids = sorted(int(person) for person in table["person"].dropna().unique())
     named = table.drop_duplicates("person").set_index("person").get("person_name", pd.Series(dtype=object))
     lengths = table["t_end"] - table["t_start"]
     return Timeline(
-        rows=table.reindex(columns=row_columns(classes, modalities)),
+        rows=table.reindex(columns=row_columns(classes, modalities, dimensions)),
         classes=classes,
         persons=tuple(Person(id=one, name=text(str(named.get(one, ""))) or f"person {one}") for one in ids),
         video=VideoFacts(
@@ -52,7 +54,7 @@ def read_timeline_csv(path: Path) -> Timeline:
             duration_seconds=float(table["t_end"].max()), time_base=(1, 1_000_000), presentation_start=(0, 1),
         ),
         model=ModelFacts(
-            name="unknown", weights_sha256="", modalities=modalities or ("face",),
+            name="unknown", weights_sha256="", modalities=modalities or ("face",), dimensions=dimensions,
             hop_seconds=float(np.median(lengths)), window_seconds=float(np.median(lengths)),
         ),
         settings=TimelineSettings(),

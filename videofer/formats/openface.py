@@ -20,7 +20,7 @@ import pandas as pd
 
 from cache.schema import SEEN_STATES, STATE_NAMES, State
 from videofer.formats.tables import write_csv
-from videofer.timeline.timeline import AFFECT_COLUMNS, BOX_COLUMNS, probability_columns
+from videofer.timeline.timeline import BOX_COLUMNS, affect_columns, probability_columns
 
 if TYPE_CHECKING:
     from videofer.timeline.timeline import Timeline
@@ -49,7 +49,13 @@ def openface_table(timeline: Timeline) -> pd.DataFrame:
             "face_state": rows["face_state"],
         }
     )
-    emotions = ("state", "label", "confidence", *probability_columns(timeline.classes), *AFFECT_COLUMNS)
+    emotions = (
+        "state",
+        "label",
+        "confidence",
+        *probability_columns(timeline.classes),
+        *affect_columns(timeline.model.dimensions),
+    )
     ours = rows[[*BOX_COLUMNS, *emotions]].rename(columns={name: f"emotion_{name}" for name in emotions})
     ours["emotion_model"] = pd.Series(timeline.model.credit, rows.index, object)
     return pd.concat([table, ours], axis=1).sort_values(["frame", "face_id"], kind="stable")

@@ -34,6 +34,7 @@ from videofer.live.line import MEMORY_SECONDS, PersonLine
 from videofer.live.lookahead import look_ahead
 from videofer.timeline.facts import SAME_END_SECONDS
 from videofer.timeline.settings import TimelineSettings
+from videofer.timeline.timeline import TimelineError
 
 if TYPE_CHECKING:
     from preprocessing.engines import Engines
@@ -61,8 +62,13 @@ class LiveEngine:
         spans: Sequence[Span] = (WHOLE,),
     ) -> None:
         """spans: the parts into which a store would cut the file. Raises InputError where keypoints beside
-        the video do not fit.
+        the video do not fit, TimelineError for a model that says several classes at once.
         """
+        if model.thresholds is not None:
+            raise TimelineError(
+                f"the model {model.path} says several classes at once, which a stream does not show: make a "
+                "timeline of the finished video"
+            )
         assert spec.people == "all", "who is a main person is known at the end only"
         self._spans, self._engines = deque(spans), engines
         self._passes = [LivePass(source, facts, spec, engines, self._spans.popleft())]

@@ -61,6 +61,17 @@ def valence_arousal(probabilities: NDArray[np.floating], classes: Sequence[str])
     return points
 
 
+def derived_affect(
+    probabilities: NDArray[np.floating], classes: Sequence[str], is_multi: bool
+) -> dict[str, NDArray[np.float64]]:
+    """The columns valence and arousal, each (R,). Of classes that do not exclude one another the mean has no
+    weights that sum to one: all NaN."""
+    if is_multi:
+        return {name: np.full(len(probabilities), np.nan) for name in ("valence", "arousal")}
+    points = valence_arousal(probabilities, classes)
+    return {"valence": points[:, 0], "arousal": points[:, 1]}
+
+
 def without_position(classes: Sequence[str]) -> tuple[str, ...]:
     """The classes that have no position on the circumplex."""
     return tuple(name for name in classes if _position(name) is None)

@@ -9,13 +9,14 @@ from itertools import pairwise
 import numpy as np
 import pandas as pd
 
-from videofer.timeline.circumplex import valence_arousal
+from videofer.timeline.circumplex import derived_affect
 from videofer.timeline.rows import STATE_ORDER, cut, label_rows, nearest_boxes, paths_of
+from videofer.timeline.several import paths_at, thresholds_of
 from videofer.timeline.timeline import (
-    AFFECT_COLUMNS,
     BOX_COLUMNS,
     Timeline,
     TimelineError,
+    affect_columns,
     probability_columns,
 )
 
@@ -108,9 +109,15 @@ def _resampled_run(timeline: Timeline, old: pd.DataFrame, step_seconds: float) -
     has_prediction = seconds_of_class.sum(axis=1) >= 0.5 * np.diff(edges) - TOUCHING_SECONDS
     probabilities = overlaps.mean(old[probability_columns(classes)].to_numpy(np.float64))
     probabilities[~has_prediction] = np.nan
-    by = seconds_of_class if timeline.settings.smoothing.method == "viterbi" else np.nan_to_num(probabilities)
-    path = np.where(has_prediction, by.argmax(axis=1), -1)
-    rows = label_rows(rows, probabilities, path, classes, timeline.modality, timeline.settings.min_confidence)
+    thresholds, reaches = thresholds_of(timeline.model, len(classes)), None
+    if thresholds is not None:
+        path, reaches = paths_at(probabilities, thresholds)
+    else:
+        is_path = timeline.settings.smoothing.method == "viterbi"
+        by = seconds_of_class if is_path else np.nan_to_num(probabilities)
+        path = np.where(has_prediction, by.argmax(axis=1), -1)
+    least = timeline.settings.min_confidence
+    rows = label_rows(rows, probabilities, path, classes, timeline.modality, least, reaches)
     columns = [
         column for modality in timeline.model.modalities for column in probability_columns(classes, modality)
     ]
@@ -119,9 +126,22 @@ def _resampled_run(timeline: Timeline, old: pd.DataFrame, step_seconds: float) -
     tables = [
         pd.DataFrame(modalities, columns=columns),
         pd.DataFrame(boxes, columns=list(BOX_COLUMNS)),
-        pd.DataFrame(valence_arousal(probabilities, classes), columns=list(AFFECT_COLUMNS)),
+        _affect(timeline, old, overlaps, probabilities),
     ]
     return pd.concat([rows, *tables], axis=1)
+
+
+def _affect(
+    timeline: Timeline, old: pd.DataFrame, overlaps: _Overlaps, probabilities: np.ndarray
+) -> pd.DataFrame:
+    """Valence, arousal and more of the new rows: means of what the model told, the others derived anew."""
+    told = timeline.model.dimensions
+    is_multi = thresholds_of(timeline.model, len(timeline.classes)) is not None
+    columns = derived_affect(probabilities, timeline.classes, is_multi)
+    means = overlaps.mean(old[list(told)].to_numpy(np.float64))
+    means[np.isnan(probabilities).any(axis=1)] = np.nan
+    columns |= dict(zip(told, means.T, strict=True))
+    return pd.DataFrame({name: columns[name] for name in affect_columns(told)})
 
 
 @dataclass(frozen=True)

@@ -48,6 +48,7 @@ def model_facts(model: TrainedModel) -> ModelFacts:
         contract=dict(model.contract),
         calibration=model.calibration.to_json(),
         card=model.card,
+        dimensions=tuple(model.recipe.data.dimensions),
     )
 
 

@@ -9,17 +9,18 @@ import numpy as np
 import pandas as pd
 
 from cache.track import media_seconds
-from videofer.timeline.circumplex import valence_arousal
+from videofer.timeline.circumplex import derived_affect
 from videofer.timeline.facts import end_of, modalities_of, model_facts, persons_of, provenance_of, video_facts
-from videofer.timeline.fuse import fuse_windows
+from videofer.timeline.fuse import fuse_questions, fuse_values, fuse_windows
 from videofer.timeline.rows import Spans, empty_rows, label_rows, nearest_boxes, parted, person_rows
 from videofer.timeline.settings import Smoothing, TimelineSettings
+from videofer.timeline.several import check_smoothing, paths_at, smooth_questions
 from videofer.timeline.smoothing import smooth
 from videofer.timeline.timeline import (
-    AFFECT_COLUMNS,
     BOX_COLUMNS,
     Timeline,
     TimelineError,
+    affect_columns,
     probability_columns,
 )
 from videofer.timeline.windows import predict_windows
@@ -52,6 +53,8 @@ def make_timeline(
         raise TimelineError(
             f"modality is {settings.modality!r}, but the model {model.path} has {', '.join(model.heads)}"
         )
+    if model.thresholds is not None:
+        check_smoothing(settings.smoothing)
     persons = persons_of(video, names)
     report = on_progress or (lambda share: None)
 
@@ -106,10 +109,12 @@ def _rows_of(
         model.spec.hop_seconds / settings.steps_per_hop, not_decoded,
     )  # fmt: skip
     t_start, t_end = rows["t_start"].to_numpy(), rows["t_end"].to_numpy()
+    seconds, kernel = model.spec.window_seconds, settings.kernel
+    fuse = fuse_windows if model.thresholds is None else fuse_questions
     fused = {
-        head: fuse_windows(
+        head: fuse(
             windows.log_probs[head], windows.starts, windows.evidence[head], (t_start + t_end) / 2,
-            model.spec.window_seconds, kernel=settings.kernel, pool=settings.pool,
+            seconds, kernel=kernel, pool=settings.pool,
         )
         for head in model.heads
     }  # fmt: skip
@@ -117,11 +122,24 @@ def _rows_of(
     boxes = nearest_boxes(rows, track.t_start, track.t_end, track.face_boxes_xyxy)
     # A picture is one observation, however many rows show it: there is nothing to smooth.
     smoothing = Smoothing(method="none") if is_still else settings.smoothing
-    smoothed = smooth(fused[modality], t_start, t_end, smoothing, window_seconds=model.spec.window_seconds)
-    rows = label_rows(
-        rows, smoothed.probabilities, smoothed.path, model.labels, modality, settings.min_confidence
-    )
-    affect = valence_arousal(smoothed.probabilities, model.labels)
+    if model.thresholds is None:
+        smoothed = smooth(fused[modality], t_start, t_end, smoothing, window_seconds=seconds)
+        probabilities, path, reaches = smoothed.probabilities, smoothed.path, None
+    else:
+        probabilities = smooth_questions(fused[modality], t_start, t_end, smoothing, window_seconds=seconds)
+        path, reaches = paths_at(probabilities, np.array(model.thresholds))
+    rows = label_rows(rows, probabilities, path, model.labels, modality, settings.min_confidence, reaches)
+    affect = derived_affect(probabilities, model.labels, model.thresholds is not None)
+    if modality in windows.dimensions:
+        told = fuse_values(
+            windows.dimensions[modality], windows.starts, windows.evidence[modality], (t_start + t_end) / 2,
+            seconds, kernel=kernel,
+        )  # fmt: skip
+        by_time = (
+            smoothing if smoothing.method == "none" else smoothing.model_copy(update={"method": "kernel"})
+        )
+        told = smooth(told, t_start, t_end, by_time, window_seconds=seconds).probabilities
+        affect |= dict(zip(model.recipe.data.dimensions, told.T, strict=True))
     return _with_columns(model, rows, fused, boxes, affect)
 
 
@@ -129,7 +147,9 @@ def _rows_of_nobody(model: TrainedModel, rows: pd.DataFrame) -> pd.DataFrame:
     """All columns where nobody is seen or nothing is known."""
     nothing = np.full((len(rows), len(model.labels)), np.nan)
     rows = label_rows(rows, nothing, np.full(len(rows), -1), model.labels, "fused")
-    boxes, affect = np.full((len(rows), 4), np.nan, np.float32), np.full((len(rows), 2), np.nan)
+    boxes = np.full((len(rows), 4), np.nan, np.float32)
+    unknown = np.full(len(rows), np.nan)
+    affect = dict.fromkeys(affect_columns(tuple(model.recipe.data.dimensions)), unknown)
     return _with_columns(model, rows, dict.fromkeys(model.heads, nothing), boxes, affect)
 
 
@@ -138,12 +158,13 @@ def _with_columns(
     rows: pd.DataFrame,
     fused: Mapping[str, np.ndarray],
     boxes_xyxy: np.ndarray,
-    affect: np.ndarray,
+    affect: Mapping[str, np.ndarray],
 ) -> pd.DataFrame:
-    """Labelled rows and what each modality says, face boxes (R, 4), valence and arousal (R, 2)."""
+    """Labelled rows and what each modality says, face boxes (R, 4), valence, arousal and more, each (R,)."""
     tables = [
         pd.DataFrame(fused[head].astype(np.float32), columns=probability_columns(model.labels, head))
         for head in modalities_of(model)
     ]
     boxes = pd.DataFrame(boxes_xyxy, columns=list(BOX_COLUMNS))
-    return pd.concat([rows, *tables, boxes, pd.DataFrame(affect, columns=list(AFFECT_COLUMNS))], axis=1)
+    columns = affect_columns(tuple(model.recipe.data.dimensions))
+    return pd.concat([rows, *tables, boxes, pd.DataFrame({name: affect[name] for name in columns})], axis=1)

@@ -159,12 +159,15 @@ def label_rows(
     classes: Sequence[str],
     modality: Modality,
     min_confidence: float = 0.0,
+    reaches: np.ndarray | None = None,
 ) -> pd.DataFrame:
     """ROW_COLUMNS -> these with state, label, confidence and p_<class>.
 
     probabilities (R, n) with NaN rows where there is no prediction; path (R,) int, the class of each row, -1
     without a prediction. `confidence` is the probability of that class; below `min_confidence` the label is
     `uncertain`. Without a prediction the label is the state. `modality` is what the model looked at.
+    reaches (R,) bool: of a model that says several classes at once, whether one is at its threshold; where
+    none is, the label is `uncertain`.
     """
     assert probabilities.shape == (len(rows), len(classes)), probabilities.shape
     predicted = np.isfinite(probabilities).all(axis=1)
@@ -174,6 +177,8 @@ def label_rows(
     state = _states_of_rows(rows, predicted, modality)
     label = np.array([*classes, ""], dtype=object)[path]
     label[confidence < min_confidence] = UNCERTAIN
+    if reaches is not None:
+        label[~reaches] = UNCERTAIN
     label[~predicted] = state[~predicted]
     answer = pd.DataFrame(probabilities, columns=probability_columns(classes), index=rows.index)
     ends = rows[["person", "t_start", "t_end"]].assign(state=state)

@@ -9,8 +9,13 @@ likelier. With Viterbi smoothing the path has decided already: segments are its 
 Then segments of one class with no more than `merge_seconds` between them, and no other segment there, become
 one; those shorter than `min_seconds` are none; and what they lay between is merged once more.
 
+Of a model that says several classes at once (`several`) each class has segments of its own, which may
+overlap: one begins where the class is at least at the model's threshold for it, and ends below that times
+leave / enter.
+
 A row without a prediction, one in which the person is hidden and one labelled `uncertain` end a segment, and
-nothing is merged across them. Segments begin and end at edges of rows; those of one person never overlap.
+nothing is merged across them. Segments begin and end at edges of rows; those of one person (and class, where
+several are said at once) never overlap.
 """
 
 from __future__ import annotations
@@ -24,6 +29,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from videofer.timeline.settings import Segmentation
+from videofer.timeline.several import segmentation_at, thresholds_of
 from videofer.timeline.timeline import UNCERTAIN, Timeline, probability_columns
 
 SEGMENT_COLUMNS = (
@@ -74,8 +80,16 @@ def _person_segments(timeline: Timeline, person: int, rows: pd.DataFrame) -> lis
     p = rows[probability_columns(timeline.classes)].to_numpy(dtype=np.float64)
     start, end = rows["t_start"].to_numpy(dtype=np.float64), rows["t_end"].to_numpy(dtype=np.float64)
     label = rows["label"].to_numpy(dtype=object)
-    usable = np.isfinite(p).all(axis=1) & (label != UNCERTAIN) & rows["state"].isin(SEEN).to_numpy()
+    usable = np.isfinite(p).all(axis=1) & rows["state"].isin(SEEN).to_numpy()
     settings = timeline.settings.segmentation
+    thresholds = thresholds_of(timeline.model, len(timeline.classes))
+    if thresholds is not None:
+        return [
+            segment
+            for place, threshold in enumerate(thresholds.tolist())
+            for segment in _of_class(person, timeline, p, place, start, end, usable, threshold)
+        ]
+    usable &= label != UNCERTAIN
     if timeline.settings.smoothing.method == "viterbi":
         place = {name: index for index, name in enumerate(timeline.classes)}
         states = np.array([place.get(name, -1) for name in label], dtype=np.int64)
@@ -86,18 +100,41 @@ def _person_segments(timeline: Timeline, person: int, rows: pd.DataFrame) -> lis
         inside = slice(first, last)
         chosen = hysteresis(p[inside], settings) if states is None else states[inside]
         for run in _tidied(chosen, start[inside], end[inside], settings):
-            a, b = first + run.first, first + run.end
-            own, seconds = p[a:b, run.state], end[a:b] - start[a:b]
-            apex = a + int(own.argmax())
-            found.append(
-                (
-                    person, timeline.classes[run.state],
-                    float(start[a]), float(start[apex] + end[apex]) / 2, float(end[b - 1]),
-                    float(end[b - 1] - start[a]),
-                    float(own @ seconds / seconds.sum()), float(p[apex, run.state]),
-                )
-            )  # fmt: skip
+            name, own = timeline.classes[run.state], p[:, run.state]
+            found.append(_segment(person, name, own, start, end, first + run.first, first + run.end))
     return found
+
+
+def _of_class(
+    person: int,
+    timeline: Timeline,
+    p: Floats,
+    place: int,
+    start: Floats,
+    end: Floats,
+    usable: NDArray[np.bool_],
+    threshold: float,
+) -> Iterator[tuple[object, ...]]:
+    """Segments of one class by itself."""
+    settings = segmentation_at(timeline.settings.segmentation, threshold)
+    for first, last in _stretches(start, end, usable):
+        inside = slice(first, last)
+        chosen = hysteresis(p[inside, place : place + 1], settings)
+        for run in _tidied(chosen, start[inside], end[inside], settings):
+            a, b = first + run.first, first + run.end
+            yield _segment(person, timeline.classes[place], p[:, place], start, end, a, b)
+
+
+def _segment(
+    person: int, label: str, p: Floats, start: Floats, end: Floats, a: int, b: int
+) -> tuple[object, ...]:
+    """SEGMENT_COLUMNS of the rows [a, b), whose class has the probabilities p (R,)."""
+    own, seconds = p[a:b], end[a:b] - start[a:b]
+    apex = a + int(own.argmax())
+    return (
+        person, label, float(start[a]), float(start[apex] + end[apex]) / 2, float(end[b - 1]),
+        float(end[b - 1] - start[a]), float(own @ seconds / seconds.sum()), float(p[apex]),
+    )  # fmt: skip
 
 
 def _stretches(start: Floats, end: Floats, usable: NDArray[np.bool_]) -> Iterator[tuple[int, int]]:

@@ -16,7 +16,11 @@ order of t_start, then of person, nobody last. Columns, in this order:
     face_x0, face_y0, face_x1, face_y1
                             float32, face box in upright source pixels, of the row's frame with a face that
                             is nearest to its middle; NaN without one
-    valence, arousal        float64 in [-1, 1], derived from p_<class>; see `videofer.timeline.circumplex`
+    valence, arousal        float64 in [-1, 1], derived from p_<class>, see `videofer.timeline.circumplex`; of
+                            a model that tells them (`ModelFacts.dimensions`) what it says, smoothed
+    dominance               float64 in [-1, 1], only of a model that tells it
+
+Of a model that says several classes at once p_<class> do not sum to one, see `videofer.timeline.several`.
 
 `media_time` counts from the start of the presentation, as players and annotation tools do:
 media_time = pts * time_base - presentation_start.
@@ -27,7 +31,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import pandas as pd
 
@@ -45,6 +49,8 @@ UNCERTAIN = "uncertain"
 
 BOX_COLUMNS = ("face_x0", "face_y0", "face_x1", "face_y1")
 AFFECT_COLUMNS = ("valence", "arousal")
+
+Dimension = Literal["valence", "arousal", "dominance"]
 
 
 class TimelineError(UserError, ValueError):
@@ -79,6 +85,7 @@ class ModelFacts:
     calibration: Mapping[str, Any] = field(default_factory=dict)
     card: str = ""  # the model card, Markdown
     version: str = ""  # of a model that was released, such as the built-in one
+    dimensions: tuple[Dimension, ...] = ()  # that it tells; valence and arousal are derived otherwise
     reports: str = PERCEIVED
 
     @property
@@ -204,12 +211,21 @@ def probability_columns(classes: Sequence[str], modality: Modality | None = None
     return [f"{prefix}p_{name}" for name in classes]
 
 
-def row_columns(classes: Sequence[str], modalities: Sequence[Modality] = MODALITIES) -> list[str]:
+def affect_columns(dimensions: Sequence[Dimension]) -> list[str]:
+    """AFFECT_COLUMNS, and what else a model of these dimensions tells."""
+    return [*AFFECT_COLUMNS, *(name for name in dimensions if name not in AFFECT_COLUMNS)]
+
+
+def row_columns(
+    classes: Sequence[str],
+    modalities: Sequence[Modality] = MODALITIES,
+    dimensions: Sequence[Dimension] = (),
+) -> list[str]:
     """All columns of a timeline, in order."""
     return [
         *("person", "t_start", "t_end", "state", "face_state", "body_state", "label", "confidence"),
         *probability_columns(classes),
         *(column for modality in modalities for column in probability_columns(classes, modality)),
         *BOX_COLUMNS,
-        *AFFECT_COLUMNS,
+        *affect_columns(dimensions),
     ]

@@ -18,12 +18,12 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from cache.atomic import atomic_write
 from videofer.timeline.settings import TimelineSettings
 from videofer.timeline.timeline import (
-    AFFECT_COLUMNS,
     ModelFacts,
     Person,
     Timeline,
     TimelineError,
     VideoFacts,
+    affect_columns,
     probability_columns,
     row_columns,
 )
@@ -69,7 +69,7 @@ def save_timeline(timeline: Timeline, path: Path) -> None:
     }
     # ASCII, so that also the names of files that are no UTF-8 survive.
     text = json.dumps(document, allow_nan=False).encode("ascii")
-    schema = _schema(timeline.classes, timeline.model.modalities)
+    schema = _schema(timeline.classes, timeline.model)
     table = pa.Table.from_pandas(timeline.rows, schema=schema, preserve_index=False)
     metadata = {**(table.schema.metadata or {}), METADATA_KEY: text}
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -122,7 +122,7 @@ def _timeline(document: dict[str, Any], table: pa.Table) -> Timeline:
     import pyarrow as pa
 
     facts = _Document.model_validate(document)
-    schema = _schema(facts.classes, facts.model.modalities)
+    schema = _schema(facts.classes, facts.model)
     if not table.schema.remove_metadata().equals(schema):
         raise ValueError("its columns are not those of its classes and modalities")
     rows = table.replace_schema_metadata().to_pandas(types_mapper={pa.int64(): pd.Int64Dtype()}.get)
@@ -153,17 +153,22 @@ def _check(timeline: Timeline) -> None:
         raise ValueError("a row has no state or no label")
 
 
-def _schema(classes: tuple[str, ...], modalities: tuple[Any, ...]) -> pa.Schema:
+def _schema(classes: tuple[str, ...], model: ModelFacts) -> pa.Schema:
     """The columns of the file."""
     import pyarrow as pa
 
     types = {
         "person": pa.int64(),
         **dict.fromkeys(TEXT_COLUMNS, pa.string()),
-        **dict.fromkeys(("t_start", "t_end", "confidence", *AFFECT_COLUMNS), pa.float64()),
+        **dict.fromkeys(("t_start", "t_end", "confidence", *affect_columns(model.dimensions)), pa.float64()),
         **dict.fromkeys(probability_columns(classes), pa.float64()),
     }
-    return pa.schema([(name, types.get(name, pa.float32())) for name in row_columns(classes, modalities)])
+    return pa.schema(
+        [
+            (name, types.get(name, pa.float32()))
+            for name in row_columns(classes, model.modalities, model.dimensions)
+        ]
+    )
 
 
 def _reason(error: BaseException) -> str:

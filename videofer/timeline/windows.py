@@ -42,6 +42,7 @@ class WindowPredictions:
 
     starts: np.ndarray  # (W,) float64 media seconds
     log_probs: dict[str, np.ndarray]  # head -> (W, n) float64, calibrated and normalised
+    dimensions: dict[str, np.ndarray]  # head -> (W, d) float64 in [-1, 1], of a model that tells them
     evidence: dict[str, np.ndarray]  # head -> (W,) float64 in [0, 1]: the share of the window that was seen
 
 
@@ -103,6 +104,7 @@ def predict_windows(
         clip_of[~clip_mask] = len(rows)
 
     outputs: dict[str, list[np.ndarray]] = {head: [] for head in model.heads}
+    told: dict[str, list[np.ndarray]] = {head: [] for head in model.heads if model.recipe.data.dimensions}
     for first in range(0, len(plans), WINDOWS_PER_BATCH):
         part = slice(first, first + WINDOWS_PER_BATCH)
         batch: dict[str, Tensor] = {}
@@ -113,9 +115,11 @@ def predict_windows(
             keypoints = np.stack([read_keypoints(track, one.body_rows, spec) for one in plans[part]])
             batch["keypoints"] = torch.from_numpy(keypoints)  # (B, L, J, 3)
             batch["body_mask"] = torch.from_numpy(has_body[part])
-        calibrated = model.window_log_probs(batch)
+        calibrated, dimensions = model.window_answers(batch)
         for head, parts in outputs.items():
             parts.append(calibrated[head].double().cpu().numpy())
+        for head, parts in told.items():
+            parts.append(dimensions[head].double().cpu().numpy())
     report(1.0)
 
     face = clip_mask.mean(axis=1)
@@ -124,6 +128,7 @@ def predict_windows(
     return WindowPredictions(
         starts=np.array([one.t_start for one in plans]),
         log_probs={head: np.concatenate(parts) for head, parts in outputs.items()},
+        dimensions={head: np.concatenate(parts) for head, parts in told.items()},
         evidence={head: evidence[head] for head in outputs},
     )
 
