@@ -10,6 +10,7 @@ import numpy as np
 
 from tests.videofer.fer2013_set import make_set, write_csv
 from tests.videofer.miniatures import (
+    bold,
     bred,
     ck_plus,
     class_folders,
@@ -44,6 +45,10 @@ class Trial:
     build: Callable[[Path, Media], Path]
     changes: tuple[str, ...] = TINY
     max_videos: int | None = None
+
+
+def _bold(root: Path, media: Media) -> Path:
+    return bold.build(root, media, clips=8)
 
 
 def _fer2013(root: Path, media: Media) -> Path:
@@ -97,7 +102,10 @@ TRIALS = (
     Trial("ours-caer", class_folders.build_caer),
     Trial("ours-meld", _meld),
     Trial("ours-iemocap4", _iemocap),
-    Trial("hybrid-small-gemep7", _gemep, (*SHORT, WHOLE_PICTURE, "data.window_seconds=0.3", "data.clip_seconds=0.07", "model.face.width=4", "model.body.width=8")),
+    Trial("hybrid-small-gemep7", _gemep, (*SHORT, WHOLE_PICTURE, "model.face.width=4", "model.body.width=8",
+                                          "data.window_seconds=0.3", "data.clip_seconds=0.07")),
+    Trial("multi-bold", _bold, (*TINY, "model.body=null", "model.fusion=null",
+                                "data.classes=[happiness, pleasure]")),
     Trial("body-bred", _bred, (*SHORT, "model.body.width=8", "data.classes=[happiness, fear]",
                                "dataset.fps=2", "dataset.size=640x480")),
     Trial("accm-emilya", _emilya, (*SHORT, "model.body.width=16", "model.body.map_size=16",

@@ -109,7 +109,8 @@ def make_plan(
         notes.append(f"the copy has no {', no '.join(absent)}: left out of the classes")
     spec = _spec(system, reading, first, own[PREPROCESS])
     classes = first.data.classes
-    known = table[shares(table, classes).sum(axis=1) > 0].reset_index(drop=True)
+    is_known = shares(table, classes).sum(axis=1) > 0  # of several targets none may hold
+    known = table if first.data.targets == "multi" else table[is_known].reset_index(drop=True)
     folds = plan_folds(
         known.assign(key=known["name"]),
         shares(known, classes),
