@@ -52,7 +52,7 @@ def test_inspect_says_what_it_is_and_what_is_missing(
         "Val is the test split",
     ):
         assert words in page
-    assert f"videofer preprocess {root} --manifest labels.csv --out store" in commands
+    assert f"videofer preprocess {root} --manifest labels.csv --only-manifest --out store" in commands
 
 
 def test_inspect_for_programs(tmp_path: Path, media: Media, capsys: pytest.CaptureFixture[str]) -> None:

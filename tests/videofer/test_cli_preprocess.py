@@ -57,6 +57,36 @@ def test_the_report_is_printed_kept_and_copied(tmp_path: Path, capsys: pytest.Ca
     assert "1 inputs are in the store already" in out.out and "no video could be timed" in out.err
 
 
+def test_only_what_the_manifest_names_is_an_input(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for place in ("clips/a.mp4", "clips/b.mp4", "other form/a.mp4"):
+        (tmp_path / "set" / place).parent.mkdir(parents=True, exist_ok=True)
+        write_video(tmp_path / "set" / place, pts=range(len(place)))
+    (tmp_path / "set" / "sound").mkdir()
+    (tmp_path / "set" / "sound" / "a.wav").write_bytes(b"RIFF")
+    (tmp_path / "labels.csv").write_text("name,label\nclips/a.mp4,anger\n")
+    arguments = ["preprocess", tmp_path / "set", "--faces", "precropped", "--workers", 1]
+    arguments += ["--manifest", tmp_path / "labels.csv"]
+    assert run(*arguments, "--only-manifest", "--out", tmp_path / "S") == 0
+    assert "stored 1 video in" in capsys.readouterr().out
+    assert [video.names for video in Store.open(tmp_path / "S").videos()] == [["clips/a.mp4"]]
+    assert run(*arguments, "--out", tmp_path / "all") == 3  # the sound is no video
+    assert "stored 3 videos in" in capsys.readouterr().out
+
+
+def test_only_manifest_without_one_or_with_one_of_another_folder(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_video(tmp_path / "a.mp4", pts=range(5))
+    (tmp_path / "labels.csv").write_text("name,label\nset/a.mp4,anger\n")
+    arguments = ["preprocess", tmp_path, "--out", tmp_path / "S", "--only-manifest"]
+    assert run(*arguments) == 2
+    assert "--only-manifest needs --manifest" in capsys.readouterr().err
+    assert run(*arguments, "--manifest", tmp_path / "labels.csv") == 2
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1 and "none of its 1 videos is in" in error and "'set/a.mp4'" in error
+    assert not (tmp_path / "S").exists()
+
+
 def test_gpu_without_one_is_one_line_before_anything_begins(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

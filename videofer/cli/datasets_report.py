@@ -200,7 +200,7 @@ def _next(reading: Reading, given: Path) -> list[str]:
         return [f"videofer datasets fer2013 {place} --out store", *at_once]
     options = f" {reading.preprocess}" if reading.preprocess else ""
     root = shlex.quote(str(reading.root))
-    lines.append(f"videofer preprocess {root} --manifest labels.csv --out store{options}")
+    lines.append(f"videofer preprocess {root} --manifest labels.csv --only-manifest --out store{options}")
     lines.append(f"videofer crossval RECIPE --store store --out runs {reading.official.crossval}")
     return lines + at_once
 

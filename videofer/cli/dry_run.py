@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -30,6 +31,7 @@ def dry_run(
     deadline_hours: float | None,
     cores_per_node: int | None,
     report: Path | None,
+    skip: Callable[[Path], bool],
 ) -> int:
     """Print the estimate; with `report`, keep the measured rates for `videofer plan`. Opens the store for
     reading at most (out: None where it is elsewhere)."""
@@ -43,7 +45,7 @@ def dry_run(
     from preprocessing.types import InputError
     from videofer.cli.progress import StageProgress
 
-    sources, lost = discover(inputs, sidecars=spec.pose == "sidecar", frames_fps=spec.frames_fps)
+    sources, lost = discover(inputs, sidecars=spec.pose == "sidecar", frames_fps=spec.frames_fps, skip=skip)
     choices = engines_of(spec, weights_dir)
     known = stored_already(out, sources)
     sources = [source for source, is_stored in zip(sources, known, strict=True) if not is_stored]

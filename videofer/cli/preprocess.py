@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import shlex
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -33,6 +33,9 @@ def preprocess(
     manifest: Annotated[
         Path | None, typer.Option(help="Table of labels: name, label, subject, start, end, split, ...")
     ] = None,
+    only_manifest: Annotated[
+        bool, typer.Option("--only-manifest", help="Nothing but the videos that the manifest names.")
+    ] = False,
     labels_from_folders: Annotated[
         bool, typer.Option("--labels-from-folders", help="Take labels from folder names.")
     ] = False,
@@ -82,6 +85,8 @@ def preprocess(
 
     if manifest is not None and labels_from_folders:
         raise typer.BadParameter("give either --manifest or --labels-from-folders")
+    if only_manifest and manifest is None:
+        raise typer.BadParameter("--only-manifest needs --manifest")
     if local is not None and not is_url(out):
         raise typer.BadParameter(f"--local is for a store at a URL, and --out is {out}")
     if not dry_run and (deadline is not None or cores_per_node is not None):
@@ -101,6 +106,8 @@ def preprocess(
         "people": people,
     }
     spec = load_spec(config, set_ or [], options)
+    named = labels_of(manifest)
+    skip = others_than(named, inputs, manifest) if only_manifest else _nothing
     if dry_run:
         return dry.dry_run(
             inputs,
@@ -112,8 +119,9 @@ def preprocess(
             deadline_hours=deadline,
             cores_per_node=cores_per_node,
             report=report,
+            skip=skip,
         )
-    table = labels_in_folders(inputs, spec) if labels_from_folders else labels_of(manifest)
+    table = labels_in_folders(inputs, spec) if labels_from_folders else named
     try:
         return _run(
             inputs,
@@ -127,6 +135,7 @@ def preprocess(
             ray_address=ray_address,
             device=FIRST_GPU if gpu else None,
             retry_failed=retry_failed,
+            skip=skip,
         )
     except KeyboardInterrupt:
         typer.echo(f"to go on: {shlex.join(['videofer', *sys.argv[1:]])}", err=True)
@@ -181,6 +190,29 @@ def labels_of(manifest: Path | None) -> pd.DataFrame | None:
     from videofer.datasets.manifest import read_manifest
 
     return read_manifest(manifest)
+
+
+def others_than(
+    table: pd.DataFrame | None, inputs: list[Path], manifest: Path | None
+) -> Callable[[Path], bool]:
+    """Says of what is in the inputs that the table does not name it. ManifestError if none of it is there."""
+    from videofer.datasets.manifest import ManifestError
+    from videofer.reproduce.inputs import all_but
+
+    assert table is not None
+    names = table["name"].unique().tolist()
+    if not any((folder / name).exists() for name in names for folder in inputs):
+        shown = ", ".join(str(folder) for folder in inputs[:3])
+        raise ManifestError(
+            f"{manifest}: none of its {len(names):,} videos is in {shown}: {names[0]!r} and the others "
+            "must be relative to the folder given"
+        )
+    skips = [all_but(folder, names) for folder in inputs]
+    return lambda path: all(skip(path) for skip in skips)
+
+
+def _nothing(_path: Path) -> bool:
+    return False
 
 
 def labels_in_folders(inputs: list[Path], spec: PreprocessSpec) -> pd.DataFrame:
