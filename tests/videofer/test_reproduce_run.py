@@ -18,6 +18,7 @@ from videofer.cli.errors import DONE, USAGE, one_line_errors
 from videofer.cli.reproduce import reproduce as command
 from videofer.reproduce.inputs import all_but
 from videofer.reproduce.run import Steps
+from videofer.reproduce.systems import SYSTEMS
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -126,8 +127,14 @@ def test_a_dry_run_says_what_would_be_done(
     assert run("fer2013-all-cnn", "--data", str(data), "--dry-run", "--max-videos", "60") == DONE
     said = capsys.readouterr().out
     assert "60 are used" in said and "nothing was written" in said and "fer2013_cnn_sift" in said
+
+
+def test_without_a_name_all_systems_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
     assert run() == DONE
-    assert "sistcm-ck+" in capsys.readouterr().out
+    lines = {line.split()[0]: line for line in capsys.readouterr().out.splitlines() if line.startswith("  ")}
+    assert set(lines) == set(SYSTEMS)
+    assert "WAR 97.3, UAR 96.5 " in lines["sistcm-ck+"] and "WAR 62.5 * " in lines["fer2013-cnn"]
+    assert "WAR 67.3" in lines["hybrid-gemep7"] and "ERS 0.288: " in lines["multi-bold"]
 
 
 def test_steps_count_the_seconds_of_all_attempts(tmp_path: Path) -> None:

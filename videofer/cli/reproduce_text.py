@@ -14,22 +14,31 @@ if TYPE_CHECKING:
 
 
 def print_systems() -> None:
-    """All systems with their data sets, protocols and the published numbers."""
-    from rich import box
+    """All systems by data set, with their protocols and the published numbers."""
     from rich.console import Console
-    from rich.table import Table
 
     from videofer.datasets.adapters import ADAPTERS
     from videofer.reproduce.systems import SYSTEMS
 
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for column in ("name", "system", "protocol", "published"):
-        table.add_column(column, no_wrap=column == "name", overflow="fold")
-    for system in SYSTEMS.values():
-        where = ADAPTERS[system.dataset].title + (f", {system.labels}" if system.labels else "")
-        table.add_row(system.name, f"{system.title}; {where}", protocol_of(system), numbers_of(system))
-    Console().print(table)
-    typer.echo("videofer reproduce NAME --data PATH --out DIR --dry-run says what a run would do")
+    console = Console(highlight=False)
+    name, protocol, numbers = (
+        max(len(word(system)) for system in SYSTEMS.values())
+        for word in (lambda system: system.name, protocol_of, numbers_of)
+    )
+    for dataset in dict.fromkeys(system.dataset for system in SYSTEMS.values()):
+        console.print(ADAPTERS[dataset].title, style="bold")
+        for system in (one for one in SYSTEMS.values() if one.dataset == dataset):
+            line = (
+                f"  {system.name:<{name}}  {protocol_of(system):<{protocol}}  {numbers_of(system):<{numbers}}"
+            )
+            console.print(f"{line}  {system.title}", markup=False, soft_wrap=True)
+    console.print(
+        "\nPercent, of the system itself; else the highest that was reported by the same protocol."
+        "\n* by another protocol"
+        "\nvideofer reproduce NAME --data PATH --out DIR --dry-run says what a run would do",
+        markup=False,
+        soft_wrap=True,
+    )
 
 
 def protocol_of(system: System) -> str:
@@ -52,12 +61,13 @@ def numbers_of(system: System) -> str:
     own = [one for one in rows if system.reproduces and one.system == system.reproduces]
     if own:
         whole = [one for one in own if one.branch == "whole"] or own
-        return ", ".join(f"{one.metric.upper()} {_shown(one)}" for one in whole)
+        mark = "" if whole[0].protocol == system.protocol else " *"
+        return ", ".join(f"{one.metric.upper()} {_shown(one)}" for one in whole) + mark
     for metric in ("war", "ers", "uar"):
         found = [one for one in rows if one.metric == metric and one.protocol == system.protocol]
         if found:
             best = max(found, key=lambda one: one.value)
-            return f"best of others: {metric.upper()} {_shown(best)} ({best.system})"
+            return f"{metric.upper()} {_shown(best)}: {best.system}"
     return "-"
 
 

@@ -187,7 +187,7 @@ def _counts(plan: Plan) -> list[dict[str, Any]]:
     return [
         {
             "label": name,
-            "found_shown": f"{counts.get(name, 0):,.0f}",
+            "found_shown": f"{counts.get(name, 0):,.6g}",
             "expected": f"{expected[name]:,}" if name in expected else "",
             "width": max(counts.get(name, 0), expected.get(name, 0)) / largest,
             "share": counts.get(name, 0) / max(counts.get(name, 0), expected.get(name, 0), 1),
