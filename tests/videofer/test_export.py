@@ -175,6 +175,19 @@ VARIANTS: dict[str, dict[str, Any]] = {
         "parts": "face",
         "face": {"trunk": "resnet18", "heads": ["clip"], "scn": {"relabel_epoch": 1}, "landmark_weight": 1.0},
     },
+    "hybrid": {
+        "face": {
+            "trunk": "arm",
+            "width": 4,
+            "stem": "cifar",
+            "input_size": 40,
+            "align": "stn",
+            "heads": ["clip"],
+            "clip_average": "logit",
+        },
+        "body": {"network": "posture", "layout": "coco17", "min_score": 0.1, "width": 16},
+        "fusion": {"kind": "hierarchical"},
+    },
     "tiled": {"parts": "face", "face": {"trunk": "tiled", "end_kernel": 3, "heads": ["feature"]}},
     "one_map_cnn": {
         "parts": "body",

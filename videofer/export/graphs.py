@@ -8,6 +8,8 @@
 Apart from each other, so that a timeline passes each clip through the trunk once. All of window and body are
 log-probabilities, meaningless where nothing was seen; `answer` masks and fuses: log_<head> is what the model
 says, p_<head> the calibrated probabilities. A model of one modality has the graphs and inputs of that one.
+Where features are fused, window and body give them as well, face_features and body_features (B, F), and
+answer takes them.
 """
 
 from __future__ import annotations
@@ -27,6 +29,7 @@ from videofer.evaluation.calibration import Calibration
 from videofer.models.body import BodyModel
 from videofer.models.face import FaceConfig, FaceModel
 from videofer.models.fusion import Fusion
+from videofer.recipe import Recipe
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,8 +71,10 @@ class ClipGraph(nn.Module):
 class WindowGraph(nn.Module):
     """Features of a window's clips to the face's log-probabilities."""
 
-    def __init__(self, face: FaceModel) -> None:
+    def __init__(self, face: FaceModel, *, describes: bool = False) -> None:
+        """describes: also give the features that are fused."""
         super().__init__()
+        self.describes = describes
         self.face = copy.deepcopy(face)
         self.face.landmark_head = None  # of use in training only
         del self.face.trunk, self.face.aligner
@@ -77,19 +82,25 @@ class WindowGraph(nn.Module):
     def forward(self, features: Tensor, clip_mask: Tensor) -> dict[str, Tensor]:
         """features (B, C, F), clip_mask (B, C) bool -> face and the terms of its heads, each (B, n)."""
         terms = self.face.window(features, clip_mask)
-        return {"face": terms["log_probs"], **{name: terms[name] for name in _terms(self.face.config)}}
+        pooled = {"face_features": self.face.pooled(features, clip_mask)} if self.describes else {}
+        own = {name: terms[name] for name in _terms(self.face.config)}
+        return {"face": terms["log_probs"], **own, **pooled}
 
 
 class BodyGraph(nn.Module):
-    """Keypoints to the body's log-probabilities; the gesture maps are made inside."""
+    """Keypoints to the body's log-probabilities; gesture maps or postures are made inside."""
 
-    def __init__(self, body: BodyModel) -> None:
+    def __init__(self, body: BodyModel, *, describes: bool = False) -> None:
+        """describes: also give the features that are fused."""
         super().__init__()
         self.body = body
+        self.describes = describes
 
     def forward(self, keypoints: Tensor) -> dict[str, Tensor]:
         """keypoints (B, L, J, 3) -> body (B, n), seen (B,) bool: at least one joint was."""
-        return {"body": self.body(keypoints), "seen": self.body.sees(keypoints)}
+        features = self.body.describe(keypoints)
+        own = {"body_features": features} if self.describes else {}
+        return {"body": self.body.classify(features), "seen": self.body.sees(keypoints), **own}
 
 
 class AnswerGraph(nn.Module):
@@ -106,8 +117,13 @@ class AnswerGraph(nn.Module):
         has_face: Tensor | None = None,
         body: Tensor | None = None,
         has_body: Tensor | None = None,
+        face_features: Tensor | None = None,
+        body_features: Tensor | None = None,
     ) -> dict[str, Tensor]:
-        """face, body (B, n) log-probabilities, has_face, has_body (B,) bool -> all heads, each (B, n)."""
+        """face, body (B, n) log-probabilities, has_face, has_body (B,) bool -> all heads, each (B, n).
+
+        face_features, body_features: each (B, F), where they are fused.
+        """
         answers: dict[str, Tensor] = {}
         seen: dict[str, Tensor] = {}
         for head, log_probs, there in (("face", face, has_face), ("body", body, has_body)):
@@ -117,7 +133,9 @@ class AnswerGraph(nn.Module):
                 seen[f"has_{head}"] = there
         if self.fusion is not None:
             both = torch.stack([answers["face"], answers["body"]], dim=1)  # (B, 2, n)
-            answers["fused"] = self.fusion(both, torch.stack([seen["has_face"], seen["has_body"]], dim=1))
+            present = torch.stack([seen["has_face"], seen["has_body"]], dim=1)
+            features = [part for part in (face_features, body_features) if part is not None]
+            answers["fused"] = self.fusion(both, present, features=features or None)
         calibrated = self.calibration.apply({**answers, **seen})
         return {
             **{f"log_{head}": log_probs for head, log_probs in answers.items()},
@@ -131,10 +149,16 @@ def _terms(config: FaceConfig) -> tuple[str, ...]:
     return (*config.heads, *(("published_score",) if is_published else ()))
 
 
+def needs_features(recipe: Recipe) -> bool:
+    """Whether the fusion takes the features of both branches, not their answers alone."""
+    return recipe.model.fusion is not None and recipe.model.fusion.needs_features
+
+
 def graphs_of(loaded: LoadedModel) -> Iterator[Graph]:
     """The graphs of a model on the CPU."""
     model, spec, num_classes = loaded.model, loaded.spec, len(loaded.labels)
     answer_inputs: dict[str, Tensor] = {}
+    describes = needs_features(loaded.recipe)
     if model.face is not None:
         assert model.face.config.descriptor == "none", "refused by videofer.export.run"
         side = model.face.config.input_size
@@ -152,21 +176,25 @@ def graphs_of(loaded: LoadedModel) -> Iterator[Graph]:
         )
         yield Graph(
             name="window",
-            module=WindowGraph(model.face),
+            module=WindowGraph(model.face, describes=describes),
             inputs={"features": torch.randn(3, 4, loaded.num_features), "clip_mask": torch.ones(3, 4).bool()},
             axes={"features": {0: "windows", 1: "clips"}, "clip_mask": {0: "windows", 1: "clips"}},
-            outputs=("face", *_terms(model.face.config)),
+            outputs=("face", *_terms(model.face.config), *(("face_features",) if describes else ())),
         )
         answer_inputs |= {"face": torch.zeros(3, num_classes), "has_face": torch.ones(3).bool()}
     if model.body is not None:
         yield Graph(
             name="body",
-            module=BodyGraph(model.body),
+            module=BodyGraph(model.body, describes=describes),
             inputs={"keypoints": torch.rand(3, spec.body_length + 7, spec.num_joints, 3)},
             axes={"keypoints": {0: "windows", 1: "instants"}},
-            outputs=("body", "seen"),
+            outputs=("body", "seen", *(("body_features",) if describes else ())),
         )
         answer_inputs |= {"body": torch.zeros(3, num_classes), "has_body": torch.ones(3).bool()}
+    if describes:
+        assert model.face is not None and model.body is not None
+        for name, branch in (("face_features", model.face), ("body_features", model.body)):
+            answer_inputs[name] = torch.zeros(3, branch.num_features)
     yield Graph(
         name="answer",
         module=AnswerGraph(model.fusion, loaded.calibration),

@@ -81,6 +81,9 @@ class ExportedModel(TrainedModel):
         if self.spec.use_body:
             body = self.run("body", keypoints=batch["keypoints"])
             inputs |= {"body": body["body"], "has_body": body["seen"] & batch["body_mask"]}
+            if "face_features" in window:
+                inputs["face_features"] = window["face_features"]
+                inputs["body_features"] = body["body_features"]
         return {**window, **inputs, **self.run("answer", **inputs)}
 
     def run(self, graph: str, **inputs: Tensor) -> dict[str, Tensor]:

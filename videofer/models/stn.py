@@ -65,8 +65,8 @@ def resample(pictures: Tensor, maps: Tensor) -> Tensor:
     size = pictures.shape[-1]
     # Written out: torch's own grid has no answer for no picture, and no operator in older ONNX.
     centres = (2 * torch.arange(size, device=maps.device, dtype=maps.dtype) + 1) / size - 1
-    y, x = torch.meshgrid(centres, centres, indexing="ij")
+    x, y = centres[None, :].expand(size, size), centres[:, None].expand(size, size)
     places = torch.stack([x, y, torch.ones_like(x)], dim=-1)  # (S, S, 3)
-    grid = torch.einsum("hwi,moi->mhwo", places, maps)
+    grid = places @ maps.transpose(1, 2)[:, None]  # (M, S, S, 2)
     sampled = F.grid_sample(pictures.float(), grid, align_corners=False)
     return for_convolutions(sampled.to(pictures.dtype))
