@@ -58,9 +58,9 @@ def test_the_report_is_printed_kept_and_copied(tmp_path: Path, capsys: pytest.Ca
 
 
 def test_only_what_the_manifest_names_is_an_input(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    for place in ("clips/a.mp4", "clips/b.mp4", "other form/a.mp4"):
+    for number, place in enumerate(("clips/a.mp4", "clips/b.mp4", "other form/a.mp4")):
         (tmp_path / "set" / place).parent.mkdir(parents=True, exist_ok=True)
-        write_video(tmp_path / "set" / place, pts=range(len(place)))
+        write_video(tmp_path / "set" / place, pts=range(5 + number))
     (tmp_path / "set" / "sound").mkdir()
     (tmp_path / "set" / "sound" / "a.wav").write_bytes(b"RIFF")
     (tmp_path / "labels.csv").write_text("name,label\nclips/a.mp4,anger\n")
