@@ -56,6 +56,8 @@ class PersonWords:
     transitions: list[tuple[str, str, str, str, int]]  # css and label, twice; times
     has_affect: bool
     affect_text: str
+    affect_origin: str
+    """How valence and arousal came about: "derived", or "told by the model"."""
 
 
 def shown(text: str) -> str:
@@ -145,11 +147,14 @@ def person_words(timeline: Timeline, one: PersonSummary) -> PersonWords:
         at = clock(longest.onset, hours=hours)
         figures.append(("Longest", f"{shown(longest.label)}, {length(longest.duration)} from {at}"))
     has_affect = one.mean_valence is not None and one.mean_arousal is not None
-    affect_text = "Valence and arousal over time, derived."
+    origin = "told by the model" if {"valence", "arousal"} <= set(timeline.model.dimensions) else "derived"
+    affect_text = f"Valence and arousal over time, {origin}."
     if has_affect:
         values = f"{_signed(one.mean_valence)}, {_signed(one.mean_arousal)}"
-        figures.append(("Mean valence, arousal", f"{values} (derived)"))
-        affect_text = f"Valence and arousal over time, derived; means {values}."
+        figures.append(("Mean valence, arousal", f"{values} ({origin})"))
+        affect_text = f"Valence and arousal over time, {origin}; means {values}."
+    if "dominance" in timeline.model.dimensions:
+        figures.append(("Mean dominance", f"{_mean_dominance(timeline, one.person)} (told by the model)"))
     if certainty < SURE:
         figures.append(("One person throughout", f"{percent(certainty)} sure"))
     counts = [
@@ -167,7 +172,16 @@ def person_words(timeline: Timeline, one: PersonSummary) -> PersonWords:
         transitions=sorted(counts, key=lambda row: (-row[4], row[1], row[3]))[:MAX_TRANSITIONS],
         has_affect=has_affect,
         affect_text=affect_text,
+        affect_origin=origin,
     )
+
+
+def _mean_dominance(timeline: Timeline, person: int) -> str:
+    """Over the time with a prediction."""
+    rows = timeline.rows_of(person)
+    rows = rows[rows["dominance"].notna()]
+    seconds = (rows["t_end"] - rows["t_start"]).to_numpy(float)
+    return _signed(float(rows["dominance"] @ seconds / seconds.sum())) if len(rows) else "-"
 
 
 def _share(timeline: Timeline, one: PersonSummary, label: str, share: float, hours: bool) -> Share:

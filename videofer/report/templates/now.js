@@ -37,7 +37,8 @@ class Now {
     const canvas = make("canvas");
     canvas.dataset.affect = "0";
     canvas.setAttribute("aria-hidden", "true");
-    return make("figure", "live", canvas, make("figcaption", "note", "valence and arousal, derived"));
+    const origin = document.querySelector("figure.affect")?.dataset.origin ?? "derived";
+    return make("figure", "live", canvas, make("figcaption", "note", `valence and arousal, ${origin}`));
   }
 
   redraw() {
