@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
@@ -38,8 +39,8 @@ def run(trial: Trial, data: Path, out: Path, *, resume: bool = False) -> tuple[R
     plan = make_plan(system_of(trial.system), data, changes=trial.changes, max_videos=trial.max_videos)
     steps: list[str] = []
     shown = Shown(
-        stage=Silent(),
-        stills=lambda _done, _total: None,
+        stage=lambda: nullcontext(Silent()),
+        stills=lambda: nullcontext(lambda _done, _total: None),
         on_stored=lambda _account: None,
         step=steps.append,
         fold=lambda _event: None,

@@ -100,20 +100,19 @@ def _run(
         ray_address=ray_address,
         device=FIRST_GPU if gpu else None,
     )
-    with StageProgress() as stage, counting("pictures") as stills:
-        shown = Shown(
-            stage=stage,
-            stills=stills,
-            on_stored=lambda account: typer.echo(text_of(account), err=True),
-            step=lambda step: typer.echo(f"== {step}", err=True),
-        )
-        command = ["videofer", *sys.argv[1:]]
-        try:
-            return reproduce(plan, out, command=command, machine=machine, shown=shown, resume=resume)
-        except KeyboardInterrupt:
-            again = [*command, *([] if resume else ["--resume"])]
-            typer.echo(f"to go on: {shlex.join(again)}", err=True)
-            raise
+    shown = Shown(
+        stage=StageProgress,
+        stills=lambda: counting("pictures"),
+        on_stored=lambda account: typer.echo(text_of(account), err=True),
+        step=lambda step: typer.echo(f"== {step}", err=True),
+    )
+    command = ["videofer", *sys.argv[1:]]
+    try:
+        return reproduce(plan, out, command=command, machine=machine, shown=shown, resume=resume)
+    except KeyboardInterrupt:
+        again = [*command, *([] if resume else ["--resume"])]
+        typer.echo(f"to go on: {shlex.join(again)}", err=True)
+        raise
 
 
 def _summarise(done: Reproduced) -> None:

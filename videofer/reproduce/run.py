@@ -16,10 +16,12 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import pandas as pd
 
 from cache.atomic import atomic_write_text
 from preprocessing.config_file import dump_yaml
@@ -60,8 +62,8 @@ class Machine:
 class Shown:
     """Who is told how far it is."""
 
-    stage: Progress
-    stills: StillsProgress
+    stage: Callable[[], AbstractContextManager[Progress]]  # while videos are stored
+    stills: Callable[[], AbstractContextManager[StillsProgress]]  # while FER2013 is
     on_stored: Callable[[RunReport], None]
     step: Callable[[str], None]  # gets the step's name when it begins
     fold: FoldProgress = print_fold
@@ -90,22 +92,7 @@ def reproduce(
         root, table = write_rows(plan, out)
     if "store" not in steps.finished:
         with steps.taking("store", shown.step) as facts:
-            if plan.system.dataset == "fer2013":
-                stored = store_stills(plan, table, out, num_workers=machine.workers, progress=shown.stills)
-            else:
-                stored = store_videos(
-                    plan,
-                    root,
-                    table,
-                    out,
-                    num_workers=machine.workers,
-                    weights_dir=machine.weights_dir,
-                    ray_address=machine.ray_address,
-                    device=machine.device,
-                    progress=shown.stage,
-                    on_end=shown.on_stored,
-                )
-            facts |= {"num_videos": stored.num_videos, "failures": list(stored.failures)}
+            facts |= _store(plan, root, table, out, machine, shown)
     if "test" not in steps.finished:
         with steps.taking("test", shown.step) as facts:
             facts |= _train_and_test(plan, out, machine, shown)
@@ -153,6 +140,30 @@ def _look_for_weights(plan: Plan, machine: Machine) -> None:
         engines_of(plan.spec, machine.weights_dir, gpu=machine.device is not None)
     for source in {recipe.training.pretrained_trunk for recipe in plan.recipes.values()} - {None}:
         resnet18_weights(str(source))
+
+
+def _store(
+    plan: Plan, root: Path, table: pd.DataFrame, out: Path, machine: Machine, shown: Shown
+) -> dict[str, Any]:
+    """Facts of the step."""
+    if plan.system.dataset == "fer2013":
+        with shown.stills() as stills:
+            stored = store_stills(plan, table, out, num_workers=machine.workers, progress=stills)
+    else:
+        with shown.stage() as stage:
+            stored = store_videos(
+                plan,
+                root,
+                table,
+                out,
+                num_workers=machine.workers,
+                weights_dir=machine.weights_dir,
+                ray_address=machine.ray_address,
+                device=machine.device,
+                progress=stage,
+                on_end=shown.on_stored,
+            )
+    return {"num_videos": stored.num_videos, "failures": list(stored.failures)}
 
 
 def _train_and_test(plan: Plan, out: Path, machine: Machine, shown: Shown) -> dict[str, Any]:
