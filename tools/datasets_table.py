@@ -107,6 +107,9 @@ def section(adapter: Adapter) -> str:
         names = ", ".join(f"`{system.name}`" for system in others[:SHOWN])
         rest = f" and {len(others) - SHOWN} more" if len(others) > SHOWN else ""
         lines += _wrapped(f"- **Others:** {names}{rest}; `videofer reproduce` lists all.")
+    if adapter.name in _PAGES:
+        title, place = _PAGES[adapter.name]
+        lines.append(f"- **More:** [{title}]({place}).")
     lines += ["", *numbers(published(adapter.name))]
     return "\n".join(lines)
 
@@ -142,7 +145,7 @@ def numbers(reported: Iterable[Published]) -> list[str]:
 def linked(source: str) -> str:
     """A source with an address to open."""
     for pattern, address in _ADDRESSES:
-        source = re.sub(pattern, lambda m, to=address: f"[{m[1]}](https://{to}{m[1]})", source)  # type: ignore[misc]
+        source = re.sub(pattern, rf"[\g<shown>](https://{address}\g<rest>)", source)
     return source
 
 
@@ -195,11 +198,12 @@ def page(text: str) -> str:
     return text
 
 
+_PAGES = {"gemep": ("Face and body together", "hybrid.md"), "fer2013": ("FER2013", "fer2013.md")}
 _SAID = {"fps": "FPS", "size": "WIDTHxHEIGHT"}
-_ADDRESSES = (  # what a source is called by, and what to put before it
-    (r"\bgithub\.com/([\w.-]+/[\w.-]+)", "github.com/"),
-    (r"(?<=arXiv )(\d{4}\.\d{5})", "arxiv.org/abs/"),
-    (r"\bdoi\.org/(\S+)", "doi.org/"),
+_ADDRESSES = (  # what of a source is shown, and what is put before the rest
+    (r"\bgithub\.com/(?P<rest>[\w.-]+/(?P<shown>[\w.]+(-[\w.]+)?(-[\w.]+)?)[\w.-]*)", "github.com/"),
+    (r"(?<=arXiv )(?P<rest>(?P<shown>\d{4}\.\d{5}))", "arxiv.org/abs/"),
+    (r"\bdoi\.org/(?P<rest>(?P<shown>\S+))", "doi.org/"),
 )
 
 
@@ -222,13 +226,9 @@ def _wrapped(text: str) -> list[str]:
 
 
 def _figure(metric: Metric, value: float | None) -> str:
-    """As publications print it: per cent with the digits that they give, scores with four."""
     if value is None:
         return ""
-    if metric not in SHARES:
-        return f"{value:.4f}"
-    digits = f"{100 * value:.2f}"
-    return digits[:-1] if digits.endswith("0") else digits
+    return f"{100 * value:.2f}" if metric in SHARES else f"{value:.4f}"
 
 
 if __name__ == "__main__":

@@ -48,7 +48,7 @@ def test_numbers_of_one_system_by_one_protocol_are_one_row() -> None:
     assert numbers([one, two, other]) == [
         "| system | sees | WAR | UAR | ERS | protocol | read in |",
         "|---|---|---|---|---|---|---|",
-        f"| net † | face | 50.0 | 40.56 |  | official | {linked('arXiv 2307.02227')} |",
+        f"| net † | face | 50.00 | 40.56 |  | official | {linked('arXiv 2307.02227')} |",
         "| net | body |  |  | 0.2500 | other | a letter; how? |",
     ]
     assert numbers([]) == ["No published number from pictures or joints alone was found."]
@@ -58,14 +58,15 @@ def test_the_highest_number_is_of_a_protocol_that_is_run() -> None:
     low = Published("low", "dfew", "official", "war", 0.5, "a letter", on_test=True)
     high = Published("high", "dfew", "official", "uar", 0.9, "a letter")
     other = Published("other", "dfew", "other", "war", 0.95, "a letter", "how?")
-    assert highest([low, high, other]) == "WAR 50.0: low †"
-    assert highest([high, other]) == "UAR 90.0: high"
+    assert highest([low, high, other]) == "WAR 50.00: low †"
+    assert highest([high, other]) == "UAR 90.00: high"
     assert highest([other]) == "none by such a protocol"
     assert highest([]) == "none found"
 
 
 def test_sources_are_links_where_they_are_addresses() -> None:
-    assert linked("github.com/a/b-c, report") == "[a/b-c](https://github.com/a/b-c), report"
+    assert linked("github.com/a/b-c, report") == "[b-c](https://github.com/a/b-c), report"
+    assert linked("github.com/a/b-c-d-e-f") == "[b-c-d](https://github.com/a/b-c-d-e-f)"
     assert linked("arXiv 2307.02227 v1") == "arXiv [2307.02227](https://arxiv.org/abs/2307.02227) v1"
     assert linked("doi.org/10.3390/s21227665") == "[10.3390/s21227665](https://doi.org/10.3390/s21227665)"
     assert linked("CEUR-WS 2744, paper 32") == "CEUR-WS 2744, paper 32"
