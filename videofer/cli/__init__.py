@@ -58,6 +58,7 @@ from videofer.cli import (
     annotations_command,
     app_command,
     compare,
+    crosscorpus,
     crossval,
     datasets_command,
     demo,
@@ -69,6 +70,7 @@ from videofer.cli import (
     preprocess,
     reproduce,
     store,
+    table,
     timeline,
     train,
     tune,
@@ -91,8 +93,10 @@ app.add_typer(datasets_command.app, name="datasets")
 app.add_typer(weights_command.app, name="weights")
 app.command("train")(train.train)
 app.command("crossval")(crossval.crossval)
+app.command("crosscorpus")(crosscorpus.crosscorpus)
 app.command("evaluate")(evaluate.evaluate)
 app.command("compare")(compare.compare)
+app.command("table")(table.table)
 app.command("reproduce")(reproduce.reproduce)
 app.command("tune")(tune.tune)
 app.command("export")(export.export)

@@ -41,7 +41,7 @@ class FoldResult:
 
     seed: int
     fold: int
-    figures: Mapping[str, Mapping[str, Any]]  # per head, the answer last; see `_figures`
+    figures: Mapping[str, Mapping[str, Any]]  # per head, the answer last; see `figures_of`
     num_epochs: int = 0
     seconds: float = 0.0  # with inner folds and test, since the last resumption
     reason: str | None = None  # why it failed, in one line
@@ -61,7 +61,7 @@ def run_fold(task: FoldTask, threads: int | None) -> FoldResult:
         result = FoldResult(
             seed=task.seed,
             fold=task.fold,
-            figures={head: _figures(report, head) for head in report.metrics},
+            figures={head: figures_of(report, head) for head in report.metrics},
             num_epochs=trained["num_epochs"],
             seconds=round(time.monotonic() - began, 1),
         )
@@ -86,7 +86,7 @@ def failed(task: FoldTask, reason: str) -> FoldResult:
     return FoldResult(seed=task.seed, fold=task.fold, figures={}, reason=reason)
 
 
-def _figures(report: EvalReport, head: str) -> dict[str, Any]:
+def figures_of(report: EvalReport, head: str) -> dict[str, Any]:
     """FIGURES of a head, those of multi targets, and the mean CCC of dimensions, as far as there are any."""
     values = report.metrics[head].to_json()
     figures = {name: values[name] for name in (*FIGURES, *OF_MULTI) if name in values}
