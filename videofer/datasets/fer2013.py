@@ -230,7 +230,7 @@ def _read_packs(paths: Sequence[Path]) -> Fer2013:
 def _read_pack(path: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """images (N, 48, 48) uint8, label (N,), votes (N, 10) and row (N,) int64 of one file."""
     try:
-        with np.load(path) as arrays:  # pickles are refused
+        with path.open("rb") as file, np.load(file) as arrays:  # pickles are refused
             pack = {name: arrays[name] for name in ("residual", "label", "votes", "row")}
         num = len(pack["residual"])
         label, votes, row = (pack[name].astype(np.int64) for name in ("label", "votes", "row"))
