@@ -10,10 +10,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from tools.hybrid_results import LABELS, filled, reported
-from videofer.synthetic.acted_states import MODALITIES
+from tools.hybrid_results import HEADS, LABELS, filled, read_all, reported, save_picture, table
+from videofer.emotions.label_sets import LABEL_SETS
+from videofer.synthetic.acted_states import FACE_AND_GESTURE, MODALITIES
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = (ROOT / "docs" / "hybrid.md").read_text(encoding="utf-8")
@@ -57,6 +59,43 @@ def test_the_page_has_the_markers_and_keeps_its_text() -> None:
     assert page.partition("<!-- results -->")[0] == PAGE.partition("<!-- results -->")[0]
     with pytest.raises(ValueError, match="markers"):
         filled("no markers", "| a |")
+
+
+@pytest.fixture
+def work(tmp_path: Path) -> Path:
+    """What the tool finds after its runs: a portrayal of each class, all of them told right by the whole."""
+    states = ["path,performer,state,face,gesture"]
+    states += [f"{state}.mp4,01,{state},{face},{body}" for state, (face, body) in FACE_AND_GESTURE.items()]
+    (tmp_path / "acted" / "GEMEP").mkdir(parents=True)
+    (tmp_path / "acted" / "GEMEP" / "shown.csv").write_text("\n".join(states))
+    for name in LABELS:
+        size = len(LABEL_SETS[name].classes)
+        head = {
+            "war": 1.0,
+            "uar": 0.5,
+            "macro_f1": 0.25,
+            "intervals": {"war": [0.9, 1.0]},
+            "support": dict.fromkeys(LABEL_SETS[name].classes, 1),
+            "confusion": np.eye(size, dtype=int).tolist(),
+        }
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "metrics.json").write_text(
+            json.dumps({"heads": dict.fromkeys(HEADS.values(), head)})
+        )
+        (tmp_path / name / "folds.csv").write_text("face_war,body_war,fused_war\n0.5,0.5,0.5\n1,1,1\n")
+    return tmp_path
+
+
+def test_table_and_picture(work: Path) -> None:
+    branches = read_all(work)
+    assert [(one.labels, one.modality) for one in branches] == [(n, m) for n in LABELS for m in MODALITIES]
+    rows = table(branches).splitlines()
+    assert len(rows) == 2 + 6
+    assert rows[4] == (
+        "| 7 | whole | **100.0 %** [90.0, 100.0] | 75.0 % ± 35.4 | 50.0 % | 25.0 % | 100.0 % | 67.3 % |"
+    )
+    save_picture(branches, work / "picture.png")
+    assert (work / "picture.png").stat().st_size > 50_000
 
 
 def test_figures_beside_ours_are_the_reported_ones() -> None:

@@ -16,7 +16,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -34,7 +33,7 @@ from videofer.synthetic.acted_states import (
     draw_shown,
     portrays,
 )
-from videofer.synthetic.face import FaceRenderer
+from videofer.synthetic.face import face_renderer
 from videofer.synthetic.render import SyntheticError, check_new, encode, render_all, save_keypoints
 from videofer.synthetic.scene import Scene, Stage, draw_scene
 from videofer.synthetic.subjects import Subject, draw_subject
@@ -148,16 +147,10 @@ def _plan_video(
     )
 
 
-@lru_cache(maxsize=1)
-def _face_renderer(subject: Subject) -> FaceRenderer:
-    """The last performer's renderer: videos come sorted by performer, and building one costs 0.1 s."""
-    return FaceRenderer(subject)
-
-
 def render_acted(video: ActedVideo, out: Path) -> None:
     """Draw and encode one portrayal to `out / video.path`, and write the sidecar beside it."""
     t = np.arange(video.num_frames) / FPS
-    stage = Stage(video.subject, video.scene, _face_renderer(video.subject), t)
+    stage = Stage(video.subject, video.scene, face_renderer(video.subject), t)
     actions = face_actions(video.portrayal, t)
     joints = stage.joints(body_poses(video.portrayal, video.subject, t))
     pictures = (stage.draw(index, joints[index], actions[index]) for index in range(video.num_frames))

@@ -10,18 +10,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from videofer.synthetic.acting import body_poses, face_actions
-from videofer.synthetic.face import FaceRenderer
+from videofer.synthetic.face import face_renderer
 from videofer.synthetic.render import check_new, encode, render_all, save_keypoints
 from videofer.synthetic.scene import Stage
 from videofer.synthetic.script import LABELS
-from videofer.synthetic.subjects import Subject
 from videofer.synthetic.takes import Take, plan_long, plan_takes
 from videofer.synthetic.truth import Truth, ceilings, order_pair_ceilings
 
@@ -148,16 +146,10 @@ def describe(takes: list[Take], long_take: Take, seed: int) -> str:
     return "\n".join(lines) + "\n"
 
 
-@lru_cache(maxsize=1)
-def _face_renderer(subject: Subject) -> FaceRenderer:
-    """The last subject's renderer: takes come sorted by subject, and building one costs 0.1 s."""
-    return FaceRenderer(subject)
-
-
 def render_take(take: Take, out: Path) -> None:
     """Draw and encode one take to `out / take.path`, and write the sidecar beside it."""
     t = np.arange(take.num_frames) / take.fps
-    stage = Stage(take.subject, take.scene, _face_renderer(take.subject), t)
+    stage = Stage(take.subject, take.scene, face_renderer(take.subject), t)
     actions = face_actions(take.script, t)
     joints = stage.joints(body_poses(take.script, take.subject, t))
     pictures = (stage.draw(index, joints[index], actions[index]) for index in range(take.num_frames))
