@@ -38,7 +38,7 @@ def test_result_is_a_distribution(kind: FusionKind) -> None:
 def test_weighted_log_probabilities() -> None:
     fusion, x = make("log_prob"), log_probs()
     face, body = fusion.rule.log_weights.exp()  # type: ignore[union-attr,operator]
-    expected = (face * x[:, 0] + body * x[:, 1] + fusion.rule.bias).log_softmax(-1)
+    expected = (face * x[:, 0] + body * x[:, 1] + fusion.rule.bias).log_softmax(-1)  # type: ignore[union-attr]
     torch.testing.assert_close(fusion(x, BOTH), expected)
 
 
