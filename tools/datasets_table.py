@@ -36,24 +36,20 @@ def overview() -> str:
     """One row a data set."""
     head = [
         "data set",
-        "where to ask",
-        "licence",
-        "layout",
+        "where to ask; licence",
         "classes",
         "protocol",
-        "reported",
-        "the one command",
+        "highest reported",
+        "`videofer reproduce`",
     ]
     rows = [
         [
             f"[{adapter.title}](#{anchor(adapter.title)})",
-            adapter.access,
-            adapter.licence,
-            f"`{re.split(' {2,}|: ', layout(adapter)[0])[0]}`",
+            f"{adapter.access}; {adapter.licence}".replace("; not found", "; licence not found"),
             f"`{adapter.labels.name}`",
             protocol(adapter),
             highest(published(adapter.name)),
-            f"`{command(systems_of(adapter)[0], adapter)}`",
+            f"`{systems_of(adapter)[0].name}`",
         ]
         for adapter in known_sets()
     ]
@@ -93,23 +89,21 @@ def section(adapter: Adapter) -> str:
             lines += ["```", *layout(adapter), "```"]
         else:
             lines += [*_wrapped(paragraph), ""]
-    classes = ", ".join(adapter.labels.classes)
     first, *others = systems_of(adapter)
-    lines += [
-        f"- **Name:** `{adapter.name}`.",
-        *_wrapped(f"- **Where to ask:** {adapter.access}. **Licence:** {adapter.licence}."),
-        *_wrapped(f"- **Classes:** `{adapter.labels.name}`: {classes}."),
-        *_wrapped(f"- **Protocol:** {protocol(adapter)} ({adapter.official.source})."),
-        *_wrapped(f"- **The one command**, {first.title}:"),
-        f"  `{command(first, adapter)}`",
-    ]
+    facts = {
+        "where to ask": adapter.access,
+        "licence": adapter.licence,
+        "classes": f"`{adapter.labels.name}`: {', '.join(adapter.labels.classes)}",
+        "protocol": f"{protocol(adapter)} ({adapter.official.source})",
+        "the one command": f"`{command(first, adapter)}`: {first.title}",
+    }
     if others:
         names = ", ".join(f"`{system.name}`" for system in others[:SHOWN])
-        rest = f" and {len(others) - SHOWN} more" if len(others) > SHOWN else ""
-        lines += _wrapped(f"- **Others:** {names}{rest}; `videofer reproduce` lists all.")
+        facts["others"] = names + (f" and {len(others) - SHOWN} more" if len(others) > SHOWN else "")
     if adapter.name in _PAGES:
         title, place = _PAGES[adapter.name]
-        lines.append(f"- **More:** [{title}]({place}).")
+        facts["more"] = f"[{title}]({place})"
+    lines.append(_table([["`" + adapter.name + "`", ""], *([key, fact] for key, fact in facts.items())]))
     lines += ["", *numbers(published(adapter.name))]
     return "\n".join(lines)
 
@@ -139,7 +133,7 @@ def numbers(reported: Iterable[Published]) -> list[str]:
             ]
         )
     head = ["system", *["sees"] * has_branches, *["classes"] * has_labels, *(m.upper() for m in metrics)]
-    return _table([[*head, "protocol", "read in"], *lines]).split("\n")
+    return ["Reported:", "", *_table([[*head, "protocol", "read in"], *lines]).split("\n")]
 
 
 def linked(source: str) -> str:
@@ -221,8 +215,7 @@ def _folder(adapter: Adapter) -> str:
 
 
 def _wrapped(text: str) -> list[str]:
-    inner = "  " if text.startswith("- ") else ""
-    return wrap(text, WIDTH, subsequent_indent=inner, break_on_hyphens=False, break_long_words=False)
+    return wrap(text, WIDTH, break_on_hyphens=False, break_long_words=False)
 
 
 def _figure(metric: Metric, value: float | None) -> str:

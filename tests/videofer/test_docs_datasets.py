@@ -46,6 +46,8 @@ def test_numbers_of_one_system_by_one_protocol_are_one_row() -> None:
     two = Published("net", "dfew", "official", "uar", 0.4056, "arXiv 2307.02227", on_test=True)
     other = Published("net", "dfew", "other", "ers", 0.25, "a letter", "how?", branch="body")
     assert numbers([one, two, other]) == [
+        "Reported:",
+        "",
         "| system | sees | WAR | UAR | ERS | protocol | read in |",
         "|---|---|---|---|---|---|---|",
         f"| net † | face | 50.00 | 40.56 |  | official | {linked('arXiv 2307.02227')} |",
