@@ -24,6 +24,7 @@ def test_a_page_without_a_marker_is_refused() -> None:
 def test_every_set_has_a_section_and_a_command() -> None:
     for adapter in known_sets():
         assert f"\n### {adapter.title}\n" in TEXT
+        assert f"\n| licence | {adapter.licence} |\n" in TEXT
         assert f"(#{anchor(adapter.title)})" in TEXT
         assert systems_of(adapter), f"`videofer reproduce` has nothing for {adapter.name}"
 

@@ -3,9 +3,9 @@
     subject 1/anger/sentence 1/s1_an_1.avi
 
 Martin et al., ICDE Workshops 2006. Subject and emotion are taken from the folders, as the names err: subject
-11's files are called `s12_*`, some of subject 3's `s_3_*`. Of subject 23 three of happiness are absent, and of
-subject 6 nothing is in the published lists (MAE-DFER), whose five folds of whole subjects are taken. Copies
-with underscores or hyphens for the spaces are accepted.
+11's files are called `s12_*`, some of subject 3's `s_3_*`. Of subject 23 three of happiness are absent, and
+of subject 6 nothing is in the published lists (MAE-DFER), whose five folds of whole subjects are taken.
+Copies with underscores or hyphens for the spaces are accepted.
 """
 
 from __future__ import annotations
