@@ -19,7 +19,7 @@ DIMENSIONS = ["valence", "arousal", "dominance"]
 
 
 def make_rated_store(path: Path, **options: Any) -> Store:
-    """`make_training_store` with soft labels and ratings that its faces and bodies tell; one has no valence."""
+    """`make_training_store` with soft labels and ratings that face and body tell; one has no valence."""
     store = make_training_store(path, **options)
     table = store.manifest()
     assert table is not None

@@ -1,4 +1,4 @@
-"""What a row says: shares of classes, ratings on a scale that the manifest states, and what is wrong with it."""
+"""What a row says: shares of classes, ratings on the scale that it states, and what is wrong with it."""
 
 from __future__ import annotations
 
@@ -26,6 +26,7 @@ def test_shares_of_several_classes_stay_as_they_are() -> None:
     np.testing.assert_array_equal(target_of(row(p_anger=0.0), MULTI), np.zeros(3))  # nobody saw any
     np.testing.assert_array_equal(target_of(row(label="anger"), MULTI), np.float32([0, 1, 0]))
     single = target_of(row(p_neutral=0.75, p_anger=0.5), TargetSpec(CLASSES))
+    assert isinstance(single, np.ndarray)
     np.testing.assert_allclose(single, [0.6, 0.4, 0.0], rtol=1e-6)
     assert "outside the recipe's classes" in target_of(row(p_anger=0.0), TargetSpec(CLASSES))
 

@@ -1,4 +1,4 @@
-"""Targets that do not exclude one another, and dimensions: heads, losses, and parts of a batch that add up."""
+"""Targets that do not exclude one another, and dimensions: heads, losses, parts of a batch that add up."""
 
 from __future__ import annotations
 
