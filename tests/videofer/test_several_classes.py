@@ -19,8 +19,12 @@ from tests.videofer.rated_store import DIMENSIONS, make_rated_store, rated_recip
 from tests.videofer.training_store import CLASSES
 from videofer.checkpoint import CheckpointError, LoadedModel, load_checkpoint
 from videofer.cli import app
+from videofer.ensembles.recipe import mismatch
+from videofer.evaluation.compare import compare
 from videofer.evaluation.report import EvalReport, evaluate
+from videofer.evaluation.table import EvaluationError
 from videofer.experiments.crossval import crossval
+from videofer.export.run import ExportError, export_model
 from videofer.formats.write import EXPORTS, ONE_CLASS, write_exports
 from videofer.recipe import Recipe
 from videofer.timeline.make import make_timeline
@@ -160,6 +164,20 @@ def test_tables_are_written(timeline: Timeline, name: str, tmp_path: Path) -> No
 def test_what_shows_one_class_is_refused(timeline: Timeline, name: str, tmp_path: Path) -> None:
     with pytest.raises(UserError, match=f"{name} cannot show several classes at once, .* ask for others"):
         write_exports(timeline, tmp_path, "one", [name])
+
+
+def test_what_knows_one_class_only_refuses_the_model(made: Made, tmp_path: Path) -> None:
+    with pytest.raises(ExportError, match=r"has data\.targets multi, which the exported graphs do not give"):
+        export_model(made.run, tmp_path / "onnx", format="onnx")
+    with pytest.raises(
+        EvaluationError, match=r"is of data\.targets multi: only evaluations of targets single"
+    ):
+        compare(made.report.path, made.report.path)
+    assert "an ensemble answers with one class" in mismatch([("one", rated_recipe())], "mean")
+    with pytest.raises(EvaluationError, match=r"test-time augmentation is measured for data\.targets single"):
+        evaluate(made.model, made.store, tmp_path / "e", tta="mirror")
+    with pytest.raises(EvaluationError, match=r"figures by groups are of data\.targets single"):
+        evaluate(made.model, made.store, tmp_path / "e", by=["subject"])
 
 
 def test_viterbi_is_refused(made: Made) -> None:

@@ -108,6 +108,10 @@ def load_ensemble_recipe(path: Path, overrides: Sequence[str] = ()) -> Ensemble:
 def mismatch(members: Sequence[tuple[str, Recipe]], combine: Combine) -> str:
     """Why models of these recipes cannot answer together; empty where they can."""
     name, first = members[0]
+    if first.data.targets == "multi" or first.data.dimensions:
+        return (
+            f"an ensemble answers with one class: {name} must have data.targets single and no data.dimensions"
+        )
     for other_name, other in members[1:]:
         for section, one, two in (
             ("data.", first.data.model_dump(), other.data.model_dump()),

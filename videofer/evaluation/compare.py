@@ -21,6 +21,7 @@ from videofer.evaluation.table import (
     INTERVAL,
     EvaluationError,
     check_table,
+    is_multi,
     one_row_each,
     prob_columns,
     seen_by,
@@ -38,6 +39,11 @@ def compare(eval_a: Path, eval_b: Path, out: Path | None = None) -> Comparison:
         raise EvaluationError(
             f"{a.path} and {b.path} have different classes: {', '.join(a.labels)}, and {', '.join(b.labels)}"
         )
+    for one in (a, b):
+        if is_multi(one.table, one.labels):
+            raise EvaluationError(
+                f"{one.path} is of data.targets multi: only evaluations of targets single are compared"
+            )
     table_a, table_b = _mark(a.table), _mark(b.table)
     common = sorted(set(table_a["interval"]) & set(table_b["interval"]))
     if not common:

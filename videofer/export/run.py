@@ -87,6 +87,13 @@ def export_model(
             f"{folder} has model.face.descriptor {face.descriptor}, which OpenCV computes and no exported "
             "graph can hold: only a model without it can be exported"
         )
+    data = loaded.recipe.data
+    if data.targets == "multi" or data.dimensions:
+        what = "data.targets multi" if data.targets == "multi" else f"data.dimensions {data.dimensions}"
+        raise ExportError(
+            f"{folder} has {what}, which the exported graphs do not give: only a model of targets single "
+            "without dimensions can be exported"
+        )
     out = Path(out) if out is not None else loaded.path / format
     if out.exists() and not (out / DESCRIPTION).is_file():
         raise ExportError(f"{out} is there already, and is no earlier export: choose another folder")
