@@ -205,6 +205,13 @@ def test_two_subjects_cannot_be_validated_and_other_folders_are_left_alone(
         crossval(recipe_of(), store, tmp_path / "out", num_folds=7)
 
 
+def test_a_manifest_of_nobody_in_the_store_says_so(store: Path, tmp_path: Path) -> None:
+    (tmp_path / "labels.csv").write_text("name,label\nelsewhere.mp4,anger\n")
+    with pytest.raises(CrossvalError, match=r"a sample of .* \(elsewhere\.mp4: not in the store\)"):
+        crossval(recipe_of(), store, tmp_path / "out", manifest=tmp_path / "labels.csv")
+    assert not (tmp_path / "out").exists()
+
+
 def test_grouping_by_another_column_through_the_command_line(store: Path, tmp_path: Path) -> None:
     """The official split by content, and a class that no training side has; then all folds that fail."""
     table = Store.open(store).manifest()

@@ -107,8 +107,12 @@ def crossval(
     opened = Store.open(store)
     table, missing = load_labels(opened, manifest, recipe.data.classes)
     examples, skipped = make_examples(table, opened.videos(), recipe.target_spec())
+    if not examples:
+        why = [*skipped, *missing]
+        reason = f" ({why[0]})" if why else ""
+        raise CrossvalError(f"{store}: no row has a sample of {', '.join(recipe.data.classes)}{reason}")
     table = table.iloc[[example.row for example in examples]].reset_index(drop=True)
-    target = np.stack([e.target for e in examples]) if examples else np.zeros((0, len(recipe.data.classes)))
+    target = np.stack([example.target for example in examples])
     plan = plan_folds(
         table, target, recipe.data.classes, protocol=protocol, num_folds=num_folds, group_by=group_by
     )
