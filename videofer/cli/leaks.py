@@ -72,6 +72,6 @@ def leaks(
         report.save(out)
         typer.echo(f"page: {out / 'leaks.html'}, table: {out / 'leaks.csv'}")
     for note in report.notes():
-        if not note.startswith("leak: "):
+        if not note.startswith(("leak: ", "copy: ")):
             typer.echo(note)
     return DONE if report.is_clean else SOME_FAILED

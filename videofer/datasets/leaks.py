@@ -68,12 +68,15 @@ class Pair:
         if self.kind == "subject":
             return f"subject '{a.name}' is in {a.side} and in {b.side}"
         if self.kind == "content":
-            return f"'{a.name}' ({a.side}) and '{b.name}' ({b.side}) are the same file"
+            return f"{_titled(a)} and {_titled(b)} are the same file"
         return (
-            f"'{a.name}' from {a.start:.2f} s ({a.side}) and '{b.name}' from {b.start:.2f} s ({b.side}) "
-            f"show the same for {max(a.end - a.start, 0):.2f} s (alike {self.likeness:.2f}, "
-            f"in motion {self.motion:.2f})"
+            f"{_titled(a)} from {a.start:.2f} s and {_titled(b)} from {b.start:.2f} s show the same for "
+            f"{a.end - a.start:.2f} s (likeness {self.likeness:.2f}, motion {self.motion:.2f})"
         )
+
+
+def _titled(place: Place) -> str:
+    return f"'{place.name}'" if place.side == "all" else f"'{place.name}' ({place.side})"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,7 +106,8 @@ class LeakReport:
             pairs = self.of(kind)
             if pairs:
                 more = f" (and {len(pairs) - 1:,} more {what})" if len(pairs) > 1 else ""
-                found.append(f"leak: {pairs[0].line()}{more}")
+                is_leak = pairs[0].first.side != pairs[0].second.side
+                found.append(f"{'leak' if is_leak else 'copy'}: {pairs[0].line()}{more}")
         if self.num_faceless == self.num_videos:
             what = "all show no face: they were compared by their content only"
             return [*found, f"of {self.num_videos:,} videos {what}"]
@@ -298,7 +302,7 @@ def _place_of(
 ) -> Place:
     corpus, found = one
     side, name = facts[corpus, found.key]
-    return Place(corpus, side, found.key, name, found.person_id, start, end)
+    return Place(corpus, side, found.key, name, found.person_id, max(start, 0.0), max(end, 0.0))
 
 
 def _alike(first: Print, second: Print) -> tuple[float, float]:
