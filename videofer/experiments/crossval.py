@@ -114,7 +114,13 @@ def crossval(
     table = table.iloc[[example.row for example in examples]].reset_index(drop=True)
     target = np.stack([example.target for example in examples])
     plan = plan_folds(
-        table, target, recipe.data.classes, protocol=protocol, num_folds=num_folds, group_by=group_by
+        table,
+        target,
+        recipe.data.classes,
+        protocol=protocol,
+        num_folds=num_folds,
+        group_by=group_by,
+        targets=recipe.data.targets,
     )
     _check_columns(table, by or ())
     _check_trainable(recipe, plan, table, examples)

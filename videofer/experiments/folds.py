@@ -20,6 +20,7 @@ import pandas as pd
 from cache.errors import UserError
 from preprocessing.config_file import nearest
 from videofer.data.groups import balanced_folds, linked_groups
+from videofer.models.targets import Targets
 
 Protocol = Literal["kfold", "loso", "lopo", "official"]
 PROTOCOLS: tuple[Protocol, ...] = get_args(Protocol)
@@ -59,11 +60,13 @@ def plan_folds(
     num_folds: int = 5,
     group_by: str | None = None,
     seed: int = 0,
+    targets: Targets = "single",
 ) -> Plan:
     """Divides the rows of a joined manifest (`datasets.manifest.join_store`), all of which have a label.
 
     target: (N, n) float, class probabilities of each row. num_folds: of kfold. group_by: the column to take
-    for the subject. seed: of the draw among equal divisions by kfold. FoldError where it cannot be done.
+    for the subject. seed: of the draw among equal divisions by kfold. targets: of "multi" a class may be
+    tested that nobody is left to learn from. FoldError where it cannot be done.
     """
     if protocol not in PROTOCOLS:
         raise FoldError(f"the protocol must be one of {', '.join(PROTOCOLS)}, not '{protocol}'")
@@ -77,7 +80,8 @@ def plan_folds(
         folds, note = _group_folds(table, names, target, protocol, num_folds, column, seed)
     for fold in folds:
         _refuse_both_sides(table, names, fold, column)
-        _refuse_unlearnable(table, target, classes, fold)
+        if targets == "single":
+            _refuse_unlearnable(table, target, classes, fold)
     return Plan(protocol=protocol, column=column, folds=tuple(folds), note=note)
 
 

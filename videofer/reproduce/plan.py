@@ -117,6 +117,7 @@ def make_plan(
         classes,
         protocol=protocol,
         num_folds=system.num_folds,
+        targets=first.data.targets,
     )
     return Plan(
         system=system,
