@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,18 +11,25 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.videofer.miniatures import gemep
+from tests.videofer.miniatures.media import Media, text
 from videofer.evaluation.metrics import measure
 from videofer.reproduce.card import matrix, paragraphs
 from videofer.reproduce.compare import (
     Compared,
     Figure,
     Result,
+    compare,
     figure_of,
     in_words,
     metrics_of,
     sentence,
     verdict_of,
 )
+from videofer.reproduce.outcome import Outcome
+from videofer.reproduce.plan import make_plan
+from videofer.reproduce.systems import system_of
+from videofer.synthetic.acted_states import MARKER
 
 FIGURE = Figure(head="face", metric="war", value=0.6, low=0.55, high=0.7, fold_mean=0.61, fold_sd=0.1)
 SHARE = st.floats(0, 1)
@@ -71,6 +79,32 @@ def test_figures_of_several_targets_and_dimensions() -> None:
     assert (r2.value, r2.low) == (-0.1, None) and in_words(r2) == "-0.100"
     assert figure_of(multi, "fused", "map").high == 0.4 and verdict_of(ers, 0.2882) == "inside"
     assert metrics_of({**multi, "ers": None, "dimensions": None}) == ["map", "mra", "f1"]
+
+
+@pytest.mark.parametrize("is_synthetic", [False, True])
+def test_branches_stand_beside_branches_and_synthetic_people_beside_nobody(
+    tmp_path: Path, media: Media, is_synthetic: bool
+) -> None:
+    gemep.build(tmp_path, media, performers=range(1, 5))
+    if is_synthetic:
+        text(tmp_path / "GEMEP" / MARKER, "nobody\n")
+    plan = make_plan(system_of("hybrid-gemep7"), tmp_path)
+    heads = {head: {**figures(12), "war": value} for head, value in
+             (("face", 0.1), ("body", 0.2), ("fused", 0.3))}  # fmt: skip
+    outcome = Outcome(
+        metrics={"heads": heads, "answer": "fused"}, report="", leaks="", trained={}, epochs=[],
+        preprocessed={}, contract={}, hashes={},
+    )  # fmt: skip
+    found = compare(plan, outcome)
+    assert [one.metric for one in found.main] == ["war", "uar", "f1"] and found.main[0].value == 0.3
+    accuracy = {one.branch: one for one in found.compared if one.metric == "war" and one.is_reproduced}
+    assert {branch: one.ours.value for branch, one in accuracy.items()} == {
+        "face": 0.1, "body": 0.2, "whole": 0.3
+    }  # fmt: skip
+    assert found.compared[0].branch == "whole" and all(one.published > 0 for one in found.compared)
+    verdicts = {one.verdict for one in found.compared}
+    assert verdicts == {"other data"} if is_synthetic else "other data" not in verdicts
+    assert any("synthetic" in why for why in found.why_a_trial) == is_synthetic
 
 
 def result(verdict: Any, figure: Figure = FIGURE) -> Result:

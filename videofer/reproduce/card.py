@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Mapping, Sequence
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +14,13 @@ from preprocessing.quantities import as_time
 from videofer.datasets.adapters import ADAPTERS
 from videofer.ensembles.recipe import Ensemble
 from videofer.evaluation.page import render
-from videofer.reproduce.compare import PERCENT, TITLES, Result, reported_by, sentence
+from videofer.reproduce.compare import PERCENT, TITLES, Compared, Result, reported_by, sentence
 from videofer.reproduce.outcome import Outcome
 from videofer.reproduce.plan import Plan
 
 MAX_LINES = 200
 """Of a list of videos."""
-HEADS = {"face": "face", "body": "body", "fused": "whole: face and body"}
+HEADS = {"face": "face", "body": "body", "fused": "face and body"}
 _VERDICTS = {
     "inside": "inside our interval",
     "below": "above our interval",
@@ -46,7 +47,6 @@ def write_card(
     adapter = ADAPTERS[plan.system.dataset]
     labels = list(outcome.metrics["labels"])
     by_head = {head: [one for one in result.figures if one.head == head] for head in outcome.heads}
-    heads = HEADS if len(by_head) > 1 else {**HEADS, "fused": "face and body"}
     page = render(
         "card.html",
         {},
@@ -61,7 +61,7 @@ def write_card(
         result=result,
         dataset=adapter,
         labels=labels,
-        heads=heads,
+        heads=HEADS,
         by_head=by_head,
         metrics=[one.metric for one in result.main],
         in_percent=PERCENT,
@@ -70,6 +70,8 @@ def write_card(
         chance=outcome.heads[outcome.answer]["chance"],
         said=sentence(result).replace(" %", "\u00a0%"),
         remarks=_remarks(outcome, steps),
+        checks=[note for note in _notes(outcome) if not _is_worrying(note)],
+        compared=[(key[0], list(rows)) for key, rows in groupby(result.compared, _told_once)],
         reported=lambda figure: reported_by(result.compared, figure.head, figure.metric),
         has_reported=any(one.is_reproduced for one in result.compared),
         any_on_test=any(one.on_test for one in result.compared),
@@ -141,10 +143,24 @@ def _remarks(outcome: Outcome, steps: Mapping[str, Mapping[str, Any]]) -> list[s
     failed = list(steps["test"].get("failures", []))
     if failed:
         remarks.append(f"{len(failed)} trainings did not finish: {failed[0]}")
-    remarks += [
-        note for note in outcome.metrics["notes"] if note != outcome.metrics["source"].get("protocol")
-    ]
+    remarks += [note for note in _notes(outcome) if _is_worrying(note)]
     return remarks
+
+
+def _notes(outcome: Outcome) -> list[str]:
+    """What the test says beside its protocol: whether a video's copies are on both sides, what is missing."""
+    source = outcome.metrics["source"].get("protocol")
+    return [note for note in outcome.metrics["notes"] if note != source]
+
+
+def _is_worrying(note: str) -> bool:
+    """Whether a reader must see it first."""
+    return note.startswith("leak:") or "did not finish" in note
+
+
+def _told_once(one: Compared) -> tuple[str, str, str, bool]:
+    """What is written once for all numbers that have it in common."""
+    return one.system, one.source, one.note, one.on_test
 
 
 def _folds(plan: Plan, outcome: Outcome) -> list[dict[str, Any]]:

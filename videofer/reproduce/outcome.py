@@ -13,6 +13,7 @@ from preprocessing.weights.choice import sha256_of
 from videofer.reproduce.inputs import MANIFEST, STORE
 
 FOLDS, RUN, EVALUATION = "folds", "run", "evaluation"
+_LEAKS = "leaks/leaks.html"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,6 +22,7 @@ class Outcome:
 
     metrics: Mapping[str, Any]  # content of metrics.json, see `evaluation.results`
     report: str  # page of the evaluation, relative to the run's folder
+    leaks: str  # page of what stands on both sides of a fold; "" where nothing was found
     trained: Mapping[str, Any]  # the last start in a run's environment.json
     epochs: Sequence[tuple[str, int, int]]  # of each training: its name, epochs done, the kept one
     preprocessed: Mapping[str, Any]  # the store's last account that did something; empty without one
@@ -52,6 +54,7 @@ def read_outcome(out: Path) -> Outcome:
     return Outcome(
         metrics=_json(tested / "metrics.json"),
         report=f"{tested.name}/report.html",
+        leaks=f"{tested.name}/{_LEAKS}" if (tested / _LEAKS).is_file() else "",
         trained=_json(trained[-1])["starts"][-1] if trained else {},
         epochs=[found for run in runs for found in _epochs(run, out)],
         preprocessed=_account(store.path),

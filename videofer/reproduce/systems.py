@@ -154,8 +154,18 @@ _ALL: tuple[System, ...] = (
         protocol="official",
         notes=("which track is the person of a row no file says: the one who is longest there is taken",),
     ),
-    *_gemep("hybrid", "face and body, joined by a linear layer", "train/hybrid_whole.yaml", "NTUST hybrid"),
-    *_gemep("hybrid-small", "face and body, joined by a linear layer, small", "train/hybrid_small.yaml", ""),
+    *_gemep(
+        "hybrid",
+        "a hybrid of face and body, joined by a linear layer",
+        "train/hybrid_whole.yaml",
+        "NTUST hybrid",
+    ),
+    *_gemep(
+        "hybrid-small",
+        "a small hybrid of face and body, joined by a linear layer",
+        "train/hybrid_small.yaml",
+        "",
+    ),
     *_gemep("joint", "face and body by joint features (Joint-1L)", "train/hybrid_joint.yaml", ""),
     *_gemep("hmt", "hierarchical multi-label training (HMT-4)", "train/hybrid_hmt.yaml", "HMT"),
     System(
