@@ -218,7 +218,8 @@ _STILLS = (
 # fmt: on
 
 PUBLISHED: tuple[Published, ...] = (*_ACTED, *_FOUND, *_STILLS)
-"""All numbers. None was found for MELD and IEMOCAP from pictures alone, and for Emilya."""
+"""All numbers. Not found: any for MELD and IEMOCAP from pictures alone, and for Emilya; MAE-DFER's on RAVDESS,
+CREMA-D and eNTERFACE'05, whose lists the adapters take; those of HMT on BRED."""
 
 
 def published(dataset: str, system: str | None = None) -> tuple[Published, ...]:
