@@ -218,8 +218,8 @@ _STILLS = (
 # fmt: on
 
 PUBLISHED: tuple[Published, ...] = (*_ACTED, *_FOUND, *_STILLS)
-"""All numbers. Not found: any for MELD and IEMOCAP from pictures alone, and for Emilya; MAE-DFER's on RAVDESS,
-CREMA-D and eNTERFACE'05, whose lists the adapters take; those of HMT on BRED."""
+"""All numbers. Not found: any for MELD and IEMOCAP from pictures alone, and for Emilya; those of MAE-DFER on
+RAVDESS, CREMA-D and eNTERFACE'05, whose lists the adapters take; those of HMT on BRED."""
 
 
 def published(dataset: str, system: str | None = None) -> tuple[Published, ...]:
