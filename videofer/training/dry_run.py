@@ -122,6 +122,7 @@ def _say_model(model: EmotionModel) -> Iterator[str]:
         parts.insert(0, ("body", model.body))
     if model.face is not None:
         parts[:0] = [
+            ("spatial transformer", model.face.aligner),
             ("face trunk", model.face.trunk),
             ("face streams", model.face.streams),
             ("landmarks", model.face.landmark_head),
