@@ -81,7 +81,7 @@ def test_classes_keep_the_recipes_order_and_absent_ones_are_said(tmp_path: Path,
 
 
 def test_emilya_without_subjects_has_the_published_holdout(tmp_path: Path, media: Media) -> None:
-    root = emilya.build(tmp_path, actions=("BS", "KD"), takes=10)
+    root = emilya.build(tmp_path / "many", actions=("BS", "KD"), takes=10)
     plan = make_plan(system_of("accm-emilya"), root, changes=["dataset.fps=25"])
     tested = plan.table[plan.table["split"] == "test"]
     assert plan.protocol == "official" and len(tested) == 16  # of each action and class the tenth
@@ -90,6 +90,9 @@ def test_emilya_without_subjects_has_the_published_holdout(tmp_path: Path, media
     pattern = r"dataset.pattern=(?P<action>\w+)/(?P<emotion>[^/]+)/(?P<subject>\w+)\.xlsx"
     plan = make_plan(system_of("accm-emilya"), root, changes=["dataset.fps=25", pattern])
     assert plan.protocol == "kfold" and len(plan.folds.folds) == 5
+    few = emilya.build(tmp_path / "few", takes=2)
+    with pytest.raises(ReproduceError, match=r"no class has 10 takes, .* --set dataset.pattern=\.\.\."):
+        make_plan(system_of("accm-emilya"), few, changes=["dataset.fps=25"])
 
 
 @pytest.mark.parametrize(

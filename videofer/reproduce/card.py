@@ -81,7 +81,7 @@ def write_card(
         folds=_folds(plan, outcome),
         fold_metrics=("war", "uar"),
         recipe_notes=paragraphs(plan.recipe_text),
-        differences=_differences(plan),
+        differences=_differences(plan, outcome),
         coverage=plan.reading.coverage,
         quirks=plan.reading.quirks,
         num_subjects=int(plan.table["subject"].nunique()),
@@ -176,12 +176,13 @@ def _few(names: Sequence[str]) -> str:
     return f"{shown} and {len(names) - 6} more" if len(names) > 6 else shown
 
 
-def _differences(plan: Plan) -> list[str]:
+def _differences(plan: Plan, outcome: Outcome) -> list[str]:
     """Notes, and what the user changed."""
     size = plan.spec.crop_size
     lines = [*plan.notes]
     if plan.first.model.face is not None and plan.system.dataset != "fer2013":
-        how = "as they are" if plan.spec.faces == "precropped" else f"aligned, found by {plan.spec.faces}"
+        found_by = outcome.preprocessed.get("engines", {}).get("faces", {}).get("name", plan.spec.faces)
+        how = "as they are" if plan.spec.faces == "precropped" else f"aligned, found by {found_by}"
         lines.append(f"faces are crops of {size} pixels, {how}")
     if plan.changes:
         lines.append(f"changed on the command line: {', '.join(plan.changes)}")

@@ -183,6 +183,11 @@ def _divided(system: System, table: pd.DataFrame) -> tuple[pd.DataFrame, Protoco
     keys = [table[name] for name in ("label", "action") if name in table]
     place = table.groupby(keys, sort=False, dropna=False).cumcount() + 1
     split = np.where(place % system.holdout == 0, "test", "train").astype(object)
+    if not (split == "test").any():
+        raise ReproduceError(
+            f"{system.name}: the copy names no subjects, and no class has {system.holdout} takes, of which "
+            f"one is held out: say who acts by --set {DATASET}pattern=... with a group `subject`"
+        )
     note = (
         f"the copy names no subjects: every {system.holdout}th take of a class is the test, whoever acts, as "
         "published; whoever is tested was probably trained on as well"

@@ -6,6 +6,7 @@ on a set whose published systems are not built here: their numbers stand beside 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -93,14 +94,29 @@ def _sistcm(
     return sistcm, baseline
 
 
-def _gemep(kind: str, title: str, recipe: str, reproduces: str) -> tuple[System, System]:
-    """Both label sets of the literature."""
-    return (
-        System(name=f"{kind}-gemep7", title=title, dataset="gemep", recipe=recipe, protocol="lopo",
-               labels="gemep7", reproduces=reproduces, preprocess=_STILL_PICTURES),
-        System(name=f"{kind}-gemep12", title=title, dataset="gemep", recipe=recipe, protocol="lopo",
-               labels="gemep12", reproduces=reproduces, preprocess=_STILL_PICTURES),
-    )  # fmt: skip
+def _gemep(
+    kind: str,
+    title: str,
+    recipe: str,
+    reproduces: str,
+    *,
+    keys: tuple[str, ...] = (),
+    notes: tuple[str, ...] = (),
+) -> Iterator[System]:
+    """For both label sets of the literature."""
+    for labels in ("gemep7", "gemep12"):
+        yield System(
+            name=f"{kind}-{labels}",
+            title=title,
+            dataset="gemep",
+            recipe=recipe,
+            protocol="lopo",
+            labels=labels,
+            reproduces=reproduces,
+            keys=keys,
+            preprocess=_STILL_PICTURES,
+            notes=notes,
+        )
 
 
 _LANDMARKS = ("landmarks=mesh",)
@@ -167,7 +183,14 @@ _ALL: tuple[System, ...] = (
         "",
     ),
     *_gemep("joint", "face and body by joint features (Joint-1L)", "train/hybrid_joint.yaml", ""),
-    *_gemep("hmt", "hierarchical multi-label training (HMT-4)", "train/hybrid_hmt.yaml", "HMT"),
+    *_gemep(
+        "hmt",
+        "hierarchical multi-label training (HMT-4)",
+        "train/hybrid_hmt.yaml",
+        "HMT",
+        keys=("model.fusion.branch_labels=same",),
+        notes=("the set has no labels of the face or the body alone: both learn the label of the whole",),
+    ),
     System(
         name="body-bred",
         title="mean over time of embedded postures",
