@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 import torch
+from torch.nn import functional as F
 
 from videofer.models import FusionConfig
 from videofer.models.fusion import Fusion, FusionKind, LinearFusion, drop_modalities
@@ -189,6 +190,22 @@ def test_only_joint_training_reaches_the_features(kind: FusionKind, joint: bool)
     fusion, parts = make_joint(kind, joint=joint).train(), [p.requires_grad_() for p in features()]
     fusion(log_probs(), BOTH, features=parts)[:, 0].sum().backward()
     assert all((part.grad is not None and bool(part.grad.any())) == joint for part in parts)
+
+
+@pytest.mark.parametrize("kind", ["linear", "features", "hierarchical"])
+def test_multi_targets_are_not_normalised(kind: FusionKind) -> None:
+    """Each class has a probability of its own; where nothing is seen it is a half."""
+    torch.manual_seed(0)
+    fusion = Fusion(FusionConfig(kind=kind), 4, (5, 3), "multi").eval()
+    x = F.logsigmoid(torch.randn(3, 2, 4))
+    present = torch.tensor([[True, True], [True, False], [False, False]])
+    answers = fusion.answers(x, present, features=features())
+    for answer in answers.values():
+        assert (answer < 0).all() and not torch.allclose(answer.exp().sum(1), torch.ones(3))
+        torch.testing.assert_close(answer[2].exp(), torch.full((4,), 0.5))
+    if kind == "linear":  # begins as the sum of both logits
+        logits = (x.exp() / (1 - x.exp())).log().sum(dim=1)
+        torch.testing.assert_close(answers["fused"][0], F.logsigmoid(logits)[0])
 
 
 def test_a_single_row_and_none_at_all_can_be_trained_on() -> None:

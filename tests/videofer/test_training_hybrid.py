@@ -20,6 +20,7 @@ from videofer.models import BodyConfig, FusionConfig
 from videofer.models.posture import PostureNet
 from videofer.recipe import Recipe
 from videofer.training.beforehand import fit_beforehand
+from videofer.training.checks import check_data
 from videofer.training.job import Job
 from videofer.training.learner import Learner, make_model
 from videofer.training.place import Place
@@ -206,6 +207,28 @@ def test_without_such_labels_it_fails(store: Path, tmp_path: Path) -> None:
     path.write_text(path.read_text().replace("joy", "hapiness"))
     with pytest.raises(ValueError, match=r"s0/neutral_0\.mp4: label_face: .*hapiness"):
         train(recipe, store, tmp_path / "run", manifest=path, progress=silent)
+
+
+def test_a_class_may_be_one_that_only_a_branch_shows(store: Path, tmp_path: Path) -> None:
+    """Neutral of hierarchical training: nobody is neutral as a whole, but a face or a body is."""
+    table = pd.read_csv(own_labels(store, tmp_path))
+    table.loc[table["label"] == "neutral", "label"] = "anger"
+    manifest = tmp_path / "never_neutral.csv"
+    table.to_csv(manifest, index=False)
+    own = hybrid_recipe(FusionConfig(kind="features", branch_labels="own"))
+    check_data(prepare(own, store, manifest), own, str(store))
+    with pytest.raises(TrainingError, match="the class 'neutral' has no training sample"):
+        check_data(prepare(hybrid_recipe(), store, manifest), hybrid_recipe(), str(store))
+
+
+def test_joints_of_another_layout_of_as_many_fail(store: Path) -> None:
+    recipe = hybrid_recipe()
+    body = BodyConfig(network="posture", layout="openpose25", num_joints=25, width=8)
+    recipe = recipe.model_copy(update={"model": recipe.model.model_copy(update={"body": body})})
+    prepared = prepare(recipe, store, None)
+    kinect = replace(prepared, contract={**prepared.contract, "skeleton": "kinect25"})
+    with pytest.raises(TrainingError, match="layout is openpose25, but the skeletons of it are kinect25"):
+        check_data(kinect, recipe, "it")
 
 
 def test_a_layout_that_is_not_the_store_s_fails(store: Path, tmp_path: Path) -> None:
