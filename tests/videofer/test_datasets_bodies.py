@@ -34,6 +34,7 @@ def test_iemocap(tmp_path: Path, media: Media) -> None:
     third = rows.loc["Ses03F_impro01_M001"]
     assert (third["label"], third["subject"], third["fold"]) == ("excitement", "Ses03M", 3)
     assert (third["start"], third["end"], third["valence"]) == (14.8872, 18.0175, 4.0)
+    assert third["dimension_scale"] == "1 to 5"
     assert third["name"] == "Session3/dialog/avi/DivX/Ses03F_impro01.avi"
     assert rows.loc["Ses01M_script01_1_MXX0"]["subject"] == "Ses01M"
     assert reading.table["subject"].nunique() == 10
@@ -73,6 +74,7 @@ def test_bold(tmp_path: Path, media: Media) -> None:
     first = reading.table.iloc[0]
     assert (first["p_happiness"], first["p_pleasure"], first["valence"]) == (0.75, 0.25, 5.5)
     assert (first["set_person"], first["min_frame"], first["split"]) == ("0.0", "120", "train")
+    assert first["dimension_scale"] == "1 to 10"
     assert reading.table["person"].isna().all() and reading.table["start"].isna().all()
     assert [c for c in reading.table if c.startswith("p_")] == [f"p_{c}" for c in reading.labels.classes]
     with pytest.raises(DatasetError, match="bold has soft labels of bold26: they are not mapped"):

@@ -110,6 +110,8 @@ def test_a_face_and_body_that_agree_are_surer_together_for_and_against() -> None
 def test_what_has_one_label_only_is_refused() -> None:
     with pytest.raises(ValueError, match="scn exchanges a sample's one label"):
         ModelConfig(num_classes=3, face=FaceConfig(heads=("clip",), scn=ScnConfig()), targets="multi")
+    with pytest.raises(ValueError, match="branch_labels own is for targets single"):
+        make_model(fusion=FusionConfig(kind="linear", branch_labels="own"))
     with pytest.raises(ValueError, match="score published_sistcm is published for targets single"):
         ModelConfig(num_classes=3, face=FaceConfig(score="published_sistcm"), targets="multi")
 
