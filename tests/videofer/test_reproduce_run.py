@@ -121,6 +121,14 @@ def test_mistakes_are_one_line_and_leave_nothing(
     assert words in line and not (tmp_path / "out").exists()
 
 
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_without_a_gpu_nothing_is_begun(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("fer2013-cnn", "--data", str(data), "--out", str(tmp_path / "out"), "--gpu") == USAGE
+    assert "no GPU: " in capsys.readouterr().err and not (tmp_path / "out").exists()
+
+
 def test_a_dry_run_says_what_would_be_done(
     data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

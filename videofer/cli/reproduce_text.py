@@ -96,6 +96,7 @@ def print_plan(plan: Plan, weights_dir: Path | None) -> None:
         ("folds", ", ".join(f"{int(fold.is_test.sum()):,}" for fold in plan.folds.folds) + " rows tested"),
         ("store", _store_words(plan)),
         ("model", f"{parameters_of(plan)} parameters"),
+        ("begins", _beginning(plan)),
         ("training", f"{first.training.epochs} epochs, {len(plan.folds.folds) * len(plan.seeds)} trainings"),
         ("published", numbers_of(plan.system)),
     ]  # fmt: skip
@@ -108,6 +109,15 @@ def print_plan(plan: Plan, weights_dir: Path | None) -> None:
     if plan.system.dataset != "fer2013":
         typer.echo(f"{'engines':<10}{describe(engines_of(plan.spec, weights_dir))}")
     typer.echo("a dry run: nothing was written")
+
+
+def _beginning(plan: Plan) -> str:
+    """With which weights."""
+    sources = {recipe.training.pretrained_trunk for recipe in plan.recipes.values()} - {None}
+    if not sources:
+        return "with random weights"
+    shown = ", ".join(sorted(map(str, sources)))
+    return f"with a trunk of {shown}, which is looked for (imagenet: fetched) before anything is written"
 
 
 def _store_words(plan: Plan) -> str:

@@ -25,8 +25,9 @@ import pandas as pd
 
 from cache.atomic import atomic_write_text
 from preprocessing.config_file import dump_yaml
-from preprocessing.device import Device
+from preprocessing.device import Device, require_gpu
 from preprocessing.engines import engines_of
+from preprocessing.stage.cluster import ray_runs
 from preprocessing.stage.report import RunReport
 from preprocessing.stage.run import Progress
 from preprocessing.stills import Progress as StillsProgress
@@ -85,7 +86,7 @@ def reproduce(
     out = Path(out)
     if isinstance(plan.recipe, Ensemble) and len(plan.seeds) > 1:
         raise ReproduceError(f"{plan.system.name} is an ensemble: it is trained once, with its own seeds")
-    _look_for_weights(plan, machine)
+    _look_for_what_is_needed(plan, machine)
     claim(out, _identity(plan), resume, file=ASKED, what="a reproduction")
     steps = Steps(out / STEPS)
     with steps.taking("manifest", shown.step):
@@ -134,8 +135,10 @@ class Steps:
             atomic_write_text(self._path, json.dumps(self.done, indent=2, ensure_ascii=False) + "\n")
 
 
-def _look_for_weights(plan: Plan, machine: Machine) -> None:
-    """Fetches what may be fetched; one line for what is missing, before anything is written."""
+def _look_for_what_is_needed(plan: Plan, machine: Machine) -> None:
+    """Fetches weights that may be fetched; one line for what is missing, before anything is written."""
+    if machine.device is not None and machine.ray_address is None and not ray_runs():
+        require_gpu()
     if plan.system.dataset != "fer2013":
         engines_of(plan.spec, machine.weights_dir, gpu=machine.device is not None)
     for source in {recipe.training.pretrained_trunk for recipe in plan.recipes.values()} - {None}:
