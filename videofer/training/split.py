@@ -77,7 +77,7 @@ def prepare(recipe: Recipe, store: Path, manifest: Path | None) -> Prepared:
     opened = Store.open(store)
     table, unused = load_labels(opened, manifest, recipe.data.classes)
     refuse_leaks(table)
-    _check_branch_labels(table, recipe, store)
+    _check_branch_labels(table, recipe, f"the manifest of {store}" if manifest is None else str(manifest))
     videos = opened.videos()
     examples, skipped = make_examples(table, videos, recipe.target_spec())
     split_of = table["split"].fillna("train").tolist()
@@ -108,11 +108,11 @@ def prepare(recipe: Recipe, store: Path, manifest: Path | None) -> Prepared:
     )
 
 
-def _check_branch_labels(table: pd.DataFrame, recipe: Recipe, store: Path) -> None:
-    """TrainingError where face and body are to have labels of their own, and no row has one."""
+def _check_branch_labels(table: pd.DataFrame, recipe: Recipe, where: str) -> None:
+    """TrainingError where face and body are to have labels of their own, and there are none. where: table."""
     if recipe.target_spec().branch_labels and not set(BRANCH_LABELS.values()) & set(table.columns):
         raise TrainingError(
-            f"model.fusion.branch_labels is own, but the manifest of {store} has no column "
+            f"model.fusion.branch_labels is own, but {where} has no column "
             f"{' or '.join(BRANCH_LABELS.values())}: add them, or set it to same"
         )
 
