@@ -88,7 +88,7 @@ def _draw_losses(axes: Axes, history: History) -> None:
     validation = sorted(figures["val/loss"] for figures in history)
     axes.set_ylim(0, 1.05 * max(*highest, min(validation[-1], 2 * validation[len(validation) // 2])))
     _name_lines(axes, ends)
-    is_likelihood = not set(others) & {"train/face_rank", "train/face_landmarks"}
+    is_likelihood = not any(name.endswith(("_rank", "_landmarks", "_dimensions")) for name in others)
     axes.set_title("negative log-likelihood" if is_likelihood else "terms of the loss", loc="left")
 
 

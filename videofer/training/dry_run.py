@@ -118,6 +118,8 @@ def _say_samples(job: Job, samples: Samples) -> Iterator[str]:
 
 def _say_model(model: EmotionModel) -> Iterator[str]:
     parts: list[tuple[str, nn.Module | None]] = [("fusion", model.fusion)]
+    if len(model.dimension_heads):
+        parts += [("dimensions", model.dimension_heads), ("their fusion", model.dimension_fusion)]
     if model.body is not None:
         parts.insert(0, ("body", model.body))
     if model.face is not None:

@@ -134,7 +134,8 @@ class _Fit:
         )
 
     def _draw_curves(self, kept: int) -> None:
-        chance = 1 / len(self.job.recipe.data.classes)
+        data = self.job.recipe.data
+        chance = 1 / len(data.classes) if data.targets == "single" else 1 / 2  # of UAR
         save_curves(self.job.out, self.state.history, kept, title=self.job.recipe.name, chance=chance)
         self.curves_at = time.monotonic()
 
