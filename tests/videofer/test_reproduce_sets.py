@@ -17,7 +17,7 @@ from tests.videofer.reproduce_sets import TINY, TRIALS, Trial
 from videofer.experiments.claim import CrossvalError
 from videofer.reproduce.plan import make_plan
 from videofer.reproduce.run import Machine, Reproduced, Shown, reproduce
-from videofer.reproduce.systems import SYSTEMS, system_of
+from videofer.reproduce.systems import SYSTEMS, ReproduceError, system_of
 
 pytestmark = [
     pytest.mark.ray,
@@ -68,6 +68,14 @@ def test_a_miniature_to_the_end(trial: Trial, tmp_path: Path, media: Media) -> N
     assert set(pd.read_parquet(tested / "predictions.parquet")["name"]) <= set(manifest["name"])
     again, steps = run(trial, data, out, resume=True)
     assert steps == ["manifest"] and again.result == done.result
+
+
+def test_joints_of_another_layout_are_one_line(tmp_path: Path, media: Media) -> None:
+    trial = next(one for one in TRIALS if one.system == "hybrid-small-gemep7")
+    data = trial.build(tmp_path / "data", media)
+    other = replace(trial, changes=(*trial.changes, "preprocess.skeleton=openpose67"))
+    with pytest.raises(ReproduceError, match=r"none of its videos could be stored: .* its joints are coco17"):
+        run(other, data, tmp_path / "out")
 
 
 def test_clips_longer_than_the_videos_are_one_line(tmp_path: Path, media: Media) -> None:

@@ -166,6 +166,8 @@ def _store(
                 progress=stage,
                 on_end=shown.on_stored,
             )
+    if not stored.num_videos:
+        raise ReproduceError(f"{root}: none of its videos could be stored: {stored.failures[0]}")
     return {"num_videos": stored.num_videos, "failures": list(stored.failures)}
 
 
