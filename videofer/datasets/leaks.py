@@ -69,6 +69,8 @@ class Pair:
             return f"subject '{a.name}' is in {a.side} and in {b.side}"
         if self.kind == "content":
             return f"{_titled(a)} and {_titled(b)} are the same file"
+        if a.end <= a.start:
+            return f"{_titled(a)} and {_titled(b)} are one picture (likeness {self.likeness:.2f})"
         return (
             f"{_titled(a)} from {a.start:.2f} s and {_titled(b)} from {b.start:.2f} s show the same for "
             f"{a.end - a.start:.2f} s (likeness {self.likeness:.2f}, motion {self.motion:.2f})"
