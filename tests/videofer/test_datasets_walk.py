@@ -9,7 +9,15 @@ import pytest
 from tests.videofer.miniatures.media import LFS_POINTER, Media, text
 from videofer.datasets.adapter import DatasetError, label_of_code, what_is_in, why_no_video
 from videofer.datasets.fold_lists import Labels, Official, combine
-from videofer.datasets.walk import below, files_below, folder_matching, videos_below
+from videofer.datasets.walk import (
+    below,
+    below_by_name,
+    files_below,
+    files_of,
+    folder_matching,
+    folders_of,
+    videos_below,
+)
 
 
 def test_videos_below_in_natural_order_without_hidden_ones(tmp_path: Path, media: Media) -> None:
@@ -80,3 +88,22 @@ def test_folds_without_any_whole_list(tmp_path: Path) -> None:
     folds = combine(train, test, own, names)
     assert {video: member.fold for video, member in folds.members.items()} == {"1": 1, "2": 2}
     assert folds.notes == ("1 videos are tested by no fold and left out: 9",)
+
+
+def test_of_several_names_the_nearest_then_the_first_is_taken(tmp_path: Path) -> None:
+    text(tmp_path / "a" / "b" / "first.csv", "")
+    text(tmp_path / "z" / "second.csv", "")
+    assert below_by_name(tmp_path, "first.csv", "second.csv") == (tmp_path / "z", "second.csv")
+    text(tmp_path / "y" / "first.csv", "")
+    assert below_by_name(tmp_path, "first.csv", "second.csv") == (tmp_path / "y", "first.csv")
+    assert below_by_name(tmp_path, "third.csv", "x" * 300) is None
+
+
+def test_a_link_to_itself_is_neither_a_file_nor_a_folder(tmp_path: Path) -> None:
+    (tmp_path / "x.mp4").symlink_to(tmp_path / "x.mp4")
+    text(tmp_path / "y10.mp4", "")
+    text(tmp_path / "y9.MP4", "")
+    (tmp_path / "folder.mp4").mkdir()
+    assert [path.name for path in files_of(tmp_path, {".mp4"})] == ["y9.MP4", "y10.mp4"]
+    assert folders_of(tmp_path) == [tmp_path / "folder.mp4"]
+    assert files_of(tmp_path / "nowhere") == folders_of(tmp_path / "y10.mp4") == []

@@ -34,17 +34,16 @@ def is_folder(path: Path) -> bool:
 
 def folders_of(path: Path) -> list[Path]:
     """Folders in a folder that are not hidden, in natural order; none where it cannot be read."""
-    return [entry for entry in _entries(path) if entry.is_dir()]
+    return [path / name for name in sorted(_names(path, folders=True), key=natural_key)]
 
 
 def files_of(path: Path, suffixes: Iterable[str] | None = None) -> list[Path]:
     """Files in a folder that are not hidden, in natural order."""
-    wanted = None if suffixes is None else set(suffixes)
-    return [
-        entry
-        for entry in _entries(path)
-        if (wanted is None or entry.suffix.lower() in wanted) and entry.is_file()
-    ]
+    names = _names(path, folders=False)
+    if suffixes is not None:
+        wanted = set(suffixes)
+        names = [name for name in names if _suffix(name) in wanted]
+    return [path / name for name in sorted(names, key=natural_key)]
 
 
 def videos_of(path: Path) -> list[Path]:
@@ -83,18 +82,28 @@ def files_below(path: Path, suffixes: Iterable[str], max_folders: int | None = N
         if max_folders is not None and len(seen) > max_folders:
             return
         names[:] = sorted((name for name in names if not name.startswith(".")), key=natural_key)
-        for name in sorted(files, key=natural_key):
-            if not name.startswith(".") and Path(name).suffix.lower() in wanted:
-                yield Path(folder) / name
+        found = [name for name in files if not name.startswith(".") and _suffix(name) in wanted]
+        for name in sorted(found, key=natural_key):
+            yield Path(folder) / name
 
 
 def below(path: Path, *wanted: str, depth: int = MAX_DEPTH) -> Path | None:
-    """The folder itself or the nearest below it in which all of these relative paths exist."""
+    """The folder itself or the nearest below it in which one of these relative paths exists.
+
+    A folder of 100,000 files takes a tenth of a second to list: ask for all names at once.
+    """
+    found = below_by_name(path, *wanted, depth=depth)
+    return found[0] if found is not None else None
+
+
+def below_by_name(path: Path, *wanted: str, depth: int = MAX_DEPTH) -> tuple[Path, str] | None:
+    """The same, with the first of the relative paths that exists there."""
     level = [path]
     for _ in range(depth + 1):
-        for folder in level:
-            if all(is_there(folder / name) for name in wanted):
-                return folder
+        for name in wanted:
+            for folder in level:
+                if is_there(folder / name):
+                    return folder, name
         level = [inner for folder in level[:50] for inner in folders_of(folder)[:200]]
     return None
 
@@ -114,9 +123,25 @@ def folder_matching(path: Path, pattern: str, depth: int = MAX_DEPTH) -> Path | 
     return None
 
 
-def _entries(path: Path) -> list[Path]:
+def _names(path: Path, *, folders: bool) -> list[str]:
+    """Of folders, or of files, in a folder; without hidden ones, in any order. No file is looked at."""
     try:
-        entries = [entry for entry in path.iterdir() if not entry.name.startswith(".")]
+        with os.scandir(path) as entries:
+            return [
+                entry.name
+                for entry in entries
+                if not entry.name.startswith(".") and _is_of_kind(entry, folders=folders)
+            ]
     except OSError:
         return []
-    return sorted(entries, key=lambda entry: natural_key(entry.name))
+
+
+def _is_of_kind(entry: os.DirEntry[str], *, folders: bool) -> bool:
+    try:
+        return entry.is_dir() if folders else entry.is_file()
+    except OSError:  # a link to itself
+        return False
+
+
+def _suffix(name: str) -> str:
+    return os.path.splitext(name)[1].lower()  # noqa: PTH122  (a fifth of the time of a Path)

@@ -47,7 +47,7 @@ class Bold:
 
     def recognise(self, path: Path) -> str | None:
         """Its tables, by the number of their columns."""
-        root = below(path, "annotations/train.csv") or below(path, "annotations/val.csv")
+        root = below(path, "annotations/train.csv", "annotations/val.csv")
         for name in _TABLES if root else ():
             file = root / "annotations" / name if root else path
             if is_file(file) and _first_row(file) == NUM_CELLS:

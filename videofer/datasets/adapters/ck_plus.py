@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from videofer.datasets.adapter import DatasetError, Finds, Official, Reading, label_of_code, not_this
-from videofer.datasets.walk import below, files_of, folders_of, pictures_of
+from videofer.datasets.walk import below_by_name, files_of, folders_of, pictures_of
 from videofer.emotions.label_sets import LABEL_SETS, LabelSet
 
 NUM_SEQUENCES = 593
@@ -139,8 +139,5 @@ def _whole_number(file: Path) -> str:
 
 
 def _find(path: Path, names: tuple[str, ...]) -> Path | None:
-    for name in names:
-        root = below(path, name)
-        if root is not None:
-            return root / name
-    return None
+    found = below_by_name(path, *names)
+    return found[0] / found[1] if found is not None else None

@@ -18,7 +18,7 @@ from typing import ClassVar
 from videofer.datasets.adapter import DatasetError, Finds, Official, Reading, label_of_code, not_this
 from videofer.datasets.fold_lists import Labels, combine
 from videofer.datasets.tables import csv_rows
-from videofer.datasets.walk import below, files_of, folders_of, videos_of
+from videofer.datasets.walk import below_by_name, files_of, folders_of, videos_of
 from videofer.emotions.label_sets import LABEL_SETS, LabelSet
 
 NUM_VIDEOS = 11_697
@@ -68,9 +68,10 @@ class Dfew:
         )
         names = {fold: f"train and test set_{fold}.csv" for fold in range(1, NUM_FOLDS + 1)}
         folds = combine(train, test, self.official, names)
-        place = next((root / clips for clips in _CLIPS if (root := below(path, clips))), None)
-        if place is None:
+        found = below_by_name(path, *_CLIPS)
+        if found is None:
             raise DatasetError(f"{path}: DFEW without its clips: expected one of {', '.join(_CLIPS)}")
+        place = found[0] / found[1]
         finds = Finds(path, missing=list(folds.missing))
         clips = {f"{int(c.stem):05}": c for c in _clips(place) if re.fullmatch(r"\d{1,9}", c.stem, re.ASCII)}
         for video, member in sorted(folds.members.items()):
@@ -87,15 +88,13 @@ class Dfew:
 
 
 def _lists(path: Path) -> Path | None:
-    root = below(path, "EmoLabel_DataSplit")
-    if root is not None:
-        return root / "EmoLabel_DataSplit"
-    for first in (*_LISTS["train"], *_LISTS["test"]):
+    """The folder of lists: that of the set, or whatever holds lists of one of their names."""
+    folder_of = {"EmoLabel_DataSplit": "EmoLabel_DataSplit"}
+    for form in (*_LISTS["train"], *_LISTS["test"]):
         for folder in ("", "label/", "data_affine/single_label/label/"):
-            root = below(path, folder + first.format(1))
-            if root is not None:
-                return root / folder
-    return None
+            folder_of[folder + form.format(1)] = folder
+    found = below_by_name(path, *folder_of)
+    return found[0] / folder_of[found[1]] if found is not None else None
 
 
 def _file(lists: Path, side: str, fold: int) -> Path | None:

@@ -89,6 +89,7 @@ class Enterface:
 def _read_subject(finds: Finds, folder: Path, number: int) -> set[tuple[int, str, int]]:
     """Adds the rows of a subject; which (subject, emotion, sentence) are there."""
     there = set()
+    several: dict[Path, bool] = {}  # folders of sentences
     for inner in folders_of(folder):
         label = label_of(Enterface.labels, inner.name, inner)
         for file in videos_below(inner):
@@ -98,7 +99,9 @@ def _read_subject(finds: Finds, folder: Path, number: int) -> set[tuple[int, str
             if not 1 <= sentence <= NUM_SENTENCES:
                 finds.doubt(file, "not in a folder 'sentence 1' to 'sentence 5'")
                 continue
-            if len(videos_of(file.parent)) > 1:
+            if file.parent not in several:
+                several[file.parent] = len(videos_of(file.parent)) > 1
+            if several[file.parent]:
                 finds.doubt(file, "kept, but its folder has several videos, where one was expected")
             if code is not None and code[1].lower() in CODES.values() and code[1].lower() != CODES[label]:
                 finds.doubt(file, f"the name says {code[1].lower()}, the folder {label}, which is taken")

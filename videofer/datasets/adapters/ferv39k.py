@@ -57,6 +57,7 @@ class Ferv39k:
             raise DatasetError(f"{root}: FERV39k without its clips: expected a folder {_CLIPS}")
         finds = Finds(path)
         seen: dict[str, str] = {}
+        videos: dict[Path, dict[str, Path]] = {}  # by folder and stem
         num_by_number = 0
         for split, name in (("train", "train_All.csv"), ("test", "test_All.csv")):
             file = root / SETUP / name
@@ -71,7 +72,7 @@ class Ferv39k:
                     raise DatasetError(f"{where}: {clip} is in the list of {seen[clip]} too")
                 if label_of(self.labels, of_path, where) != label:
                     finds.doubt(clips / clip, f"the list says {label}, which is taken, the folder {of_path}")
-                place = _place(clips / clip)
+                place = _place(clips / clip, videos)
                 if place is None:
                     finds.missing.append(finds.name(clips / clip))
                 else:
@@ -96,8 +97,10 @@ def _parts(line: str, where: str) -> tuple[str, str]:
     return words[0].strip("/"), words[1]
 
 
-def _place(clip: Path) -> Path | None:
-    """The folder of pictures, or a video of that name."""
+def _place(clip: Path, videos: dict[Path, dict[str, Path]]) -> Path | None:
+    """The folder of pictures, or a video of that name. videos: of the folders that were looked into."""
     if is_folder(clip):
         return clip
-    return next((file for file in videos_of(clip.parent) if file.stem == clip.name), None)
+    if clip.parent not in videos:
+        videos[clip.parent] = {file.stem: file for file in reversed(videos_of(clip.parent))}
+    return videos[clip.parent].get(clip.name)

@@ -19,7 +19,7 @@ from preprocessing.discover import VIDEO_SUFFIXES
 from videofer.datasets.adapter import DatasetError, Finds, Official, Reading, label_of, not_this
 from videofer.datasets.fold_lists import Labels, combine
 from videofer.datasets.tables import text_lines
-from videofer.datasets.walk import below, folders_of, videos_below
+from videofer.datasets.walk import below_by_name, folders_of, videos_below
 from videofer.emotions.label_sets import LABEL_SETS, LabelSet
 
 NUM_FOLDS = 5
@@ -86,11 +86,8 @@ class Mafw:
 
 
 def _lists(path: Path, kind: str) -> Path | None:
-    for name in _SPLITS:
-        root = below(path, f"{name}/{kind}")
-        if root is not None:
-            return root / name / kind
-    return None
+    found = below_by_name(path, *(f"{name}/{kind}" for name in _SPLITS))
+    return found[0] / found[1] if found is not None else None
 
 
 def _file(lists: Path, fold: int, side: str) -> Path | None:
@@ -115,6 +112,5 @@ def _clips(path: Path) -> dict[str, Path]:
     videos = {file.stem: file for file in videos_below(path) if file.suffix.lower() in VIDEO_SUFFIXES}
     if videos:
         return videos
-    root = below(path, "data/frames") or below(path, "frames")
-    frames = (root / "data/frames" if (root / "data/frames").is_dir() else root / "frames") if root else None
-    return {folder.name: folder for folder in folders_of(frames)} if frames else {}
+    found = below_by_name(path, "data/frames", "frames")
+    return {folder.name: folder for folder in folders_of(found[0] / found[1])} if found is not None else {}

@@ -18,7 +18,7 @@ from typing import ClassVar
 
 from videofer.datasets.adapter import DatasetError, Finds, Official, Reading, label_of, more, not_this
 from videofer.datasets.tables import csv_columns
-from videofer.datasets.walk import below, videos_of
+from videofer.datasets.walk import below, below_by_name, videos_of
 from videofer.emotions.label_sets import LABEL_SETS, LabelSet
 
 NUM_ROWS = {"train": 9989, "val": 1109, "test": 2610}
@@ -47,8 +47,10 @@ class Meld:
 
     def recognise(self, path: Path) -> str | None:
         """One of its tables."""
+        if below_by_name(path, *(name for split in _TABLES for name in _table_names(split))) is None:
+            return None
         found = [name for split, name in _TABLES.items() if _table(path, split)]
-        return f"tables {', '.join(found)}" if found else None
+        return f"tables {', '.join(found)}"
 
     def read(self, path: Path) -> Reading:
         """One row an utterance. DatasetError for a table of other columns or an unknown word."""
@@ -100,18 +102,16 @@ class Meld:
 
 
 def _table(path: Path, split: str) -> Path | None:
-    name = _TABLES[split]
-    for inner in ("", f"{_CLIPS[split][1]}/"):
-        root = below(path, inner + name)
-        if root is not None:
-            return root / inner / name
-    return None
+    found = below_by_name(path, *_table_names(split))
+    return found[0] / found[1] if found is not None else None
+
+
+def _table_names(split: str) -> tuple[str, str]:
+    return _TABLES[split], f"{_CLIPS[split][1]}/{_TABLES[split]}"
 
 
 def _clips(path: Path, split: str) -> Path | None:
     special, plain = _CLIPS[split]
-    for name in (special, f"{plain}/{special}", f"videos/{plain}", plain):
-        root = below(path, name)
-        if root is not None and videos_of(root / name):
-            return root / name
-    return None
+    names = (special, f"{plain}/{special}", f"videos/{plain}", plain)
+    root = below(path, *names)
+    return next((root / name for name in names if videos_of(root / name)), None) if root is not None else None
