@@ -133,7 +133,7 @@ def test_other_number_of_joints_fails() -> None:
         ({"encoding": "hard"}, "encoding must be one of soft, onehot, not 'hard'"),
         ({"width": 20}, "width 20 must be a multiple of se_reduction 16"),
         ({"bounded": True}, "bounded is for accumulated maps only, not timeline"),
-        ({"network": "resnet"}, "network must be one of accm, cnn, not 'resnet'"),
+        ({"network": "resnet"}, "network must be one of accm, cnn, posture, not 'resnet'"),
         ({"maps": "heat"}, "one of timeline, timeline_one_map, accumulated, potion, not 'heat'"),
         ({"num_colors": 0}, "num_colors must be at least 1, not 0"),
         ({"pooling": "max"}, "pooling must be one of mean, seen, not 'max'"),
