@@ -25,7 +25,7 @@ pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def recipe_of(**training: Any) -> Recipe:
-    return small_recipe(**{"epochs": 4, "val_subjects": None, **training})
+    return small_recipe(**{"epochs": 16, "val_subjects": None, **training})
 
 
 def add_corpus(path: Path, own: str, *, labels: dict[str, str] | None = None, **settings: Any) -> Path:
@@ -82,6 +82,7 @@ def test_trained_on_one_tested_on_the_others_by_common_classes(done: CrossReport
     used = json.loads((done.path / "seed_0" / "run" / "metrics.json").read_text())["used"]["subjects"]
     assert sorted([*used["train"], *used["val"]]) == [f"a:s{n}" for n in range(4)]  # also its own test part
     assert done.metrics["fused"].num_samples == 16
+    assert done.metrics["fused"].war > 0.7  # what a shows is to be seen in b and c
     values = json.loads((done.path / "metrics.json").read_text())
     assert "trained on a, tested on b, c" in values["notes"][0]
     assert any(note.startswith("a: anger left out, 4 of 12") for note in values["notes"])
