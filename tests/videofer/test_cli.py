@@ -50,9 +50,9 @@ def test_the_set_of_options_is_the_documented_one() -> None:
     options = {word for word in text.split() if word.startswith("--")}
     assert options == {
         "--out", "--manifest", "--only-manifest", "--labels-from-folders", "--config", "--decoder", "--faces",
-        "--pose", "--landmarks", "--people", "--weights-dir", "--workers", "--ray-address", "--gpu", "--retry-failed",
-        "--local", "--report", "--dry-run", "--dry-run-seconds", "--deadline", "--cores-per-node", "--set",
-        "--help",
+        "--pose", "--landmarks", "--people", "--weights-dir", "--workers", "--ray-address", "--gpu",
+        "--retry-failed", "--local", "--report", "--dry-run", "--dry-run-seconds", "--deadline",
+        "--cores-per-node", "--set", "--help",
     }  # fmt: skip
 
 
