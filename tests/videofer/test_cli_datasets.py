@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tests.videofer.miniatures import class_folders, crema_d, gemep, own, ravdess
+from tests.videofer.miniatures import bred, class_folders, crema_d, gemep, own, ravdess
 from tests.videofer.miniatures.media import Media, text
 from videofer.cli import app
 from videofer.cli.errors import one_line_errors
@@ -45,7 +45,7 @@ def test_inspect_says_what_it_is_and_what_is_missing(
     assert max(len(line.rstrip()) for line in page.splitlines()) <= 80
     for words in (
         "AFEW      folders Train, Val of seven classes",
-        "27 of 1,156 videos, subjects not known; 2 missing, 1 odd",
+        "27 of 1,156 videos, subjects not known; 1,128 missing, 1 odd",
         "Train/Angry/000000000.avi: an empty file",
         "happiness      4 of 213",
         "13 train, 14 test",
@@ -53,6 +53,25 @@ def test_inspect_says_what_it_is_and_what_is_missing(
     ):
         assert words in page
     assert f"videofer preprocess {root} --manifest labels.csv --only-manifest --out store" in commands
+
+
+def test_half_a_copy_is_one_though_no_list_names_the_rest(
+    tmp_path: Path, media: Media, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("inspect", gemep.build(tmp_path, media, performers=range(1, 3))) == 0
+    page = capsys.readouterr().out
+    assert "29 of 145 videos, 2 subjects; 116 missing, 0 odd" in page
+    assert "missing  which ones is in no list of this copy" in page
+
+
+def test_sets_of_joints_say_how_they_become_inputs(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = bred.build(tmp_path)
+    assert run("inspect", root) == 0
+    _, _, commands = capsys.readouterr().out.partition("Next")
+    made = f"manifest {root} --set joints_to=joints --set fps=... --set size=... --out labels.csv"
+    assert made in commands and "videofer preprocess joints --manifest labels.csv" in commands
 
 
 def test_inspect_for_programs(tmp_path: Path, media: Media, capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,8 @@ import pandas as pd
 import pytest
 
 from cache.errors import UserError
-from tests.videofer.miniatures import emilya, enterface, gemep, own
+from tests.videofer.fer2013_set import make_set, write_csv
+from tests.videofer.miniatures import class_folders, emilya, enterface, gemep, own
 from tests.videofer.miniatures.media import Media
 from tests.videofer.reproduce_sets import TINY, TRIALS, Trial
 from videofer.datasets.adapters import ADAPTERS
@@ -122,6 +124,20 @@ def test_a_copy_with_one_class_and_no_joints_is_refused(tmp_path: Path, media: M
         media.video(tmp_path / f"one/subject {subject}/anger/sentence 1/s{subject}_an_1.avi")
     with pytest.raises(ReproduceError, match="labels of 1 of the 6 classes: `videofer datasets inspect"):
         make_plan(system_of("ours-enterface"), tmp_path / "one")
+
+
+def test_a_copy_without_its_test_list_says_what_is_missing(tmp_path: Path, media: Media) -> None:
+    afew = class_folders.build_afew(tmp_path / "AFEW", media)
+    shutil.rmtree(afew / "Val")
+    with pytest.raises(ReproduceError, match="AFEW has nothing of the test list; missing: Train: 7.. of 773"):
+        make_plan(system_of("sistcm-afew"), afew)
+    write_csv(make_set(20, 4, 0), tmp_path / "faces")
+    words = r"test list \(test=privatetest; --set dataset.KEY=VALUE chooses .*; missing: the list privatetest"
+    with pytest.raises(ReproduceError, match=words):
+        make_plan(system_of("fer2013-cnn"), tmp_path / "faces")
+    plan = make_plan(system_of("fer2013-cnn"), tmp_path / "faces", changes=["dataset.test=publictest"])
+    told = " ".join((*plan.notes, *plan.reading.quirks))
+    assert "PublicTest is the test split" in told and "PrivateTest is in no split" in told
 
 
 def test_bodies_are_read_from_files_beside_the_videos(tmp_path: Path, media: Media) -> None:

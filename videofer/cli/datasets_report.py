@@ -131,8 +131,10 @@ def _coverage(reading: Reading) -> Text:
     text = Text.assemble(
         (f"{coverage.found:,}{of} {what}", colour),
         f", {people:,} subject{'s' * (people != 1)}" if people else ", subjects not known",
-        f"; {len(coverage.missing):,} missing, {len(coverage.odd):,} odd",
+        f"; {coverage.num_missing:,} missing, {len(coverage.odd):,} odd",
     )
+    if coverage.num_missing and not coverage.missing:
+        text.append("\nmissing  ", "yellow").append("which ones is in no list of this copy")
     for line in _grouped(coverage.missing):
         text.append("\nmissing  ", "yellow").append(line)
     odd = [f"{each.path}: {each.why}" for each in coverage.odd]
@@ -189,19 +191,25 @@ def _next(reading: Reading, given: Path) -> list[str]:
     from videofer.reproduce.systems import SYSTEMS
 
     place = shlex.quote(str(given))
-    systems = [system for system in SYSTEMS.values() if system.dataset == reading.dataset]
-    at_once = [
+    system = next((system for system in SYSTEMS.values() if system.dataset == reading.dataset), None)
+    needs = () if system is None else system.needs  # of sets that have joints and no pictures
+    at_once = [] if system is None else [
         f"or at once, beside what was reported:\nvideofer reproduce {system.name} --data {place} --out runs"
-        + "".join(f" --set dataset.{key}=..." for key in system.needs)
-        for system in systems[:1]
-    ]
-    lines = [f"videofer datasets manifest {place} --out labels.csv"]
+        + "".join(f" --set dataset.{key}=..." for key in needs)
+    ]  # fmt: skip
     if reading.dataset == "fer2013":
         return [f"videofer datasets fer2013 {place} --out store", *at_once]
     options = f" {reading.preprocess}" if reading.preprocess else ""
-    root = shlex.quote(str(reading.root))
-    lines.append(f"videofer preprocess {root} --manifest labels.csv --only-manifest --out store{options}")
-    lines.append(f"videofer crossval RECIPE --store store --out runs {reading.official.crossval}")
+    root, becomes = shlex.quote(str(reading.root)), ""
+    if system is not None and needs:
+        root = "joints"
+        becomes = "".join(f" --set {key}" for key in ("joints_to=joints", *(f"{key}=..." for key in needs)))
+        options = "".join(f" --set {key}" for key in system.preprocess)
+    lines = [
+        f"videofer datasets manifest {place}{becomes} --out labels.csv",
+        f"videofer preprocess {root} --manifest labels.csv --only-manifest --out store{options}",
+        f"videofer crossval RECIPE --store store --out runs {reading.official.crossval}",
+    ]
     return lines + at_once
 
 

@@ -90,7 +90,7 @@ def print_plan(plan: Plan, weights_dir: Path | None) -> None:
         ("system", f"{plan.system.title} (configs/{plan.system.recipe})"),
         ("data", f"{ADAPTERS[plan.system.dataset].title}: {coverage.found:,}{of} rows, {whose}; "
                  f"{len(plan.table):,} are used"),
-        ("coverage", f"{len(coverage.missing):,} missing, {len(coverage.odd):,} odd"),
+        ("coverage", f"{coverage.num_missing:,} missing, {len(coverage.odd):,} odd"),
         ("classes", ", ".join(first.data.classes)),
         ("protocol", plan.folds.note),
         ("folds", ", ".join(f"{int(fold.is_test.sum()):,}" for fold in plan.folds.folds) + " rows tested"),

@@ -55,6 +55,12 @@ class Coverage:
             return False
         return None if self.expected is None else self.found >= self.expected
 
+    @property
+    def num_missing(self) -> int:
+        """Of a whole copy, or of what the lists name: the larger. What is odd lies there, if not as it is."""
+        lacking = 0 if self.expected is None else self.expected - self.found - len(self.odd)
+        return max(len(self.missing), lacking)
+
 
 @dataclass(frozen=True)
 class Official:

@@ -16,7 +16,7 @@ import pandas as pd
 
 from preprocessing.config_file import validate
 from preprocessing.spec import PreprocessSpec
-from videofer.datasets.adapter import Reading
+from videofer.datasets.adapter import Reading, more
 from videofer.datasets.adapters import ADAPTERS
 from videofer.datasets.copy import read_copy
 from videofer.ensembles.recipe import Ensemble, is_ensemble, load_ensemble_recipe
@@ -101,6 +101,8 @@ def make_plan(
     options = _options(system, own[DATASET])
     reading, left_out = read_copy(data, system.dataset, system.labels or None, options=options)
     whole, protocol, notes = _divided(system, reading.table)
+    if protocol == "official":
+        _look_for_the_test(system, whole, reading, options)
     table = whole if max_videos is None else some_of(whole, max_videos)
     file = config_path(system.recipe)
     recipe, absent = _recipe(system, file, reading, table, for_recipe)
@@ -193,6 +195,16 @@ def _divided(system: System, table: pd.DataFrame) -> tuple[pd.DataFrame, Protoco
         "published; whoever is tested was probably trained on as well"
     )
     return table.assign(split=split), "official", [note]
+
+
+def _look_for_the_test(system: System, table: pd.DataFrame, reading: Reading, options: Sequence[str]) -> None:
+    """ReproduceError where the copy has none of what the official protocol tests."""
+    if table["fold"].notna().any() or (table["split"] == "test").any():
+        return
+    missing = reading.coverage.missing
+    what = f"; missing: {missing[0]}{more(len(missing) - 1)}" if missing else ""
+    chosen = f" ({', '.join(options)}; --set {DATASET}KEY=VALUE chooses otherwise)" if options else ""
+    raise ReproduceError(f"{system.name}: {reading.root} has nothing of the test list{chosen}{what}")
 
 
 def _recipe(

@@ -227,7 +227,6 @@ _ALL: tuple[System, ...] = (
             reproduces=reported,
             options=("test=privatetest",),
             preprocess=_LANDMARKS if recipe == "scn" else (),
-            notes=("tested on PrivateTest, once; no picture of it is trained on or chosen by",),
         )
         for recipe, (title, reported) in _FER2013.items()
     ),

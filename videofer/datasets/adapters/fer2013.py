@@ -50,10 +50,10 @@ class Fer2013Adapter:
         there = {USAGES[usage] for usage in data.usage.tolist()}
         missing = tuple(f"the list {name}" for name in USAGES if name not in there)
         table = lists.table.drop(columns="key").assign(dataset=self.name, **{LABEL_SET: self.labels.name})
-        unused = "PrivateTest" if self.test == "publictest" else "PublicTest"
+        tested, unused = ("PublicTest", "PrivateTest")[:: 1 if self.test == "publictest" else -1]
         quirks = [
             "stills, not videos: `videofer datasets fer2013 PATH --out STORE` makes the store",
-            f"a tenth of Training is the validation split; {unused} is in no split",
+            f"{tested} is the test split, a tenth of Training the validation split; {unused} is in no split",
             f"{lists.num_dropped:,} rows of Training are left out: the same pictures as in the test split",
         ]
         return Reading(
