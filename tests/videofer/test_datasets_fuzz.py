@@ -218,6 +218,16 @@ def read_list(path: Path) -> Reading:
     return ListFile(codes=("anger", "fear")).read(path)
 
 
+@pytest.mark.parametrize("cell", ["", "/", ".", "..", "x"])
+def test_paths_that_are_none(tmp_path: Path, cell: str) -> None:
+    root = bred.build(tmp_path / "bred")
+    table = root / "BRED_dataset" / "annotations.csv"
+    header, first, *_ = table.read_text().splitlines()
+    text(table, f"{header}\n{cell},{first.partition(',')[2]}\n")
+    with pytest.raises(DatasetError, match="line 2: expected BRED_dataset/<game>/<child>/<clip>, not "):
+        read(root, "bred")
+
+
 def test_joints_that_are_none(tmp_path: Path) -> None:
     root = bred.build(tmp_path / "bred")
     broken = sorted((root / "BRED_dataset").rglob("*_keypoints.json"))[0]

@@ -88,8 +88,9 @@ class Bred:
                     f"{where}: expected {NUM_CELLS} cells (path, emotion, yes/no), not {len(cells)}"
                 )
             given = PurePosixPath(cells[0].strip().replace("\\", "/"))
-            parts = [_MENDED.get(part, part) for part in given.with_suffix("").parts]
-            num_mended += parts != list(given.with_suffix("").parts)
+            said = list(given.with_suffix("").parts) if given.name else []
+            parts = [_MENDED.get(part, part) for part in said]
+            num_mended += parts != said
             if len(parts) < 3 or given.is_absolute() or ".." in parts:
                 raise DatasetError(f"{where}: expected BRED_dataset/<game>/<child>/<clip>, not {cells[0]!r}")
             label = label_of(self.labels, cells[1], where)
