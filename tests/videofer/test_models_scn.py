@@ -104,9 +104,8 @@ def test_who_is_absent_and_the_order_change_nothing(data: st.DataObject) -> None
     present = torch.tensor(data.draw(st.lists(st.booleans(), min_size=num, max_size=num)))
     order = torch.tensor(data.draw(st.permutations(range(num))))
     present[0] = True  # a batch has samples
-    config = ScnConfig(
-        rank_margin=0.15 + math.pi / 1000
-    )  # no gap lies on the margin, where the gradient jumps
+    # No gap lies on this margin, where the gradient jumps.
+    config = ScnConfig(rank_margin=0.15 + math.pi / 1000)
     whole, gradient = loss_and_gradient(attention, present, config)
     alone, of_alone = loss_and_gradient(attention[present], present[present], config)
     torch.testing.assert_close(alone.loss, whole.loss)
