@@ -164,7 +164,8 @@ def test_reported_numbers_stand_beside() -> None:
     whole = next(one for one in rows if one.system == "NTUST hybrid (whole)")
     assert whole.cells["war"] == Cell(0.6734) and "chosen on the test fold" in whole.note
     said = remarks(rows, ["war"], "interval")
-    assert any(line.startswith("NTUST hybrid (whole): as reported, ") for line in said)
+    systems = "NTUST hybrid (face), NTUST hybrid (body), NTUST hybrid (whole): as reported, "
+    assert [line.startswith(systems) for line in said] == [False, True]
     with pytest.raises(EvaluationError, match="no data set is called 'gemp'"):
         published_rows("gemp", ["war"])
     with pytest.raises(EvaluationError, match="no number is known of emilya by war"):

@@ -88,8 +88,10 @@ def published_rows(asked: str, metrics: list[str]) -> list[PaperRow]:
             f"no number is known of {asked} by {', '.join(metrics)} that a run of a known protocol repeats"
         )
     rows = []
+    branches = {branch for _, _, branch, _ in systems}
     for (system, label_set, branch, source), numbers in systems.items():
-        more = ", ".join(filter(None, [label_set if not labels else "", branch if branch != "face" else ""]))
+        looks_at = branch if len(branches) > 1 or branch != "face" else ""
+        more = ", ".join(filter(None, [label_set if not labels else "", looks_at]))
         notes = list(dict.fromkeys(one.note for one in numbers if one.note))
         if any(one.on_test for one in numbers):
             notes.append("chosen on the test fold")

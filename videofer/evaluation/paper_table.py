@@ -138,16 +138,19 @@ def remarks(rows: Sequence[PaperRow], metrics: Sequence[str], spread: Spread) ->
     if spread == "folds":
         found.append("Means over the folds and their standard deviation.")
     elif spread == "interval" and any(cell.low is not None for cell in cells):
-        found.append("In brackets 95 % intervals by a bootstrap over subjects, pooled over folds and seeds.")
+        whose = "subjects (over videos where subjects are not known)"
+        found.append(f"In brackets 95 % intervals by a bootstrap over {whose}, pooled over folds and seeds.")
     if spread == "interval" and own and any(all(c.low is None for c in row.cells.values()) for row in own):
         found.append("No interval where there are fewer than ten subjects.")
     if len({(row.num_samples, frozenset(row.labels)) for row in own}) > 1:
         found.append("The rows are of different intervals or classes: their figures are not to be compared.")
+    reported: dict[tuple[str, str], list[str]] = {}
     for row in rows:
         if row.source:
-            note = f" ({row.note})" if row.note else ""
-            found.append(f"{row.system}: as reported, {row.source}{note}.")
-    return list(dict.fromkeys(found))
+            reported.setdefault((row.source, row.note), []).append(row.system)
+    for (source, note), systems in reported.items():
+        found.append(f"{', '.join(systems)}: as reported, {source}{f' ({note})' if note else ''}.")
+    return found
 
 
 def _cells(one: Mapping[str, Any], spread: Spread) -> dict[str, Cell]:
