@@ -96,6 +96,8 @@ def test_branches_stand_beside_branches_and_synthetic_people_beside_nobody(
         preprocessed={}, contract={}, hashes={},
     )  # fmt: skip
     found = compare(plan, outcome)
+    nobody = compare(replace(plan, table=plan.table.assign(subject=None)), outcome)
+    assert "of 12 subjects" in found.intervals_note and "of 12 videos, whose" in nobody.intervals_note
     assert [one.metric for one in found.main] == ["war", "uar", "f1"] and found.main[0].value == 0.3
     accuracy = {one.branch: one for one in found.compared if one.metric == "war" and one.is_reproduced}
     assert {branch: one.ours.value for branch, one in accuracy.items()} == {

@@ -81,10 +81,13 @@ def compare(plan: Plan, outcome: Outcome) -> Result:
     )
     rows = [one for one in published(plan.system.dataset) if one.labels == plan.system.labels]
     compared = [_compared(one, plan, outcome) for one in rows]
+    note = str(outcome.heads[outcome.answer]["intervals_note"])
+    if not plan.table["subject"].notna().any():  # then each video counts as somebody
+        note = note.replace("subjects", "videos, whose subjects are not known")
     return Result(
         system=plan.system.name,
         why_a_trial=plan.why_a_trial,
-        intervals_note=str(outcome.heads[outcome.answer]["intervals_note"]),
+        intervals_note=note,
         figures=figures,
         compared=tuple(sorted(compared, key=_order)),
     )
