@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from videofer.cli.errors import DONE, SOME_FAILED
-from videofer.cli.options import By, RayAddress, RecipeFile, RecipeKeys
+from videofer.cli.options import By, RayAddress, RecipeFile, RecipeKeys, seeds_of
 
 
 def crosscorpus(
@@ -35,16 +35,12 @@ def crosscorpus(
     from videofer.experiments.crosscorpus import crosscorpus as run_crosscorpus
     from videofer.recipe import load_recipe
 
-    try:
-        numbers = [int(word) for word in seeds.split(",")]
-    except ValueError:
-        raise typer.BadParameter(f"--seeds must be whole numbers like 0,1,2, not {seeds!r}") from None
     report = run_crosscorpus(
         load_recipe(recipe, set_ or []),
         train,
         test,
         out,
-        seeds=numbers,
+        seeds=seeds_of(seeds),
         workers=workers,
         ray_address=ray_address,
         train_manifest=train_manifest,

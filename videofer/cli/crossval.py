@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from videofer.cli.errors import DONE, SOME_FAILED
-from videofer.cli.options import By, Labels, RayAddress, RecipeFile, RecipeKeys
+from videofer.cli.options import By, Labels, RayAddress, RecipeFile, RecipeKeys, seeds_of
 
 if TYPE_CHECKING:
     from videofer.experiments.crossval import CrossvalReport
@@ -37,10 +37,6 @@ def crossval(
     from videofer.experiments.crossval import crossval as run_crossval
     from videofer.recipe import load_recipe
 
-    try:
-        numbers = [int(word) for word in seeds.split(",")]
-    except ValueError:
-        raise typer.BadParameter(f"--seeds must be whole numbers like 0,1,2, not {seeds!r}") from None
     report = run_crossval(
         load_recipe(recipe, set_ or []),
         store,
@@ -48,7 +44,7 @@ def crossval(
         protocol=protocol,  # type: ignore[arg-type]  # checked there
         num_folds=folds,
         group_by=group_by,
-        seeds=numbers,
+        seeds=seeds_of(seeds),
         workers=workers,
         ray_address=ray_address,
         manifest=manifest,

@@ -41,3 +41,11 @@ TimelineKeys = Annotated[
         "--set", metavar="KEY=VALUE", help="Any other setting, such as smoothing.dwell_seconds=1; repeatable."
     ),
 ]
+
+
+def seeds_of(text: str) -> list[int]:
+    """What `--seeds 0,1,2` means. BadParameter where it is anything else."""
+    try:
+        return [int(word) for word in text.split(",")]
+    except ValueError:
+        raise typer.BadParameter(f"--seeds must be whole numbers like 0,1,2, not {text!r}") from None

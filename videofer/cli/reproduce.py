@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from videofer.cli.errors import DONE, SOME_FAILED
-from videofer.cli.options import Gpu, RayAddress, WeightsDir
+from videofer.cli.options import Gpu, RayAddress, WeightsDir, seeds_of
 
 if TYPE_CHECKING:
     from videofer.reproduce.plan import Plan
@@ -61,7 +61,7 @@ def reproduce(
     system = system_of(name)
     if data is None or (out is None and not dry_run):
         raise typer.BadParameter(f"{name} needs --data, your copy, and --out, a folder for what is made")
-    plan = make_plan(system, data, changes=set_ or [], seeds=_numbers(seeds), max_videos=max_videos)
+    plan = make_plan(system, data, changes=set_ or [], seeds=seeds_of(seeds), max_videos=max_videos)
     if dry_run:
         from videofer.cli.reproduce_text import print_plan
 
@@ -122,10 +122,3 @@ def _summarise(done: Reproduced) -> None:
     for line in done.result.why_a_trial:
         typer.echo(f"a trial, not a reproduction: {line}")
     typer.echo(f"card: {done.card}")
-
-
-def _numbers(seeds: str) -> list[int]:
-    try:
-        return [int(word) for word in seeds.split(",")]
-    except ValueError:
-        raise typer.BadParameter(f"--seeds must be whole numbers like 0,1,2, not {seeds!r}") from None

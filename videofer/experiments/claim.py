@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,14 @@ _ASKED = "crossval.json"
 
 class CrossvalError(UserError, ValueError):
     """A cross-validation cannot begin or go on. The message is one line for the user."""
+
+
+def check_counts(seeds: Sequence[int], workers: int) -> None:
+    """CrossvalError for seeds that are given twice or negative, and for no worker."""
+    if not seeds or len(set(seeds)) < len(seeds) or min(seeds) < 0:
+        raise CrossvalError(f"seeds must be different whole numbers of at least 0, not {list(seeds)}")
+    if workers < 1:
+        raise CrossvalError(f"workers must be at least 1, not {workers}")
 
 
 def claim(

@@ -14,7 +14,6 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-import traceback
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,12 +22,11 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from cache.atomic import atomic_write_text
-from cache.errors import UserError
 from preprocessing.config_file import dump_yaml
 from videofer.checkpoint import WEIGHTS
 from videofer.datasets.leaks import check_corpora
 from videofer.evaluation.report import evaluate, write_multi_report, write_report
-from videofer.experiments.claim import CrossvalError, claim
+from videofer.experiments.claim import CrossvalError, check_counts, claim
 from videofer.experiments.corpora import (
     Corpus,
     common_classes,
@@ -36,7 +34,7 @@ from videofer.experiments.corpora import (
     open_corpora,
     refuse_common_content,
 )
-from videofer.experiments.fold_task import figures_of
+from videofer.experiments.fold_task import figures_of, reason_of
 from videofer.experiments.parallel import run_tasks
 from videofer.recipe import Recipe
 from videofer.training.progress import silent
@@ -110,7 +108,8 @@ def crosscorpus(
     report, unless all do.
     """
     train, out, tests = Path(train), Path(out), [Path(path) for path in tests]
-    _check(seeds, workers, train, tests, test_manifests)
+    check_counts(seeds, workers)
+    _check(train, tests, test_manifests)
     names = corpus_names([train, *tests])
     labels = [train_manifest, *(test_manifests or (None for _ in tests))]
     corpora = open_corpora(recipe, dict(zip(names, zip([train, *tests], labels, strict=True), strict=True)))
@@ -167,11 +166,7 @@ def run_cross(task: CrossTask, threads: int | None) -> CrossResult:
         )
         return result
     except Exception as error:  # a seed must not take the others with it
-        reason = " ".join(str(error).split()) or type(error).__name__
-        if not isinstance(error, UserError):
-            _write(task.path / "error.txt", traceback.format_exc())
-            reason = f"{type(error).__name__}: {reason} (see {task.path / 'error.txt'})"
-        return CrossResult(seed=task.seed, figures={}, reason=reason)
+        return CrossResult(seed=task.seed, figures={}, reason=reason_of(error, task.path))
 
 
 def folder_of(task: CrossTask, name: str) -> Path:
@@ -292,13 +287,7 @@ def _identity(recipe: Recipe, names: Sequence[str], manifests: Mapping[str, str]
     return {"recipe": dump_yaml(own), "corpora": ", ".join(names), "manifests": digest.hexdigest()[:16]}
 
 
-def _check(
-    seeds: Sequence[int], workers: int, train: Path, tests: Sequence[Path], labels: Sequence[Path]
-) -> None:
-    if not seeds or len(set(seeds)) < len(seeds) or min(seeds) < 0:
-        raise CrossvalError(f"seeds must be different whole numbers of at least 0, not {list(seeds)}")
-    if workers < 1:
-        raise CrossvalError(f"workers must be at least 1, not {workers}")
+def _check(train: Path, tests: Sequence[Path], labels: Sequence[Path]) -> None:
     if not tests:
         raise CrossvalError("give a store to test on: --test STORE")
     if labels and len(labels) != len(tests):

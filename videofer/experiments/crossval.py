@@ -30,7 +30,7 @@ from videofer.data.examples import Example, make_examples
 from videofer.datasets.leaks import check as check_leaks
 from videofer.evaluation.labels import load_labels
 from videofer.evaluation.report import write_multi_report, write_report
-from videofer.experiments.claim import CrossvalError, claim
+from videofer.experiments.claim import CrossvalError, check_counts, claim
 from videofer.experiments.fold_task import FoldResult, FoldTask, failed, finished, run_fold
 from videofer.experiments.folds import Plan, Protocol, fold_manifest, group_names, plan_folds
 from videofer.experiments.parallel import run_tasks
@@ -103,7 +103,7 @@ def crossval(
     is in the report, unless all do.
     """
     store, out = Path(store), Path(out)
-    _check_counts(seeds, workers)
+    check_counts(seeds, workers)
     opened = Store.open(store)
     table, missing = load_labels(opened, manifest, recipe.data.classes)
     examples, skipped = make_examples(table, opened.videos(), recipe.target_spec())
@@ -259,13 +259,6 @@ def _failure_notes(results: Sequence[FoldResult]) -> list[str]:
         return []
     lost = ", ".join(str(fold) for fold in sorted({result.fold for result in failed}))
     return [f"{len(failed)} of {len(results)} did not finish: the folds {lost} are missing from all figures"]
-
-
-def _check_counts(seeds: Sequence[int], workers: int) -> None:
-    if not seeds or len(set(seeds)) < len(seeds) or min(seeds) < 0:
-        raise CrossvalError(f"seeds must be different whole numbers of at least 0, not {list(seeds)}")
-    if workers < 1:
-        raise CrossvalError(f"workers must be at least 1, not {workers}")
 
 
 def _check_columns(table: pd.DataFrame, by: Sequence[str]) -> None:

@@ -68,11 +68,17 @@ def run_fold(task: FoldTask, threads: int | None) -> FoldResult:
         atomic_write_text(task.path / _RESULT, json.dumps(asdict(result), indent=2))
         return result
     except Exception as error:  # a fold must not take the others with it
-        reason = " ".join(str(error).split()) or type(error).__name__
-        if not isinstance(error, UserError):
-            atomic_write_text(task.path / "error.txt", traceback.format_exc())
-            reason = f"{type(error).__name__}: {reason} (see {task.path / 'error.txt'})"
-        return failed(task, reason)
+        return failed(task, reason_of(error, task.path))
+
+
+def reason_of(error: Exception, folder: Path) -> str:
+    """Why a task failed, in one line; of an error of ours the trace goes into the folder's error.txt."""
+    reason = " ".join(str(error).split()) or type(error).__name__
+    if isinstance(error, UserError):
+        return reason
+    folder.mkdir(parents=True, exist_ok=True)
+    atomic_write_text(folder / "error.txt", traceback.format_exc())
+    return f"{type(error).__name__}: {reason} (see {folder / 'error.txt'})"
 
 
 def finished(task: FoldTask) -> FoldResult | None:
