@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -83,7 +84,7 @@ def compare(plan: Plan, outcome: Outcome) -> Result:
     compared = [_compared(one, plan, outcome) for one in rows]
     note = str(outcome.heads[outcome.answer]["intervals_note"])
     if not plan.table["subject"].notna().any():  # then each video counts as somebody
-        note = note.replace("subjects", "videos, whose subjects are not known")
+        note = re.sub("subjects$", "videos, whose subjects are not known", note)
     return Result(
         system=plan.system.name,
         why_a_trial=plan.why_a_trial,
