@@ -139,7 +139,7 @@ def measure(
     num_classes = len(labels)
     totals = np.stack([one_seed.sum(axis=0) for one_seed in sums])  # (S, M)
     figures = figures_of(totals, num_classes)  # each (S,)
-    per_class = [_mean_known(values) for values in class_figures(confusion_of(totals, num_classes))]
+    per_class = [mean_known(values) for values in class_figures(confusion_of(totals, num_classes))]
     recall, precision, f1 = ([float(value) for value in values] for values in per_class)
     confusion = confusion_of(totals, num_classes).astype(np.int64)
 
@@ -184,8 +184,8 @@ def finite(value: float) -> float | None:
     return float(value) if np.isfinite(value) else None
 
 
-def _mean_known(values: np.ndarray) -> np.ndarray:
-    """(S, n) -> (n,): the mean over the seeds in which the figure is defined, NaN where it is in none."""
+def mean_known(values: np.ndarray) -> np.ndarray:
+    """(S, ...) -> (...): the mean of what is defined, over the seeds say; NaN where nothing is."""
     known = np.isfinite(values)
     with np.errstate(invalid="ignore"):
         mean: np.ndarray = np.where(known, values, 0).sum(axis=0) / known.sum(axis=0)

@@ -27,7 +27,7 @@ import numpy as np
 from videofer.data.targets import POSITIVE
 from videofer.evaluation.bootstrap import NUM_DRAWS, draw_groups, interval, number_groups, why_no_interval
 from videofer.evaluation.figures import NUM_BINS, bin_of
-from videofer.evaluation.metrics import Interval, finite
+from videofer.evaluation.metrics import Interval, finite, mean_known
 from videofer.evaluation.ranking import rank_figures
 
 FIGURES = ("map", "mra", "macro_f1", "war", "uar", "ece", "nll", "brier")
@@ -137,7 +137,7 @@ def measure_multilabel(
         parts = [np.flatnonzero(seeds == value) for value in np.unique(seeds)]
     by_seed = [_figures(probs[rows], holds[rows], says[rows], np.ones((1, len(rows)))) for rows in parts]
     per_class = {
-        name: tuple(_mean_known(np.stack([one[name][0] for one in by_seed])).tolist()) for name in PER_CLASS
+        name: tuple(mean_known(np.stack([one[name][0] for one in by_seed])).tolist()) for name in PER_CLASS
     }
     known = groups is not None and any(groups)
     names, group = number_groups(groups if known and groups is not None else [""] * len(probs))
@@ -231,12 +231,4 @@ def _calibration_error(probs: np.ndarray, holds: np.ndarray, weights: np.ndarray
 
 def _mean_of_classes(values: np.ndarray) -> np.ndarray:
     """(W, n) -> (W,): over the classes in which the figure is defined, NaN where it is in none."""
-    return _mean_known(values.T)
-
-
-def _mean_known(values: np.ndarray) -> np.ndarray:
-    """(m, ...) -> (...): the mean of what is no NaN."""
-    known = np.isfinite(values)
-    with np.errstate(invalid="ignore"):
-        mean: np.ndarray = np.where(known, values, 0).sum(axis=0) / known.sum(axis=0)
-    return mean
+    return mean_known(values.T)
