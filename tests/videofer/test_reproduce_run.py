@@ -67,7 +67,7 @@ def test_the_card_says_all_of_it_and_asks_for_nothing(done: Path) -> None:
     assert "http://" not in text and "https://" not in text and len(text) < 400_000
     for words in (
         "CNN of Al-Shabi et al. on FER2013", "A trial, not a reproduction", "182 of 35,887", "SHA-256",
-        "tested on a random fifth of all pictures", "Tested on PrivateTest, once", "on the command line",
+        "tested on a random fifth of all pictures", "PrivateTest is the test split", "on the command line",
         "training.epochs=2", "perceived expression", "kaggle.com", "2 in 1 training",
     ):  # fmt: skip
         assert words.lower() in page.text.lower(), words
