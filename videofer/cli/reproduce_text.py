@@ -85,7 +85,8 @@ def print_plan(plan: Plan, weights_dir: Path | None) -> None:
     coverage, first = plan.reading.coverage, plan.first
     of = f" of {coverage.expected:,}" if coverage.expected is not None else ""
     num_subjects = plan.table["subject"].nunique()
-    whose = f"{num_subjects:,} subjects" if num_subjects else "subjects not known"
+    whose = f"{num_subjects:,} subject{'s' * (num_subjects != 1)}" if num_subjects else "subjects not known"
+    num_trained = len(plan.folds.folds) * len(plan.seeds)
     rows = [
         ("system", f"{plan.system.title} (configs/{plan.system.recipe})"),
         ("data", f"{ADAPTERS[plan.system.dataset].title}: {coverage.found:,}{of} rows, {whose}; "
@@ -97,7 +98,7 @@ def print_plan(plan: Plan, weights_dir: Path | None) -> None:
         ("store", _store_words(plan)),
         ("model", f"{parameters_of(plan)} parameters"),
         ("begins", _beginning(plan)),
-        ("training", f"{first.training.epochs} epochs, {len(plan.folds.folds) * len(plan.seeds)} trainings"),
+        ("training", f"{first.training.epochs} epochs, {num_trained} training{'s' * (num_trained != 1)}"),
         ("published", numbers_of(plan.system)),
     ]  # fmt: skip
     for name, value in rows:
