@@ -105,6 +105,19 @@ def test_what_the_branches_losses_train(branch_loss: Any) -> None:
     assert all(parameter.grad is not None and parameter.grad.any() for parameter in heads)
 
 
+@pytest.mark.parametrize("branch_loss", ["networks", "heads"])
+def test_heads_of_dimensions_are_heads_as_well(branch_loss: Any) -> None:
+    config = make_model("features", branch_loss=branch_loss).config
+    model = EmotionModel(replace(config, num_dimensions=2)).train()
+    outputs = model(make_batch())
+    (outputs["face_dimensions"].sum() + outputs["body_dimensions"].sum()).backward()
+    assert model.face is not None and model.body is not None
+    networks = [*model.face.clip_parameters(), *model.body.network.embed.parameters()]  # type: ignore[union-attr]
+    reached = [parameter.grad is not None and bool(parameter.grad.any()) for parameter in networks]
+    assert any(reached) == (branch_loss == "networks")  # an aligner that does nothing yet has parts without
+    assert all(parameter.grad is not None for parameter in model.dimension_heads.parameters())
+
+
 def test_labels_of_the_branches_own() -> None:
     """The loss written out: each branch against its own label, the whole and the answer against the row's."""
     model, batch = make_model("hierarchical", branch_labels="own").eval(), make_batch()

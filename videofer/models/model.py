@@ -128,7 +128,7 @@ class EmotionModel(nn.Module):
     def _add_dimensions(self, name: str, features: Tensor, outputs: dict[str, Any]) -> None:
         """The dimensions of a branch, whose features (B, F) are zero where it is masked."""
         if name in self.dimension_heads:
-            values = self.dimension_heads[name](features)
+            values = self.dimension_heads[name](self._for_heads(features))
             outputs[f"{name}_dimensions"] = torch.where(outputs[f"has_{name}"][:, None], values, 0.0)
 
     def _clip_features(
