@@ -12,10 +12,11 @@ import torch
 
 from videofer.ensembles.recipe import is_ensemble
 from videofer.models import EmotionModel, ModelConfig
+from videofer.models.face import FaceConfig
 from videofer.recipe import Recipe, load_recipe
 
 FOLDER = Path(__file__).resolve().parents[2] / "configs" / "train"
-SIZE, NUM_INSTANTS = 40, 12
+NUM_INSTANTS = 12
 
 Batch = dict[str, torch.Tensor]
 
@@ -32,11 +33,16 @@ WITH_CLIPS = [name for name in WITH_FACE if recipe_of(name).data.num_clips > 1]
 WITH_FRAMES = [name for name in WITH_FACE if recipe_of(name).data.num_frames > 1]
 
 
+def size_of(config: FaceConfig) -> int:
+    """Side of the pictures in pixels: small, but ARM needs last maps of 3 a side."""
+    return 72 if config.trunk == "arm" and config.stem == "imagenet" else 40
+
+
 def small(config: ModelConfig) -> ModelConfig:
     """The same variant with few channels and small pictures."""
     face, body = config.face, config.body
     if face is not None:
-        face = replace(face, width=4, input_size=SIZE, feature_hidden=8, emotion_hidden=8)
+        face = replace(face, width=4, input_size=size_of(face), feature_hidden=8, emotion_hidden=8)
     if body is not None:
         body = replace(body, width=16, se_reduction=4, map_size=16)
     return replace(config, face=face, body=body)
@@ -49,6 +55,8 @@ def make_model(name: str) -> EmotionModel:
     if model.face is not None and model.face.streams.clip_head is not None:
         with torch.no_grad():  # else all clips have the same, certain guess
             model.face.streams.clip_head.weight.mul_(0.1)
+    if model.face is not None and model.face.aligner is not None:
+        torch.nn.init.normal_(model.face.aligner.affine.weight, std=0.01)  # else it aligns nothing yet
     for _ in range(3):
         model(make_batch(name))
     return model.eval()
@@ -62,7 +70,8 @@ def make_batch(name: str) -> Batch:
     recipe = recipe_of(name)
     spec, generator = recipe.sample_spec(), torch.Generator().manual_seed(1)
     num_joints = spec.num_joints
-    shape = (4, spec.num_clips, spec.num_frames, SIZE, SIZE, 3)
+    size = 40 if recipe.model.face is None else size_of(recipe.model.face)
+    shape = (4, spec.num_clips, spec.num_frames, size, size, 3)
     keypoints = torch.rand(4, NUM_INSTANTS, num_joints, 3, generator=generator)
     keypoints[..., :2] = 100 * keypoints[..., :2].cumsum(dim=1)
     brightness = torch.rand(*shape[:3], 1, 1, 1, generator=generator)
@@ -136,14 +145,14 @@ def test_masked_clips_are_as_if_they_had_never_been(name: str) -> None:
 
 @pytest.mark.parametrize("name", WITH_FRAMES)
 def test_order_of_frames_in_a_clip(name: str) -> None:
-    """Every trunk sees it but the baseline's, which takes the mean over the frames."""
+    """Every trunk sees it but those of single frames, which take the mean over the frames."""
     model, batch = make_model(name), make_batch(name)
     assert model.face is not None
     with torch.no_grad():
         features = model.face.clip_features(batch["frames"][0])
         reversed_ = model.face.clip_features(batch["frames"][0].flip(1))
     change = ((features - reversed_).norm() / features.norm()).item()
-    assert change < 1e-5 if model.face.config.trunk == "resnet18" else change > 1e-3
+    assert change < 1e-5 if model.face.config.trunk in ("resnet18", "arm") else change > 1e-3
 
 
 @pytest.mark.parametrize("name", WITH_CLIPS)
@@ -160,17 +169,26 @@ def test_order_of_clips(name: str) -> None:
 
 @pytest.mark.parametrize("name", WITH_BODY)
 def test_order_of_instants(name: str) -> None:
+    """Every body network sees it but the postures', which takes the mean over the instants."""
     model, batch = make_model(name), take(make_batch(name), slice(0, 1))
+    assert model.body is not None
     reversed_ = batch | {"keypoints": batch["keypoints"].flip(1)}
-    assert not torch.allclose(model(batch)["body"], model(reversed_)["body"], rtol=0, atol=1e-5)
+    same = torch.allclose(model(batch)["body"], model(reversed_)["body"], rtol=0, atol=1e-5)
+    assert same == (model.body.config.network == "posture")
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_everything_that_is_built_is_trained(name: str) -> None:
     model, batch = make_model(name).train(), make_batch(name)
     batch["seed"] = torch.arange(4)
-    landmarks = (batch["landmarks"], batch["landmark_mask"]) if "landmarks" in batch else None
-    loss = model.loss(model(batch), torch.tensor([0, 1, 2, 3]), landmarks=landmarks)
+    target = torch.eye(model.config.num_classes)[:4]
+    loss = model.loss(
+        model(batch),
+        target,
+        landmarks=(batch["landmarks"], batch["landmark_mask"]) if "landmarks" in batch else None,
+        dimensions=torch.rand(4, model.config.num_dimensions) if model.config.num_dimensions else None,
+        branch_targets={"face": target, "body": target},
+    )
     loss["total"].backward()
     for parameter_name, parameter in model.named_parameters():
         assert parameter.grad is not None, parameter_name
