@@ -14,6 +14,7 @@ from videofer.evaluation import dimensions as of_dimensions
 from videofer.evaluation import multilabel
 from videofer.evaluation.bootstrap import NUM_DRAWS, draw_groups, interval, number_groups
 from videofer.evaluation.dimensions import DimensionMetrics, measure_dimensions
+from videofer.evaluation.measured import Measured, about
 from videofer.evaluation.metrics import Interval, finite
 from videofer.evaluation.multilabel import (
     MultilabelMetrics,
@@ -23,14 +24,12 @@ from videofer.evaluation.multilabel import (
 )
 from videofer.evaluation.reliability import Reliability, reliability
 from videofer.evaluation.table import (
-    INTERVAL,
     TRUTH,
     answer_columns,
     check_table,
     dimension_columns,
     dimensions_in,
     has_raw,
-    num_seeds,
     prob_columns,
     seen_by,
 )
@@ -62,19 +61,10 @@ class MultiHead:
 
 
 @dataclass(frozen=True, kw_only=True)
-class MultiResults:
+class MultiResults(Measured):
     """What is known of a prediction table of multi targets."""
 
-    title: str
-    labels: tuple[str, ...]
     heads: dict[str, MultiHead]  # the model's answer last
-    source: Mapping[str, Any]  # what was measured: model, store, split, ...
-    notes: tuple[str, ...]
-    num_samples: int  # labelled intervals, each counted once
-    num_videos: int
-    num_subjects: int
-    num_folds: int
-    num_seeds: int
 
     @property
     def answer(self) -> str:
@@ -104,25 +94,15 @@ class MultiResults:
                 f"How {', '.join(one_sided)} would be told: no interval shows it, or all do, so it counts in "
                 "no mean."
             )
-        if self.num_seeds == 1:
-            found.append("How far another training run would differ: there is one seed.")
-        return found
+        return [*found, *self.unknown_to_all()]
 
     def to_json(self) -> dict[str, Any]:
         """The content of metrics.json."""
         return {
-            "title": self.title,
+            **super().to_json(),
             "targets": "multi",
-            "source": dict(self.source),
-            "notes": list(self.notes),
             "not_known": self.unknowns(),
-            "labels": list(self.labels),
             "answer": self.answer,
-            "num_samples": self.num_samples,
-            "num_videos": self.num_videos,
-            "num_subjects": self.num_subjects,
-            "num_folds": self.num_folds,
-            "num_seeds": self.num_seeds,
             "heads": {head: _head_json(one) for head, one in self.heads.items()},
         }
 
@@ -138,18 +118,9 @@ def make_multi_results(
 ) -> MultiResults:
     """Measures everything. EvaluationError in one line where the table is wrong."""
     check_table(table, labels, heads, title)
-    each = table.drop_duplicates(list(INTERVAL))
     return MultiResults(
-        title=title,
-        labels=tuple(labels),
+        **about(table, labels, title=title, source=source, notes=notes),
         heads={head: _head_results(table, labels, head) for head in heads},
-        source=source,
-        notes=tuple(notes),
-        num_samples=len(each),
-        num_videos=each["key"].nunique(),
-        num_subjects=each["subject"].nunique(),
-        num_folds=table["fold"].nunique() if "fold" in table else 1,
-        num_seeds=num_seeds(table),
     )
 
 

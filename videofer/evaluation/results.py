@@ -14,18 +14,17 @@ import pandas as pd
 
 from videofer.evaluation.demographics import Breakdown, breakdown, choose_columns
 from videofer.evaluation.dimensions import DimensionMetrics
+from videofer.evaluation.measured import Measured, about
 from videofer.evaluation.metrics import Metrics, finite, measure
 from videofer.evaluation.modalities import SideBySide, side_by_side
 from videofer.evaluation.multi_results import dimensions_of
 from videofer.evaluation.pooled import Parts, parts_of
 from videofer.evaluation.reliability import Reliability, reliability
 from videofer.evaluation.table import (
-    INTERVAL,
     PUBLISHED,
     PUBLISHED_NAME,
     check_table,
     has_raw,
-    num_seeds,
     rows_of,
     seen_by,
     target_of,
@@ -47,20 +46,10 @@ class HeadResults:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Results:
+class Results(Measured):
     """What is known of a prediction table."""
 
-    title: str
-    labels: tuple[str, ...]
     heads: dict[str, HeadResults]  # the model's answer last
-    source: Mapping[str, Any]  # what was measured: model, store, split, ...
-    notes: tuple[str, ...]
-    num_samples: int  # labelled intervals, each counted once
-    num_videos: int
-    num_subjects: int
-    num_unnamed: int  # labelled intervals whose subject the manifest does not name
-    num_folds: int
-    num_seeds: int
     published: Metrics | None  # of the published mixture: only its decisions are known
     tta: dict[str, Metrics] | None  # per head, with test-time augmentation; None where it was not done
     side: SideBySide | None
@@ -84,12 +73,6 @@ class Results:
                 "Whether people of different age, sex, skin colour or culture are read equally well: "
                 "the manifest has no such columns."
             )
-        if self.num_unnamed:
-            found.append(
-                f"Who is seen in {self.num_unnamed} of {self.num_samples} labelled intervals: the manifest "
-                "names no subject, and each such video counts as a subject of its own. Where one person is "
-                "in several videos, the 95 % intervals are too narrow."
-            )
         if answer.metrics.intervals is None:
             found.append(f"How sure the figures are: {answer.metrics.intervals_note}.")
         elif answer.metrics.intervals["war"][0] == answer.metrics.intervals["war"][1]:
@@ -100,24 +83,14 @@ class Results:
         absent = [name for name, count in zip(self.labels, answer.metrics.support, strict=True) if not count]
         if absent:
             found.append(f"How {', '.join(absent)} would be read: there is no labelled interval of it.")
-        if self.num_seeds == 1:
-            found.append("How far another training run would differ: there is one seed.")
-        return found
+        return [*found, *self.unknown_to_all()]
 
     def to_json(self) -> dict[str, Any]:
         """The content of metrics.json."""
         return {
-            "title": self.title,
-            "source": dict(self.source),
-            "notes": list(self.notes),
+            **super().to_json(),
             "not_known": self.unknowns(),
-            "labels": list(self.labels),
             "answer": self.answer,
-            "num_samples": self.num_samples,
-            "num_videos": self.num_videos,
-            "num_subjects": self.num_subjects,
-            "num_folds": self.num_folds,
-            "num_seeds": self.num_seeds,
             "heads": {head: _head_json(results) for head, results in self.heads.items()},
             "face_published": None if self.published is None else _published_json(self.published),
             "test_time_augmentation": self.tta and {head: one.to_json() for head, one in self.tta.items()},
@@ -138,19 +111,9 @@ def make_results(
     """Measures everything. EvaluationError in one line where the table is wrong."""
     check_table(table, labels, heads, title)
     columns = choose_columns(table, heads, by)
-    each = table.drop_duplicates(list(INTERVAL))
     return Results(
-        title=title,
-        labels=tuple(labels),
+        **about(table, labels, title=title, source=source, notes=notes),
         heads={head: _head_results(table, labels, head, columns) for head in heads},
-        source=source,
-        notes=tuple(notes),
-        num_samples=len(each),
-        num_videos=each["key"].nunique(),
-        num_subjects=each["subject"].nunique(),
-        num_unnamed=int((each["subject"].astype(str) == each["key"].astype(str)).sum()),
-        num_folds=table["fold"].nunique() if "fold" in table else 1,
-        num_seeds=num_seeds(table),
         published=_published(table, labels),
         tta=with_tta(table, labels, heads),
         side=side_by_side(table, labels, heads),
