@@ -178,6 +178,10 @@ def test_a_report_has_everything(tmp_path: Path) -> None:
     assert found["heads"]["fused"]["dimensions"]["ccc"].keys() == set(NAMES)
     page = (tmp_path / "report.html").read_text()
     assert "ERS, score of BoLD" in page and "Dimensions" in page and "dominance" in page
+    unnamed = table.assign(subject=table["key"])
+    said = make_multi_results(unnamed, LABELS, ("fused",), title="t", source={}).unknowns()
+    assert any("names no subject" in line for line in said)
+    assert not any("names no subject" in line for line in results.unknowns())
     per_class = pd.read_csv(tmp_path / "per_class.csv")
     assert set(per_class["class"]) == set(LABELS) and len(per_class) == 6
     assert (tmp_path / "reliability.png").stat().st_size > 1000

@@ -15,10 +15,9 @@ import pandas as pd
 
 from cache.store import Store
 from videofer.checkpoint import contract_differences, seen_contract
-from videofer.data.examples import make_examples
 from videofer.emotions.label_sets import shared_classes
-from videofer.evaluation.labels import load_labels
 from videofer.experiments.claim import CrossvalError
+from videofer.experiments.rows import usable_rows
 from videofer.recipe import Recipe
 
 MIN_CLASSES = 2
@@ -61,15 +60,8 @@ def open_corpora(recipe: Recipe, stores: Mapping[str, tuple[Path, Path | None]])
         elif differing := contract_differences(first, store.contract, recipe):
             what = "; ".join(differing).replace("the model was trained with", "in the first")
             raise CrossvalError(f"the store {path} does not go with the first one: {what}")
-        table, missing = load_labels(store, labels, recipe.data.classes)
-        examples, skipped = make_examples(table, store.videos(), recipe.target_spec())
-        if not examples:
-            why = [*missing, *skipped]
-            reason = f" ({why[0]})" if why else ""
-            raise CrossvalError(f"{path}: no row has a sample of {', '.join(recipe.data.classes)}{reason}")
-        kept = table.iloc[[one.row for one in examples]].reset_index(drop=True)
-        target = np.stack([one.target for one in examples])
-        corpora.append(Corpus(name, path, kept, target, (*missing, *skipped)))
+        rows = usable_rows(store, labels, recipe)
+        corpora.append(Corpus(name, path, rows.table, rows.target, rows.unused))
     return corpora
 
 

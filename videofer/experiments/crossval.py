@@ -26,15 +26,15 @@ import pandas as pd
 from cache.atomic import atomic_write_text
 from cache.store import Store
 from preprocessing.config_file import dump_yaml, nearest
-from videofer.data.examples import Example, make_examples
+from videofer.data.examples import Example
 from videofer.datasets.leaks import check as check_leaks
-from videofer.evaluation.labels import load_labels
 from videofer.evaluation.report import write_multi_report, write_report
 from videofer.experiments.claim import CrossvalError, check_counts, claim
 from videofer.experiments.fold_task import FoldResult, FoldTask, failed, finished, run_fold
 from videofer.experiments.folds import Plan, Protocol, fold_manifest, group_names, plan_folds
 from videofer.experiments.parallel import run_tasks
 from videofer.experiments.progress import FoldEvent, FoldProgress, print_fold, watching
+from videofer.experiments.rows import usable_rows
 from videofer.recipe import Recipe
 from videofer.training.inner import check_inner_folds
 from videofer.training.split import Split, TrainingError, carve_validation
@@ -105,14 +105,8 @@ def crossval(
     store, out = Path(store), Path(out)
     check_counts(seeds, workers)
     opened = Store.open(store)
-    table, missing = load_labels(opened, manifest, recipe.data.classes)
-    examples, skipped = make_examples(table, opened.videos(), recipe.target_spec())
-    if not examples:
-        why = [*skipped, *missing]
-        reason = f" ({why[0]})" if why else ""
-        raise CrossvalError(f"{store}: no row has a sample of {', '.join(recipe.data.classes)}{reason}")
-    table = table.iloc[[example.row for example in examples]].reset_index(drop=True)
-    target = np.stack([example.target for example in examples])
+    rows = usable_rows(opened, manifest, recipe)
+    table, target = rows.table, rows.target
     plan = plan_folds(
         table,
         target,
@@ -123,7 +117,7 @@ def crossval(
         targets=recipe.data.targets,
     )
     _check_columns(table, by or ())
-    _check_trainable(recipe, plan, table, examples)
+    _check_trainable(recipe, plan, table, rows.examples)
     manifests = {fold.number: _csv(fold_manifest(table, plan, fold)) for fold in plan.folds}
     claim(out, _identity(recipe, plan, manifests), resume)
     leaks = check_leaks(store, table, sides=_sides(plan, len(table)))
@@ -150,7 +144,7 @@ def crossval(
     notes = [plan.note, *_failure_notes(results), *leaks.notes()]
     metrics = _pool(recipe, store, out, tasks, results, notes, by)
     return CrossvalReport(
-        path=out, plan=plan, results=results, metrics=metrics, notes=notes, unused=[*missing, *skipped]
+        path=out, plan=plan, results=results, metrics=metrics, notes=notes, unused=list(rows.unused)
     )
 
 
