@@ -47,10 +47,17 @@ def paths_at(probabilities: Floats, thresholds: Floats) -> tuple[Indices, NDArra
     """
     known = np.isfinite(probabilities).min(axis=1)
     filled = np.where(known[:, None], probabilities, 0.0)
-    reaches = (filled >= thresholds) & known[:, None]
+    reaches = holding(probabilities, thresholds)
     is_any = reaches.max(axis=1)
     path = np.where(is_any, np.where(reaches, filled, -1.0).argmax(axis=1), filled.argmax(axis=1))
     return np.where(known, path, -1).astype(np.int64), np.asarray(is_any, dtype=np.bool_)
+
+
+def holding(probabilities: Floats, thresholds: Floats) -> NDArray[np.bool_]:
+    """(R, n) with NaN rows, thresholds (n,) -> (R, n), which classes hold: they are at their thresholds."""
+    known = np.isfinite(probabilities).min(axis=1)
+    holds: NDArray[np.bool_] = (np.nan_to_num(probabilities) >= thresholds) & known[:, None]
+    return holds
 
 
 def thresholds_of(model: ModelFacts, num_classes: int) -> np.ndarray | None:
