@@ -95,7 +95,8 @@ def read_systems(evaluations: Path) -> list[System]:
 
 def _read(folder: Path, title: str, reported: float | None) -> System:
     found = json.loads((folder / "figures.json").read_text(encoding="utf-8"))["evaluations"]
-    whole, without = (list(found[key].values())[-1] for key in ("fer2013", "fer2013_without_copies"))
+    whole = list(found["fer2013"].values())[-1]
+    without = list(found.get("fer2013_without_copies", found["fer2013"]).values())[-1]  # there may be none
     return System(
         name=folder.name,
         title=title,
