@@ -40,11 +40,12 @@ SYSTEMS = {
     "arm": ("ARM", 71.4),
     "best": ("our best net", None),
     "best_ensemble": ("our best ensemble", None),
+    "best_ferplus": ("our best net, FER+", 85.0),
 }
 """Recipe without `fer2013_` -> what it is called, and what its authors reported, in per cent.
 
 The CNNs, VGGs and their means: chiehhsi/Expression_Recognition. ResNet-18 and VGG19: a report on their blend.
-ARM: Shi and Zhu, arXiv 2103.10189v1. Each for a split of its own.
+ARM: Shi and Zhu, arXiv 2103.10189v1. FER+: Barsoum et al., 2016. Each for a split of its own.
 """
 
 COLUMNS = 4
@@ -95,8 +96,9 @@ def read_systems(evaluations: Path) -> list[System]:
 
 def _read(folder: Path, title: str, reported: float | None) -> System:
     found = json.loads((folder / "figures.json").read_text(encoding="utf-8"))["evaluations"]
-    whole = list(found["fer2013"].values())[-1]
-    without = list(found.get("fer2013_without_copies", found["fer2013"]).values())[-1]  # there may be none
+    labels = next(iter(found))  # those that it learned come first
+    whole = list(found[labels].values())[-1]
+    without = list(found.get(f"{labels}_without_copies", found[labels]).values())[-1]  # there may be none
     return System(
         name=folder.name,
         title=title,

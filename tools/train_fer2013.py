@@ -7,10 +7,11 @@ PATH: see docs/fer2013.md. Each net is trained as its recipe says, which is for 
 `tools.fer2013_few_epochs` says: so the figures of the docs were made on 4 cores. What an ensemble needs is
 trained once, whoever needs it. What is finished is not done again, and what was interrupted goes on.
 
-DIR/store, DIR/store_landmarks    the pictures as they are; with the 68 landmarks that `scn` learns
-    runs/NAME                     a run; NAME_1, ...: the trainings before it
-    evaluations/NAME              of each that was asked for, on PublicTest, with and without copies
-    systems.png                   the confusion matrices of all that were evaluated
+DIR/store           the pictures as they are; store_landmarks: with the 68 landmarks that `scn` learns;
+                    store_ferplus: with the votes of FER+ as labels
+    runs/NAME       a run; NAME_1, ...: the trainings before it
+    evaluations/NAME  of each that was asked for, on PublicTest, with and without copies
+    systems.png     the confusion matrices of all that were evaluated
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ from tools.fer2013_systems import SYSTEMS, draw, read_systems
 from videofer.checkpoint import WEIGHTS
 from videofer.cli.store_shared import counting
 from videofer.datasets.fer2013 import Fer2013, read_fer2013
-from videofer.datasets.fer2013_lists import make_lists
+from videofer.datasets.fer2013_lists import LabelSet, make_lists
 from videofer.datasets.fer2013_store import AS_IT_IS, import_fer2013
 from videofer.ensembles.model import DESCRIPTION
 from videofer.ensembles.recipe import Ensemble, is_ensemble, load_ensemble_recipe
@@ -44,7 +45,7 @@ from videofer.training.run import train
 
 RECIPES = Path(__file__).parents[1] / "configs" / "train"
 PREFIX = "fer2013_"  # of the recipes' names
-WITH_LANDMARKS = {"scn"}
+STORES = {"scn": "store_landmarks", "best_ferplus": "store_ferplus"}  # of all others: store
 
 
 @dataclass(frozen=True)
@@ -117,7 +118,7 @@ def run(
     for step in steps:
         if _is_finished(runs / step.name) or _is_finished(runs / step.of):
             continue
-        store = out / ("store_landmarks" if step.name in WITH_LANDMARKS else "store")
+        store = out / STORES.get(step.name, "store")
         prepare(data, store, official_lists, weights_dir)
         print(step.text)
         if isinstance(step.what, Ensemble):
@@ -134,7 +135,8 @@ def _is_finished(folder: Path) -> bool:
 
 def prepare(data: Fer2013, store: Path, official_lists: bool, weights_dir: Path | None) -> None:
     """The store of Training and PublicTest as they are; what is in it stays."""
-    lists = make_lists(data, labels="fer2013", test="publictest", official_lists=official_lists)
+    labels: LabelSet = "ferplus" if store.name == "store_ferplus" else "fer2013"
+    lists = make_lists(data, labels=labels, test="publictest", official_lists=official_lists)
     landmarks = "mesh" if store.name == "store_landmarks" else "none"
     spec = AS_IT_IS.model_copy(update={"landmarks": landmarks})
     with counting("pictures") as progress:

@@ -10,7 +10,7 @@ import pytest
 from fer2013_set import make_set, write_csv
 
 from tools.fer2013_few_epochs import FEW_EPOCHS
-from tools.fer2013_systems import SYSTEMS
+from tools.fer2013_systems import SYSTEMS, read_systems
 from tools.train_fer2013 import Training, main, plan
 from videofer.recipe import Recipe, load_recipe
 
@@ -61,15 +61,26 @@ def test_from_the_csv_file_to_the_picture(
     write_csv(make_set(num_training=140), tmp_path / "set")
     out = tmp_path / "out"
     settings = [part for one in SMALL for part in ("--set", one)]
-    arguments = ["--fer2013", str(tmp_path / "set"), "--out", str(out), "--only", "blend,cnn", "--few-epochs"]
+    arguments = [
+        "--fer2013",
+        str(tmp_path / "set"),
+        "--out",
+        str(out),
+        "--only",
+        "blend,best_ferplus,cnn",
+        "--few-epochs",
+    ]
     assert call(monkeypatch, *arguments, *settings) == 0
-    rows = capsys.readouterr().out.splitlines()[-2:]
-    assert [row.split("|")[1].strip() for row in rows] == ["`cnn`", "`blend`"]
+    rows = capsys.readouterr().out.splitlines()[-3:]
+    assert [row.split("|")[1].strip() for row in rows] == ["`cnn`", "`blend`", "`best_ferplus`"]
     assert (out / "systems.png").stat().st_size > 10_000
     runs = out / "runs"
     assert {run.name for run in runs.iterdir()} == {
-        *("cnn", "resnet18_1", "resnet18", "vgg19_1", "vgg19", "blend")
+        *("cnn", "resnet18_1", "resnet18", "vgg19_1", "vgg19", "blend", "best", "best_ferplus")
     }
+
+    labels = read_systems(out / "evaluations")[-1].labels
+    assert len(labels) == 8 and "contempt" in labels  # those that the net learned
 
     shutil.rmtree(runs / "vgg19_1")  # a stage that has done its work
     written = {path: path.stat().st_mtime_ns for path in runs.rglob("*") if path.is_file()}
