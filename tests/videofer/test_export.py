@@ -15,6 +15,7 @@ import pytest
 import torch
 
 import videofer
+from cache.errors import UserError
 from cache.reader import StoreReader
 from cache.schema import State
 from tests.videofer.export_helpers import make_run, short_timings
@@ -62,6 +63,15 @@ def exported(request: pytest.FixtureRequest, run: LoadedModel, reader: StoreRead
     model = load_model(report.path, "cpu")
     assert isinstance(model, ExportedModel)
     return model
+
+
+def test_a_run_is_opened_on_a_device_that_is_there(run: LoadedModel, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert load_model(run.path, "cpu").device == torch.device("cpu")
+    with pytest.raises(UserError, match="unknown device 'gpu'; known: cpu, cuda, cuda:N"):
+        load_model(run.path, "gpu")
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
+    with pytest.raises(UserError, match="^no cuda:0: "):
+        load_model(run.path, "cuda")
 
 
 def test_an_export_has_what_the_run_has(run: LoadedModel, exported: ExportedModel) -> None:

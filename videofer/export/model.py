@@ -18,6 +18,7 @@ import torch
 from einops import rearrange
 from torch import Tensor
 
+from preprocessing.device import as_device, require_device
 from videofer.builtin import model_path
 from videofer.checkpoint import (
     CheckpointError,
@@ -113,12 +114,15 @@ def load_model(model: str | Path, device: str | None = None) -> TrainedModel:
     model: the folder, or the word "builtin" for the model that comes with videofer.
 
     device: "cpu" or "cuda"; None: for a run a GPU where torch has one. An export runs on the CPU only.
+    UserError in one line for another word, or where torch has no GPU.
     No code of a folder's is run: torch.export's pickles are not opened, see `videofer.export.archive`.
     """
     path = model_path(model)
     if not (path / DESCRIPTION).is_file():
         load = load_ensemble if (path / ENSEMBLE).is_file() else load_checkpoint
-        return load(path, device=device or ("cuda" if torch.cuda.is_available() else "cpu"))
+        if device is None:
+            device = "cuda" if torch.cuda.is_available() else "cpu"
+        return load(path, device=require_device(device))
     with errors_in_one_line(path):
         return _load_export(path, device)
 
@@ -134,7 +138,7 @@ def _load_export(path: Path, device: str | None) -> ExportedModel:
             f"{FORMAT_VERSION} of {' and '.join(SUFFIXES)}: export the run again"
         )
     facts = read_facts(path)
-    if device not in (None, "cpu"):
+    if device is not None and as_device(device) != "cpu":
         raise CheckpointError(f"an export runs on the CPU here, not on {device!r}")
     face, body = facts["recipe"].model.face, facts["recipe"].model.body
     names = (*(("clip", "window") if face else ()), *(("body",) if body else ()), "answer")
