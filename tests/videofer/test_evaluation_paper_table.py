@@ -19,6 +19,7 @@ from videofer.cli.errors import DONE
 from videofer.cli.table import published_rows
 from videofer.cli.table import table as command
 from videofer.evaluation.paper_table import (
+    CROSS_CORPUS,
     Cell,
     PaperRow,
     choose_metrics,
@@ -114,6 +115,31 @@ def test_a_run_is_read_as_it_was_measured(tmp_path: Path) -> None:
     with pytest.raises(EvaluationError, match="has no figures of several folds: give --spread interval"):
         read_rows(tmp_path / "x", spread="folds")
     assert read_rows(tmp_path / "x", spread="none")[0].cells["war"] == Cell(fused.war)
+
+
+def test_the_parts_of_a_run_across_corpora_are_called_so(tmp_path: Path) -> None:
+    labels = ("neutral", "anger")
+    for folder, source in (
+        ("c", {"recipe": "across", "protocol": CROSS_CORPUS}),
+        ("f", {"recipe": "inside"}),
+    ):
+        table = make_table(labels=labels, heads=("face",), num_subjects=12, num_folds=2)
+        write_report(table, labels, ["face"], tmp_path / folder, title="t", source=source)
+    across, inside = (read_rows(tmp_path / one, spread="folds") for one in "cf")
+    said = remarks(across, ["war"], "folds")
+    assert said[1:] == ["Means over the corpora and their standard deviation."]
+    assert "\\caption{" in write_table(across, ["war"], "latex", spread="folds")
+    assert "folds" not in write_table(across, ["war"], "latex", spread="folds")
+    assert remarks([*across, *inside], ["war"], "folds")[1:] == [
+        "across: means over the corpora and their standard deviation.",
+        "inside: means over the folds and their standard deviation.",
+    ]
+    pooled = remarks([row("a", 0.6), row("b", 0.6, folds_are="corpora")], ["war"], "interval")[1]
+    assert pooled.endswith("pooled over folds, corpora and seeds.")
+    one = make_table(labels=labels, heads=("face",), num_subjects=12)
+    write_report(one, labels, ["face"], tmp_path / "o", title="t", source={"protocol": CROSS_CORPUS})
+    with pytest.raises(EvaluationError, match="has no figures of several corpora: give --spread interval"):
+        read_rows(tmp_path / "o", spread="folds")
 
 
 def test_multi_targets_and_dimensions(tmp_path: Path) -> None:

@@ -15,6 +15,9 @@ from videofer.evaluation.table import EvaluationError
 
 Spread = Literal["interval", "folds", "none"]
 
+CROSS_CORPUS = "cross-corpus"
+"""What `crosscorpus` calls its protocol, in the source of its figures."""
+
 METRICS: dict[str, tuple[str, str, bool]] = {
     "war": ("WAR", "accuracy", True),
     "uar": ("UAR", "mean recall over the classes that occur", True),
@@ -45,7 +48,7 @@ class Cell:
     value: float
     low: float | None = None  # of the 95 % interval
     high: float | None = None
-    sd: float | None = None  # over the folds; `value` is then their mean
+    sd: float | None = None  # over the folds or corpora; `value` is then their mean
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,6 +59,7 @@ class PaperRow:
     num_samples: int | None = None
     num_subjects: int | None = None
     num_folds: int = 1
+    folds_are: str = "folds"  # or the corpora that one model was tested on
     num_seeds: int = 1
     labels: tuple[str, ...] = ()
     cells: Mapping[str, Cell] = field(default_factory=dict)  # by metric
@@ -80,6 +84,7 @@ def read_rows(
         every, labels = values["heads"], tuple(values["labels"])
         answer = values["answer"]
         system = name or str(values["source"].get("recipe") or values["title"])
+        folds_are = "corpora" if values["source"].get("protocol") == CROSS_CORPUS else "folds"
         several = [head for head in every if head != answer] if heads else []
         rows = []
         for head in [*several, answer]:
@@ -90,6 +95,7 @@ def read_rows(
                     num_samples=int(one["num_samples"]),
                     num_subjects=int(values["num_subjects"]),
                     num_folds=int(values["num_folds"]),
+                    folds_are=folds_are,
                     num_seeds=int(values["num_seeds"]),
                     labels=labels,
                     cells=_cells(one, spread),
@@ -101,7 +107,7 @@ def read_rows(
             f"{file} is not that of an evaluation ({type(error).__name__}: {error})"
         ) from None
     if spread == "folds" and not any(cell.sd is not None for row in rows for cell in row.cells.values()):
-        raise EvaluationError(f"{path} has no figures of several folds: give --spread interval")
+        raise EvaluationError(f"{path} has no figures of several {folds_are}: give --spread interval")
     return rows
 
 
@@ -136,10 +142,13 @@ def remarks(rows: Sequence[PaperRow], metrics: Sequence[str], spread: Spread) ->
     found = ["; ".join(f"{METRICS[name][0]}: {METRICS[name][1]}" for name in metrics) + "."]
     cells = [cell for row in own for cell in row.cells.values()]
     if spread == "folds":
-        found.append("Means over the folds and their standard deviation.")
+        found += _what_is_spread(own)
     elif spread == "interval" and any(cell.low is not None for cell in cells):
         whose = "subjects (over videos where subjects are not known)"
-        found.append(f"In brackets 95 % intervals by a bootstrap over {whose}, pooled over folds and seeds.")
+        pooled = ", ".join(dict.fromkeys(row.folds_are for row in own))
+        found.append(
+            f"In brackets 95 % intervals by a bootstrap over {whose}, pooled over {pooled} and seeds."
+        )
     if spread == "interval" and own and any(all(c.low is None for c in row.cells.values()) for row in own):
         found.append("No interval where there are fewer than ten subjects.")
     if len({(row.num_samples, frozenset(row.labels)) for row in own}) > 1:
@@ -151,6 +160,19 @@ def remarks(rows: Sequence[PaperRow], metrics: Sequence[str], spread: Spread) ->
     for (source, note), systems in reported.items():
         found.append(f"{', '.join(systems)}: as reported, {source}{f' ({note})' if note else ''}.")
     return found
+
+
+def _what_is_spread(own: Sequence[PaperRow]) -> list[str]:
+    """Of means with a standard deviation: over what, a sentence for each where the rows differ in it."""
+    kinds: dict[str, list[str]] = {}
+    for row in own:
+        kinds.setdefault(row.folds_are, []).append(row.system)
+    if len(kinds) < 2:
+        return [f"Means over the {kind} and their standard deviation." for kind in kinds]
+    return [
+        f"{', '.join(systems)}: means over the {kind} and their standard deviation."
+        for kind, systems in kinds.items()
+    ]
 
 
 def _cells(one: Mapping[str, Any], spread: Spread) -> dict[str, Cell]:

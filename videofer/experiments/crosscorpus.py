@@ -25,6 +25,7 @@ from cache.atomic import atomic_write_text
 from preprocessing.config_file import dump_yaml
 from videofer.checkpoint import WEIGHTS
 from videofer.datasets.leaks import check_corpora
+from videofer.evaluation.paper_table import CROSS_CORPUS
 from videofer.evaluation.report import evaluate, write_multi_report, write_report
 from videofer.experiments.claim import CrossvalError, check_counts, claim
 from videofer.experiments.corpora import (
@@ -233,7 +234,7 @@ def _pool(
         "recipe": recipe.name,
         "train": str(kept[0].train),
         "test": ", ".join(str(store) for _, store in kept[0].tests),
-        "protocol": "cross-corpus",
+        "protocol": CROSS_CORPUS,
         "seeds": ", ".join(str(task.seed) for task in kept),
     }
     table, heads = pd.concat(tables, ignore_index=True), list(next(iter(figures.values())))
