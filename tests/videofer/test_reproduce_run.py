@@ -14,9 +14,12 @@ import typer
 from tests.browser import Browse, accessibility_faults, scrolls_sideways
 from tests.html_page import HtmlPage
 from tests.videofer.fer2013_set import make_set, write_csv
-from videofer.cli.errors import DONE, USAGE, one_line_errors
+from tests.videofer.miniatures.media import Media
+from tests.videofer.reproduce_sets import TRIALS
+from videofer.cli.errors import DONE, INTERRUPTED, USAGE, one_line_errors
 from videofer.cli.reproduce import reproduce as command
-from videofer.reproduce.inputs import all_but
+from videofer.reproduce import run as running
+from videofer.reproduce.inputs import Stored, all_but
 from videofer.reproduce.run import Steps
 from videofer.reproduce.systems import SYSTEMS
 
@@ -101,6 +104,12 @@ def test_what_is_done_is_not_done_again(
     ("arguments", "words"),
     [
         (["fer2013-cnn"], "fer2013-cnn needs --data, your copy, and --out"),
+        (["--data", "DATA", "--out", "O"], "NAME is missing"),
+        (["fer2013-cnn", "--data", "DATA", "--out", "O", "--retry-failed"], "goes with --resume"),
+        (
+            ["fer2013-cnn", "--data", "DATA", "--out", "DONE", *SMALL, "--resume", "--retry-failed"],
+            "--retry-failed comes too late",
+        ),
         (["fer2013-vggg"], "did you mean 'fer2013-vgg'?"),
         (["fer2013-cnn", "--data", "DATA", "--out", "DONE", *SMALL], "holds a reproduction already"),
         (["fer2013-vgg", "--data", "DATA", "--out", "DONE", "--resume"], "begun with another system"),
@@ -119,6 +128,30 @@ def test_mistakes_are_one_line_and_leave_nothing(
     assert run(*(places.get(word, word) for word in arguments)) == USAGE
     (line,) = capsys.readouterr().err.strip().splitlines()
     assert words in line and not (tmp_path / "out").exists()
+
+
+def test_videos_that_failed_are_tried_again_when_that_is_said(
+    tmp_path: Path, media: Media, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[bool] = []
+
+    def store(*_: object, retry_failed: bool, **__: object) -> Stored:
+        asked.append(retry_failed)
+        return Stored(num_videos=1, failures=() if retry_failed else ("a.avi: decode: no such codec",))
+
+    def interrupted(*_: object) -> dict[str, object]:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(running, "store_videos", store)
+    monkeypatch.setattr(running, "_train_and_test", interrupted)
+    trial = next(one for one in TRIALS if one.system == "resnet18-enterface")
+    data, out = trial.build(tmp_path / "data", media), tmp_path / "out"
+    words = [trial.system, "--data", str(data), "--out", str(out), "--max-videos", "18"]
+    words += [word for key in trial.changes for word in ("--set", key)]
+    for more in ([], ["--resume"], ["--resume", "--retry-failed"]):
+        assert run(*words, *more) == INTERRUPTED
+        assert len(json.loads((out / "steps.json").read_text())["store"]["failures"]) == (not asked[-1])
+    assert asked == [False, True]
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")

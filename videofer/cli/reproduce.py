@@ -29,6 +29,9 @@ def reproduce(
         bool, typer.Option("--dry-run", help="Read and check everything, say what would be done.")
     ] = False,
     resume: Annotated[bool, typer.Option("--resume", help="Go on; what is finished is kept.")] = False,
+    retry_failed: Annotated[
+        bool, typer.Option("--retry-failed", help="With --resume: try videos again that could not be stored.")
+    ] = False,
     seeds: Annotated[str, typer.Option(help="Every fold is trained with each, like 0,1,2.")] = "0",
     max_videos: Annotated[
         int | None, typer.Option(min=2, help="For a trial: so many, spread over folds and classes.")
@@ -54,10 +57,14 @@ def reproduce(
     from videofer.reproduce.systems import system_of
 
     if name is None:
+        if data is not None or out is not None or dry_run or resume:
+            raise typer.BadParameter("NAME is missing: the system; `videofer reproduce` alone lists them")
         from videofer.cli.reproduce_text import print_systems
 
         print_systems()
         return DONE
+    if retry_failed and not resume:
+        raise typer.BadParameter("--retry-failed goes with --resume; a new reproduction tries all videos")
     system = system_of(name)
     if data is None or (out is None and not dry_run):
         raise typer.BadParameter(f"{name} needs --data, your copy, and --out, a folder for what is made")
@@ -68,7 +75,7 @@ def reproduce(
         print_plan(plan, weights_dir)
         return DONE
     assert out is not None
-    done = _run(plan, out, resume, workers, folds_at_once, weights_dir, ray_address, gpu)
+    done = _run(plan, out, resume, retry_failed, workers, folds_at_once, weights_dir, ray_address, gpu)
     for line in done.failures[:SHOWN_FAILURES]:
         typer.echo(f"not in the figures: {line}", err=True)
     if len(done.failures) > SHOWN_FAILURES:
@@ -81,6 +88,7 @@ def _run(
     plan: Plan,
     out: Path,
     resume: bool,
+    retry_failed: bool,
     workers: int | None,
     folds_at_once: int,
     weights_dir: Path | None,
@@ -108,7 +116,15 @@ def _run(
     )
     command = ["videofer", *sys.argv[1:]]
     try:
-        return reproduce(plan, out, command=command, machine=machine, shown=shown, resume=resume)
+        return reproduce(
+            plan,
+            out,
+            command=command,
+            machine=machine,
+            shown=shown,
+            resume=resume,
+            retry_failed=retry_failed,
+        )
     except KeyboardInterrupt:
         again = [*command, *([] if resume else ["--resume"])]
         typer.echo(f"to go on: {shlex.join(again)}", err=True)

@@ -58,6 +58,7 @@ def store_videos(
     weights_dir: Path | None,
     ray_address: str | None,
     device: Device | None,
+    retry_failed: bool,
     progress: Progress,
     on_end: Callable[[RunReport], None],
 ) -> Stored:
@@ -70,6 +71,7 @@ def store_videos(
         num_workers=num_workers,
         ray_address=ray_address,
         device=device,
+        retry_failed=retry_failed,
         progress=progress,
         skip=all_but(root, table["name"].unique().tolist()),
         on_end=on_end,

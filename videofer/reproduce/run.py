@@ -80,20 +80,35 @@ class Reproduced:
 
 
 def reproduce(
-    plan: Plan, out: Path, *, command: Sequence[str], machine: Machine, shown: Shown, resume: bool = False
+    plan: Plan,
+    out: Path,
+    *,
+    command: Sequence[str],
+    machine: Machine,
+    shown: Shown,
+    resume: bool = False,
+    retry_failed: bool = False,
 ) -> Reproduced:
-    """All steps that are not done yet. UserErrors in one line; a bad video or fold stops nothing."""
+    """All steps that are not done yet. UserErrors in one line; a bad video or fold stops nothing.
+
+    retry_failed: videos that could not be stored are tried again, while nothing is trained without them.
+    """
     out = Path(out)
     if isinstance(plan.recipe, Ensemble) and len(plan.seeds) > 1:
         raise ReproduceError(f"{plan.system.name} is an ensemble: it is trained once, with its own seeds")
     _look_for_what_is_needed(plan, machine)
     claim(out, _identity(plan), resume, file=ASKED, what="a reproduction")
+    if retry_failed and any((out / folder).exists() for folder in (FOLDS, RUN)):
+        raise ReproduceError(
+            f"{out}: --retry-failed comes too late, models were trained without what failed: "
+            "begin in another folder"
+        )
     steps = Steps(out / STEPS)
     with steps.taking("manifest", shown.step):
         root, table = write_rows(plan, out)
-    if "store" not in steps.finished:
+    if retry_failed or "store" not in steps.finished:
         with steps.taking("store", shown.step) as facts:
-            facts |= _store(plan, root, table, out, machine, shown)
+            facts |= _store(plan, root, table, out, machine, shown, retry_failed)
     if "test" not in steps.finished:
         with steps.taking("test", shown.step) as facts:
             facts |= _train_and_test(plan, out, machine, shown)
@@ -146,7 +161,13 @@ def _look_for_what_is_needed(plan: Plan, machine: Machine) -> None:
 
 
 def _store(
-    plan: Plan, root: Path, table: pd.DataFrame, out: Path, machine: Machine, shown: Shown
+    plan: Plan,
+    root: Path,
+    table: pd.DataFrame,
+    out: Path,
+    machine: Machine,
+    shown: Shown,
+    retry_failed: bool,
 ) -> dict[str, Any]:
     """Facts of the step."""
     if plan.system.dataset == "fer2013":
@@ -163,6 +184,7 @@ def _store(
                 weights_dir=machine.weights_dir,
                 ray_address=machine.ray_address,
                 device=machine.device,
+                retry_failed=retry_failed,
                 progress=stage,
                 on_end=shown.on_stored,
             )
