@@ -70,7 +70,7 @@ def test_a_run_is_opened_on_a_device_that_is_there(run: LoadedModel, monkeypatch
     with pytest.raises(UserError, match="unknown device 'gpu'; known: cpu, cuda, cuda:N"):
         load_model(run.path, "gpu")
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
-    with pytest.raises(UserError, match="^no cuda:0: "):
+    with pytest.raises(UserError, match=r"^no cuda:0: "):
         load_model(run.path, "cuda")
 
 
