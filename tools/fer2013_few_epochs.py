@@ -74,9 +74,9 @@ FEW_EPOCHS: dict[str, tuple[Stage, ...]] = {
     "arm": (Stage(("training.epochs=4", "training.lr=0.02", *_BRIEF), trunk_of="resnet18"),),
     "best": (Stage(("training.epochs=40", "training.warmup_epochs=2.0", *_BEST)),),
     "best_ferplus": (
-        Stage(("training.epochs=8", "training.warmup_epochs=0.5", "training.lr=0.03", *_BEST), "best"),
+        Stage(("training.epochs=6", "training.warmup_epochs=0.5", "training.lr=0.03", *_BEST), "best"),
     ),
-    "best_seed1": (Stage(("training.epochs=20", "training.warmup_epochs=1.0", *_BEST)),),
-    "best_seed2": (Stage(("training.epochs=20", "training.warmup_epochs=1.0", *_BEST)),),
+    "best_seed1": (Stage(("training.epochs=10", "training.warmup_epochs=1.0", *_BEST)),),
+    "best_seed2": (Stage(("training.epochs=10", "training.warmup_epochs=1.0", *_BEST)),),
 }
 """Net -> its trainings."""

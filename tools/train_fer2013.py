@@ -111,7 +111,13 @@ def _plan_net(
 
 
 def run(
-    steps: Sequence[Training], data: Fer2013, out: Path, *, official_lists: bool, weights_dir: Path | None
+    steps: Sequence[Training],
+    data: Fer2013,
+    out: Path,
+    *,
+    official_lists: bool,
+    weights_dir: Path | None,
+    threads: int,
 ) -> None:
     """Makes the stores that the steps need, and trains what is not trained yet."""
     runs = out / "runs"
@@ -125,8 +131,7 @@ def run(
             given = {name: runs / run_of(name) for name in step.what.members}
             train_ensemble(step.what, store, runs / step.name, given=given, resume=True)
         else:
-            # The fastest number of threads is not looked for: on a busy machine one would be chosen for good.
-            train(step.what, store, runs / step.name, resume=True, threads=len(os.sched_getaffinity(0)))
+            train(step.what, store, runs / step.name, resume=True, threads=threads)
 
 
 def _is_finished(folder: Path) -> bool:
@@ -177,6 +182,8 @@ def main() -> int:
     parser.add_argument(
         "--set", action="append", default=[], metavar="KEY=VALUE", help="of every net's recipe"
     )
+    # The fastest number is not measured: on a busy machine that would choose one thread for good.
+    parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
     parser.add_argument("--weights-dir", type=Path, help="of the face mesh, for the landmarks of scn")
     parser.add_argument("--plan", action="store_true", help="say what would be trained, and stop")
     arguments = parser.parse_args()
@@ -193,6 +200,7 @@ def main() -> int:
             run(
                 steps, read_fer2013(arguments.fer2013), out,
                 official_lists=arguments.official_lists, weights_dir=arguments.weights_dir,
+                threads=arguments.threads,
             )  # fmt: skip
         measure(systems, arguments.fer2013, out)
     except UserError as error:

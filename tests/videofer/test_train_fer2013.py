@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import sys
 from pathlib import Path
@@ -14,12 +15,20 @@ from tools.fer2013_systems import SYSTEMS, read_systems
 from tools.train_fer2013 import Training, main, plan
 from videofer.recipe import Recipe, load_recipe
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 SMALL = ("training.epochs=1", "training.batch_size=32", "training.warmup_epochs=0.0", "model.face.width=8")
 
 
 def call(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
     monkeypatch.setattr(sys, "argv", ["", *arguments])
     return main()
+
+
+def few(data: Path, out: Path, *more: str) -> list[str]:
+    """Arguments for a training of moments."""
+    settings = [part for one in SMALL for part in ("--set", one)]
+    return ["--fer2013", str(data), "--out", str(out), "--few-epochs", "--threads", "1", *settings, *more]
 
 
 def recipe_of(step: Training) -> Recipe:
@@ -46,13 +55,13 @@ def test_without_few_epochs_each_net_is_its_recipe() -> None:
 
 def test_few_epochs_are_fewer_and_follow_each_other() -> None:
     full = {step.name: step for step in plan(list(SYSTEMS), Path("runs"), few_epochs=False, overrides=())}
-    few = {step.name: step for step in plan(list(SYSTEMS), Path("runs"), few_epochs=True, overrides=())}
+    brief = {step.name: step for step in plan(list(SYSTEMS), Path("runs"), few_epochs=True, overrides=())}
     assert set(FEW_EPOCHS) == {name for name, step in full.items() if isinstance(step.what, Recipe)}
     for name in FEW_EPOCHS:
-        mine, theirs = recipe_of(few[name]), recipe_of(full[name])
+        mine, theirs = recipe_of(brief[name]), recipe_of(full[name])
         assert mine.training.epochs < theirs.training.epochs and mine.data == theirs.data
     for later, first in (("vgg19", "vgg19_1"), ("scn", "resnet18"), ("resnet18", "resnet18_1")):
-        assert recipe_of(few[later]).training.init_from == str(Path("runs") / first)
+        assert recipe_of(brief[later]).training.init_from == str(Path("runs") / first)
 
 
 def test_from_the_csv_file_to_the_picture(
@@ -60,17 +69,8 @@ def test_from_the_csv_file_to_the_picture(
 ) -> None:
     write_csv(make_set(num_training=140), tmp_path / "set")
     out = tmp_path / "out"
-    settings = [part for one in SMALL for part in ("--set", one)]
-    arguments = [
-        "--fer2013",
-        str(tmp_path / "set"),
-        "--out",
-        str(out),
-        "--only",
-        "blend,best_ferplus,cnn",
-        "--few-epochs",
-    ]
-    assert call(monkeypatch, *arguments, *settings) == 0
+    arguments = few(tmp_path / "set", out, "--only", "blend,best_ferplus,cnn")
+    assert call(monkeypatch, *arguments) == 0
     rows = capsys.readouterr().out.splitlines()[-3:]
     assert [row.split("|")[1].strip() for row in rows] == ["`cnn`", "`blend`", "`best_ferplus`"]
     assert (out / "systems.png").stat().st_size > 10_000
@@ -84,9 +84,27 @@ def test_from_the_csv_file_to_the_picture(
 
     shutil.rmtree(runs / "vgg19_1")  # a stage that has done its work
     written = {path: path.stat().st_mtime_ns for path in runs.rglob("*") if path.is_file()}
-    assert call(monkeypatch, *arguments, *settings) == 0  # nothing is done again
+    assert call(monkeypatch, *arguments) == 0  # nothing is done again
     assert {path: path.stat().st_mtime_ns for path in runs.rglob("*") if path.is_file()} == written
     assert capsys.readouterr().out.splitlines() == rows
+
+
+def test_official_lists_keep_the_copies_in_training(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = make_set(num_training=140)
+    data.images[140:143] = data.images[:3]  # of PublicTest and of Training
+    write_csv(data, tmp_path / "set")
+    found = {}
+    for lists in ([], ["--official-lists"]):
+        out = tmp_path / f"out{len(lists)}"
+        assert call(monkeypatch, *few(tmp_path / "set", out, "--only", "cnn", *lists)) == 0
+        used = json.loads((out / "runs" / "cnn" / "trained_on.json").read_text())["keys"]
+        evaluations = json.loads((out / "evaluations" / "cnn" / "figures.json").read_text())["evaluations"]
+        counts = {name: figures["face"]["num_samples"] for name, figures in evaluations.items()}
+        assert counts == {"fer2013": 14, "fer2013_without_copies": 11}
+        found[len(lists)] = len(used["train"]) + len(used["val"])
+    assert found == {0: 137, 1: 140}
 
 
 @pytest.mark.parametrize(
