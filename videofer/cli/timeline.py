@@ -39,7 +39,6 @@ if TYPE_CHECKING:
 SHOWN_LINES = 20  # of failures and notes
 SHOWN_WARNINGS = 5  # of one video
 DEFAULT_FORMATS = "csv,parquet,html"
-DEFAULT_OF_SEVERAL = ("csv", "parquet", "segments")  # of a model that says several classes at once
 
 
 def timeline(
@@ -159,7 +158,7 @@ def timeline(
     loading = LoadingModel(model)  # while a video is preprocessed
     if len(inputs) > 1 or not Path(inputs[0]).is_file():
         # Hours of work are not begun for a model that cannot be opened, or cannot be shown so.
-        wanted = formats_for(loading.result(), wanted, is_default=formats == DEFAULT_FORMATS)
+        check_shown(loading.result(), wanted)
     own = OwnFiles(out)
     spec = spec_for(loading, faces, pose, frames_fps)
     if group_by is not None:
@@ -179,7 +178,7 @@ def timeline(
     if own.num_skipped:
         typer.echo(f"skipped {as_count(own.num_skipped, 'file')} that a run has written", err=True)
     tell_model(loading.result())
-    wanted = formats_for(loading.result(), wanted, is_default=formats == DEFAULT_FORMATS)
+    check_shown(loading.result(), wanted)
     is_single = len(stage.sources) == 1 and stage.sources[0].path == Path(inputs[0])
     if is_single and metadata is None and group_by is None:
         return _single(loading.result(), stage, out, settings, wanted, options, names)
@@ -196,18 +195,12 @@ def timeline(
     return _study(loading.result(), stage, study, about, workers, ray_address)
 
 
-def formats_for(model: TrainedModel, formats: tuple[str, ...], *, is_default: bool) -> tuple[str, ...]:
-    """The formats; of a model that says several classes at once those by default that can show it.
-
-    UserError where others were asked for.
-    """
+def check_shown(model: TrainedModel, formats: tuple[str, ...]) -> None:
+    """UserError where one of the formats cannot show what the model says."""
     from videofer.formats.write import check_several
     from videofer.timeline.facts import model_facts
 
-    if model.thresholds is not None and is_default:
-        return DEFAULT_OF_SEVERAL
     check_several(model_facts(model), formats)
-    return formats
 
 
 def check_group(

@@ -57,7 +57,7 @@ EXPORTS = tuple(_ENDINGS)
 FORMATS = (*EXPORTS, "html", "mp4")
 """All that one may ask for: also the report and the annotated video, which are made elsewhere."""
 
-ONE_CLASS = ("eaf", "textgrid", "vtt", "srt", "html", "mp4")
+ONE_CLASS = ("eaf", "textgrid", "vtt", "srt", "mp4")
 """Formats that show one class of a person at a time, or shares that sum to one."""
 
 

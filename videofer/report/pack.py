@@ -1,6 +1,7 @@
 """The rows of a timeline as bytes that a page reads into typed arrays without parsing: little-endian, base64.
 
 Probabilities are kept as 1/255ths that add up to 255 exactly: what an eye can tell, in an eighth of the room.
+Those of a model that says several classes at once have no such sum, but stay on their side of the threshold.
 A row without a prediction has 0 everywhere. Valence and arousal are 1/127ths, -128 where there is none; boxes
 are whole pixels, -32768 where there is none. Times stay exact.
 """
@@ -16,6 +17,7 @@ import numpy as np
 import pandas as pd
 
 from videofer.timeline.rows import STATES
+from videofer.timeline.several import holding, thresholds_of
 from videofer.timeline.timeline import (
     AFFECT_COLUMNS,
     BOX_COLUMNS,
@@ -64,6 +66,12 @@ def pack_rows(timeline: Timeline, person: int) -> Packed:
     (R, 4), and p_answer, p_face, p_body, p_fused (R, n), of these only what the model has.
     """
     rows = timeline.rows_of(person)
+    thresholds = thresholds_of(timeline.model, len(timeline.classes))
+
+    def packed(columns: list[str]) -> np.ndarray:
+        values = rows[columns].to_numpy(np.float64)
+        return quantised(values) if thresholds is None else quantised_questions(values, thresholds)
+
     arrays = {
         "t_start": rows["t_start"].to_numpy(np.float64),
         "t_end": rows["t_end"].to_numpy(np.float64),
@@ -72,7 +80,7 @@ def pack_rows(timeline: Timeline, person: int) -> Packed:
         "face": _numbers(rows["face_state"], TRACK_STATES),
         "body": _numbers(rows["body_state"], TRACK_STATES),
         "box": _pixels(rows[list(BOX_COLUMNS)].to_numpy(np.float64)),
-        "p_answer": quantised(rows[probability_columns(timeline.classes)].to_numpy(np.float64)),
+        "p_answer": packed(probability_columns(timeline.classes)),
     }
     for name in AFFECT_COLUMNS:
         values = rows[name].to_numpy(np.float64)
@@ -80,8 +88,7 @@ def pack_rows(timeline: Timeline, person: int) -> Packed:
             np.int8
         )
     for modality in timeline.model.modalities:
-        columns = probability_columns(timeline.classes, modality)
-        arrays[f"p_{modality}"] = quantised(rows[columns].to_numpy(np.float64))
+        arrays[f"p_{modality}"] = packed(probability_columns(timeline.classes, modality))
     return pack(arrays)
 
 
@@ -94,6 +101,26 @@ def quantised(probabilities: np.ndarray) -> np.ndarray:
     edges = np.rint(values.cumsum(axis=1) * 255)
     edges[(total > 0).ravel(), -1:] = 255  # whatever the sums of floats come to
     packed: np.ndarray = np.diff(edges, axis=1, prepend=0).astype(np.uint8)
+    return packed
+
+
+def threshold_steps(thresholds: np.ndarray) -> np.ndarray:
+    """(n,) in (0, 1] -> (n,) uint8, in 1/255ths: the least that counts as at the threshold."""
+    steps: np.ndarray = np.clip(np.ceil(thresholds * 255), 2, 255).astype(np.uint8)
+    return steps
+
+
+def quantised_questions(probabilities: np.ndarray, thresholds: np.ndarray) -> np.ndarray:
+    """(R, n) uint8 of probabilities (R, n) of classes by themselves: each within 1/255 or so, and on the same
+    side of its threshold (n,). No known row is all 0; rows with a NaN are.
+    """
+    known = np.isfinite(probabilities).all(axis=1)[:, None]
+    values = np.rint(np.clip(np.nan_to_num(probabilities), 0.0, 1.0) * 255)
+    steps = threshold_steps(thresholds).astype(np.float64)
+    holds = holding(probabilities, thresholds)
+    values = np.where(holds, np.maximum(values, steps), np.minimum(values, steps - 1))
+    values[:, :1] = np.maximum(values[:, :1], np.where(values.any(axis=1, keepdims=True), 0, 1))
+    packed: np.ndarray = np.where(known, values, 0).astype(np.uint8)
     return packed
 
 

@@ -15,19 +15,20 @@ from typing import Any
 
 import pandas as pd
 
-from videofer.report import provenance, words
+from videofer.report import provenance, words, words_several
 from videofer.report.faces import Sprite
-from videofer.report.pack import labels_of, spans_without_person
+from videofer.report.pack import labels_of, spans_without_person, threshold_steps
 from videofer.report.palette import palette_css
 from videofer.report.video import Shown
 from videofer.timeline.circumplex import POSITIONS
 from videofer.timeline.rows import STATES
+from videofer.timeline.several import thresholds_of
 from videofer.timeline.summary import Summary
 from videofer.timeline.timeline import Timeline, probability_columns
 
 SCRIPTS = (
-    "core", "data", "pyramid", "theme", "player", "view", "paint", "strips", "ribbon", "lanes", "overview",
-    "pointer", "now", "boxes", "segments", "affect", "keys", "print", "main",
+    "core", "data", "pyramid", "theme", "player", "view", "paint", "strips", "questions", "ribbon", "lanes",
+    "overview", "pointer", "now", "boxes", "segments", "affect", "keys", "print", "main",
 )  # fmt: skip
 """Files of templates/ in the order in which they become one script."""
 
@@ -57,7 +58,12 @@ def report_html(
     environment = Environment(
         autoescape=True, undefined=StrictUndefined, loader=FunctionLoader(_read), trim_blocks=True
     )
-    persons = [words.person_words(timeline, one) for one in summary.persons]
+    thresholds = thresholds_of(timeline.model, len(timeline.classes))
+    if thresholds is None:
+        lead, persons = words.lead, [words.person_words(timeline, one) for one in summary.persons]
+    else:
+        lead = words_several.lead
+        persons = [words_several.person_words(timeline, one, thresholds) for one in summary.persons]
     css = "\n".join(
         (_read("base.css"), _read("report.css"), palette_css(timeline.classes), _sizes_css(timeline, persons))
     )
@@ -71,14 +77,14 @@ def report_html(
         ("mean_probability", "mean", "wide"),
         ("apex", "peak at", "n wide"),
     ]
-    threshold = timeline.settings.min_confidence
+    least = timeline.settings.min_confidence
     html: str = environment.get_template("report.html").render(
         policy=policy(css, js),
         css=Markup(css),  # noqa: S704  # our own files, and colours
         js=Markup(js),  # noqa: S704
         title=words.shown(title or name),
         folder=words.shown(folder) if folder else "",
-        lead=words.lead(timeline, summary),
+        lead=lead(timeline, summary),
         warnings=[*shown.warnings, *provenance.warnings_of(timeline)],
         has_picture=shown.kind != "none",
         has_sound=shown.has_sound,
@@ -89,7 +95,8 @@ def report_html(
         hop=f"{timeline.hop_seconds:g}",
         persons=persons,
         min_seconds=f"{timeline.settings.segmentation.min_seconds:g}",
-        uncertain_below=words.percent(threshold) if threshold else "",
+        uncertain_below=words.percent(least) if least else "",
+        several=thresholds is not None,
         segment_columns=columns,
         holds_footage=_holds(shown, sprites),
         facts=provenance.facts(timeline, shown.note),
@@ -124,6 +131,7 @@ def page_data(
     truth: Sequence[tuple[int, float, float, str]],
 ) -> dict[str, Any]:
     """What the scripts need besides the arrays."""
+    thresholds = thresholds_of(timeline.model, len(timeline.classes))
     return {
         "title": timeline.video.name,
         "duration": timeline.duration_seconds,
@@ -131,6 +139,7 @@ def page_data(
         "classes": [words.shown(label) for label in timeline.classes],
         "neutral": timeline.classes.index("neutral") if "neutral" in timeline.classes else -1,
         "labels": list(labels_of(timeline)),
+        "thresholds": None if thresholds is None else threshold_steps(thresholds).tolist(),  # in 255ths
         "states": list(STATES),
         "stateWords": {key: list(value) for key, value in words.STATE_WORDS.items()},
         "sources": ["answer", *timeline.model.modalities],
@@ -178,7 +187,8 @@ def _hash(text: str) -> str:
 
 def _sizes_css(timeline: Timeline, persons: Sequence[words.PersonWords]) -> str:
     """Widths of bars and the video's shape, by class: the policy allows no style of an element's own."""
-    used = sorted({share.permille for one in persons for share in one.shares})
+    filled = {share.permille for one in persons for share in one.shares}
+    used = sorted(filled | {1000 - permille for permille in filled})
     widths = "".join(f".w{permille}{{flex:{permille} 1 0}}" for permille in used)
     width, height = timeline.video.width, timeline.video.height
     return f".screen-well{{aspect-ratio:{width}/{height}}}{widths}" if width and height else widths

@@ -7,6 +7,7 @@ from typing import Any
 
 from videofer.report.words import SPACE, TIMES, percent, shown
 from videofer.timeline.settings import Smoothing
+from videofer.timeline.several import segmentation_at, thresholds_of
 from videofer.timeline.timeline import Timeline
 
 MAX_WARNINGS = 8
@@ -25,23 +26,11 @@ def facts(timeline: Timeline, media_note: str) -> list[tuple[str, list[tuple[str
         )
     watched += [("Shown here", media_note), ("Content hash", video.key[:16])]
     watched += _preprocessing(timeline)
-    segmentation = settings.segmentation
     rows = [
         ("Row", f"{timeline.hop_seconds:g}{SPACE}s"),
         ("Answer", f"{timeline.modality}, from windows of {model.window_seconds:g}{SPACE}s"),
         ("Smoothing", smoothing_words(settings.smoothing)),
-        (
-            "Uncertain",
-            f"below {percent(settings.min_confidence)}"
-            if settings.min_confidence
-            else "no threshold was set",
-        ),
-        (
-            "Segments",
-            f"begin at {percent(segmentation.enter)}, end below {percent(segmentation.leave)}, last "
-            f"at least {segmentation.min_seconds:g}{SPACE}s; "
-            f"gaps up to {segmentation.merge_seconds:g}{SPACE}s are closed",
-        ),
+        *_decisions(timeline),
     ]
     watcher = [
         ("Model", shown(model.title)),
@@ -54,6 +43,31 @@ def facts(timeline: Timeline, media_note: str) -> list[tuple[str, list[tuple[str
         listed = ", ".join(f"{name} {value:.2f}" for name, value in temperatures.items())
         watcher.append(("Calibration", f"temperature {listed}"))
     return [("The video", watched), ("The model", watcher), ("From windows to rows", rows)]
+
+
+def _decisions(timeline: Timeline) -> list[tuple[str, str]]:
+    """From when on a label is said, and where segments begin and end."""
+    least, segmentation = timeline.settings.min_confidence, timeline.settings.segmentation
+    lasting = (
+        f"last at least {segmentation.min_seconds:g}{SPACE}s; "
+        f"gaps up to {segmentation.merge_seconds:g}{SPACE}s are closed"
+    )
+    thresholds = thresholds_of(timeline.model, len(timeline.classes))
+    if thresholds is not None:
+        pairs = zip(timeline.classes, thresholds.tolist(), strict=True)
+        listed = ", ".join(f"{shown(name)} {percent(value)}" for name, value in pairs)
+        share = segmentation_at(segmentation, 1.0).leave
+        return [
+            ("A class holds", f"at its threshold and above: {listed}"),
+            ("Segments", f"begin at the threshold, end below {percent(share)} of it, {lasting}"),
+        ]
+    return [
+        ("Uncertain", f"below {percent(least)}" if least else "no threshold was set"),
+        (
+            "Segments",
+            f"begin at {percent(segmentation.enter)}, end below {percent(segmentation.leave)}, {lasting}",
+        ),
+    ]
 
 
 def smoothing_words(smoothing: Smoothing) -> str:

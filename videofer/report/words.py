@@ -42,6 +42,7 @@ class Share:
     segments: str
     first: float | None
     first_text: str
+    threshold: str = ""  # of a class that holds or not by itself
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,7 @@ class PersonWords:
     shares_text: str
     figures: list[tuple[str, str]]
     transitions: list[tuple[str, str, str, str, int]]  # css and label, twice; times
+    together: list[tuple[str, str, str, str, str]]  # css and label, twice; how long both hold
     has_affect: bool
     affect_text: str
     affect_origin: str
@@ -95,11 +97,11 @@ def percent(share: float) -> str:
     return f"{100 * share:.0f}{SPACE}%"
 
 
-def lead(timeline: Timeline, summary: Summary) -> str:
-    """The first sentences."""
+def opening(timeline: Timeline, summary: Summary) -> tuple[str, float]:
+    """Who was seen over which time, and for how many seconds of all there is an answer."""
     over = length(timeline.duration_seconds)
     if not summary.persons:
-        return f"Nobody was seen in these {over}."
+        return f"Nobody was seen in these {over}.", 0.0
     people = summary.persons
     if len(people) == 1:
         given = people[0].name != f"person {people[0].person}"
@@ -107,8 +109,15 @@ def lead(timeline: Timeline, summary: Summary) -> str:
     else:
         start = f"{_counted(len(people))} people over {over}."
     seconds = sum(one.seconds_predicted for one in people)
+    return (start if seconds else f"{start} Of nobody was enough seen for an answer."), seconds
+
+
+def lead(timeline: Timeline, summary: Summary) -> str:
+    """The first sentences."""
+    start, seconds = opening(timeline, summary)
     if not seconds:
-        return f"{start} Of nobody was enough seen for an answer."
+        return start
+    people = summary.persons
     shares = {
         name: sum(one.share_by_label.get(name, 0.0) * one.seconds for one in people) / seconds
         for name in timeline.classes
@@ -135,7 +144,7 @@ def person_words(timeline: Timeline, one: PersonSummary) -> PersonWords:
     rows = timeline.rows_of(one.person)
     begin, end = (float(rows["t_start"].min()), float(rows["t_end"].max())) if len(rows) else (0.0, 0.0)
     shares = [
-        _share(timeline, one, label, share, hours)
+        share_words(timeline, one, label, share)
         for label, share in sorted(one.share_by_label.items(), key=lambda item: -item[1])
         if share > 0
     ]
@@ -158,7 +167,7 @@ def person_words(timeline: Timeline, one: PersonSummary) -> PersonWords:
     if certainty < SURE:
         figures.append(("One person throughout", f"{percent(certainty)} sure"))
     counts = [
-        (_css(timeline, a), shown(a), _css(timeline, b), shown(b), count)
+        (css_of(timeline, a), shown(a), css_of(timeline, b), shown(b), count)
         for a, row in one.transitions.items()
         for b, count in row.items()
     ]
@@ -170,6 +179,7 @@ def person_words(timeline: Timeline, one: PersonSummary) -> PersonWords:
         shares_text="Share of time: " + ", ".join(f"{s.label} {s.percent}" for s in shares),
         figures=figures,
         transitions=sorted(counts, key=lambda row: (-row[4], row[1], row[3]))[:MAX_TRANSITIONS],
+        together=[],
         has_affect=has_affect,
         affect_text=affect_text,
         affect_origin=origin,
@@ -184,22 +194,24 @@ def _mean_dominance(timeline: Timeline, person: int) -> str:
     return _signed(float(rows["dominance"] @ seconds / seconds.sum())) if len(rows) else "-"
 
 
-def _share(timeline: Timeline, one: PersonSummary, label: str, share: float, hours: bool) -> Share:
+def share_words(timeline: Timeline, one: PersonSummary, label: str, share: float) -> Share:
+    """The line of a label that a person shows for this share of the time."""
     first = one.first_onset.get(label)
     is_class = label in timeline.classes
     return Share(
         label=shown(label) if is_class or label == UNCERTAIN else STATE_WORDS[label][0],
-        css=_css(timeline, label),
+        css=css_of(timeline, label),
         permille=round(1000 * share),
         percent=percent(share),
         seconds=length(share * one.seconds),
         segments=str(one.num_segments_by_label[label]) if is_class else NONE,
         first=first,
-        first_text="" if first is None else clock(first, hours=hours),
+        first_text="" if first is None else clock(first, hours=timeline.duration_seconds >= 3600),
     )
 
 
-def _css(timeline: Timeline, label: str) -> str:
+def css_of(timeline: Timeline, label: str) -> str:
+    """The class of a label's colour."""
     return f"e{timeline.classes.index(label)}" if label in timeline.classes else "none"
 
 

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from videofer.timeline.segments import find_segments
+from videofer.timeline.several import holding, thresholds_of
 from videofer.timeline.timeline import Timeline, probability_columns
 
 TRANSITION_SECONDS = 2.0
@@ -40,6 +41,10 @@ class PersonSummary:
     share_by_label: dict[
         str, float
     ]  # label -> share of `seconds`: classes, `uncertain`, states; adds up to 1
+    share_holding: dict[str, float]
+    """class -> share of `seconds` in which it holds: is the label or, of a model that says several classes at
+    once, at its threshold. Those of several add up to more or less than 1."""
+    share_none_holds: float  # of `seconds`: with a prediction in which no class holds
     share_by_state: dict[str, float]  # state -> share of `seconds`; adds up to 1
     mean_probability: dict[str, float | None]  # class -> mean over the time with a prediction
     mean_valence: float | None  # derived, see `videofer.timeline.circumplex`
@@ -51,7 +56,9 @@ class PersonSummary:
     longest_segment: LongestSegment | None
     transitions: dict[str, dict[str, int]]
     """from -> to -> how often a segment of one class is followed by one of another, at most
-    TRANSITION_SECONDS later."""
+    TRANSITION_SECONDS later. Empty where segments overlap: of a model that says several classes at once."""
+    seconds_together: dict[str, dict[str, float]]
+    """class -> a class after it -> seconds in which both hold, where they ever do; else empty."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,6 +114,11 @@ def _person_summary(timeline: Timeline, person: int, name: str, segments: pd.Dat
         )
         return value if math.isfinite(value) else None
 
+    thresholds = thresholds_of(timeline.model, len(timeline.classes))
+    if thresholds is None:
+        holds = rows["label"].to_numpy(object)[:, None] == np.array(timeline.classes, dtype=object)[None]
+    else:
+        holds = holding(p, thresholds)  # (R, n)
     first = segments.groupby("label")["onset"].min()
     counts = segments["label"].value_counts()
     return PersonSummary(
@@ -115,6 +127,11 @@ def _person_summary(timeline: Timeline, person: int, name: str, segments: pd.Dat
         seconds=float(seconds.sum()),
         seconds_predicted=seconds_predicted,
         share_by_label=_shares(rows["label"], seconds, timeline.classes),
+        share_holding={
+            c: float(share)
+            for c, share in zip(timeline.classes, _share(seconds, holds).tolist(), strict=True)
+        },
+        share_none_holds=float(_share(seconds, (predicted & ~holds.any(axis=1))[:, None])[0]),
         share_by_state=_shares(rows["state"], seconds),
         mean_probability={c: mean(p[:, i]) for i, c in enumerate(timeline.classes)},
         mean_valence=mean(rows["valence"].to_numpy(dtype=np.float64)),
@@ -124,8 +141,26 @@ def _person_summary(timeline: Timeline, person: int, name: str, segments: pd.Dat
         segments_per_minute=60 * len(segments) / seconds_predicted if seconds_predicted else None,
         first_onset={c: float(first[c]) if c in first else None for c in timeline.classes},
         longest_segment=_longest(segments),
-        transitions=_transitions(segments),
+        transitions=_transitions(segments) if thresholds is None else {},
+        seconds_together=_together(timeline.classes, seconds, holds),
     )
+
+
+def _share(seconds: np.ndarray, holds: np.ndarray) -> np.ndarray:
+    """seconds (R,), holds (R, n) -> (n,) shares of all seconds."""
+    shares: np.ndarray = seconds @ holds / max(float(seconds.sum()), 1e-12)
+    return shares
+
+
+def _together(
+    classes: tuple[str, ...], seconds: np.ndarray, holds: np.ndarray
+) -> dict[str, dict[str, float]]:
+    """holds (R, n) -> class -> a class after it -> seconds in which both hold."""
+    common = (holds * seconds[:, None]).T @ holds.astype(np.float64)  # (n, n)
+    pairs: dict[str, dict[str, float]] = {}
+    for i, j in np.argwhere(np.triu(common, 1) > 0).tolist():
+        pairs.setdefault(classes[i], {})[classes[j]] = float(common[i, j])
+    return pairs
 
 
 def _shares(names: pd.Series, seconds: np.ndarray, always: tuple[str, ...] = ()) -> dict[str, float]:

@@ -100,9 +100,14 @@ class Segments {
       for (let i = 0; i < this.count; i++) if (this.person[i] === place) own.push(i);
       return own;
     });
+    // Where a person's segments overlap, an earlier one may last longer: how long any of them so far does.
+    this.lasting = this.ofPerson.map((own) => {
+      let last = -Infinity;
+      return Float64Array.from(own, (i) => (last = Math.max(last, this.offset[i])));
+    });
   }
 
-  // The segment of a person that holds t, or -1.
+  // The segments of a person that hold t.
   at(place, t) {
     const own = this.ofPerson[place];
     let low = 0;
@@ -112,8 +117,9 @@ class Segments {
       if (this.onset[own[middle]] <= t) low = middle + 1;
       else high = middle;
     }
-    const found = low ? own[low - 1] : -1;
-    return found >= 0 && t < this.offset[found] ? found : -1;
+    const found = [];
+    for (let k = low - 1; k >= 0 && t < this.lasting[place][k]; k--) if (t < this.offset[own[k]]) found.push(own[k]);
+    return found;
   }
 }
 

@@ -37,7 +37,7 @@ class Lanes {
     const lane = make("div", "lane", make("div", "who", name, what, tags), make("div", "track", canvas));
     lane.dataset.person = person.place;
     $("#people").append(lane);
-    return { person, canvas, what, tags, lane, said: null };
+    return { person, canvas, what, tags, lane, said: null, on: [] };
   }
 
   #description(person) {
@@ -77,7 +77,7 @@ class Lanes {
     this.view.width = width;
     this.#axis(sized(this.ruler, width, 30, 3), width);
     for (const one of this.all) {
-      one.lay = this.ribbon.layout(one.person, width);
+      one.lay = { ...this.ribbon.layout(one.person, width), isPaper: true };
       one.canvas.style.height = "auto";
       this.ribbon.draw(sized(one.canvas, width, one.lay.height, 3), one.person, width, one.lay);
       this.#tag(one);
@@ -85,7 +85,8 @@ class Lanes {
   }
 
   // Names of emotions beside their rows.
-  #tag({ tags, lay, person }) {
+  #tag(one) {
+    const { tags, lay, person } = one;
     const inRows = this.ribbon.mode === "rows" && this.ribbon.solo < 0 && person.numRows > 0;
     const key = `${inRows} ${lay.ribbonTop} ${lay.ribbon}`;
     if (tags.dataset.key === key) return;
@@ -95,12 +96,30 @@ class Lanes {
       const tag = make("span", "", text);
       tag.style.top = `${y}px`;
       tags.append(tag);
+      return tag;
     };
     const step = lay.ribbon / this.facts.classes.length;
-    if (inRows) this.facts.classes.forEach((name, c) => put(name, lay.ribbonTop + (c + 0.58) * step));
+    if (inRows) {
+      this.facts.classes.forEach((name, c) => {
+        const tag = put(name, lay.ribbonTop + (c + 0.58) * step);
+        if (this.facts.thresholds) tag.append(make("span", `dot e${c}`));
+      });
+      this.#markTags(one);
+    }
     if (!person.truth.length) return;
-    put("segments", lay.stripTop + STRIP / 2);
+    if (!this.facts.thresholds) put("segments", lay.stripTop + STRIP / 2);
     put("truth", lay.truthTop + TRUTH / 2);
+  }
+
+  // Which classes of a person hold at the cursor: their names stand out.
+  showHolding(place, on) {
+    const one = this.all[place];
+    one.on = on;
+    this.#markTags(one);
+  }
+
+  #markTags({ tags, on }) {
+    [...tags.children].forEach((tag, c) => tag.classList.toggle("on", on.includes(c)));
   }
 
   #axis(context, width) {

@@ -18,13 +18,13 @@ class Now {
     face.setAttribute("aria-hidden", "true");
     const says = make("div", "says");
     const head = make("div", "", make("div", "name", person.name), says);
-    const bars = make("div", "bars");
+    const bars = make("div", this.facts.classes.length > 10 ? "bars many" : "bars");
     const mix = make("div", "mix");
     const parts = this.facts.classes.map((name, c) => {
-      const fill = make("i", `e${c}`);
+      const { rail, fill } = makeRail(this.facts, c);
       const value = make("span", "value");
       const share = make("i", `e${c}`);
-      bars.append(make("span", "", name), make("span", "rail", fill), value);
+      bars.append(make("span", "", name), rail, value);
       mix.append(share);
       return { fill, value, share };
     });
@@ -77,11 +77,17 @@ class Now {
     says.replaceChildren(dot, text, make("b", "", sure === null ? "" : percent(sure)));
     const what = this.lanes.all[person.place].what;
     what.replaceChildren(dot.cloneNode(), sure === null ? text : `${text} ${percent(sure)}`);
+    const { thresholds } = this.facts;
+    if (thresholds) {
+      what.classList.toggle("by-tags", isPredicted); // the names beside the rows tell
+      this.lanes.showHolding(person.place, isPredicted ? holding(this.facts, person, source, row) : []);
+    }
     parts.forEach(({ fill, value, share }, i) => {
       const p = isPredicted ? person.probability(source, row, i) : 0;
-      share.style.width = `${100 * p}%`;
+      share.style.width = `${thresholds ? 100 / parts.length : 100 * p}%`;
+      if (thresholds) share.classList.toggle("off", Math.round(255 * p) < thresholds[i]);
       if (!this.isFull) return;
-      fill.style.transform = `scaleX(${p})`;
+      fillRail(this.facts, fill, i, p);
       value.textContent = isPredicted ? percent(p) : "–";
     });
   }
@@ -94,6 +100,10 @@ class Now {
     if (!person.isPredicted(source, row)) {
       const state = facts.states[person.state[row]];
       return [-1, facts.stateWords[state]?.[0] ?? `no ${source}`, null];
+    }
+    if (facts.thresholds) {
+      const on = holding(facts, person, source, row);
+      return [on[0] ?? -1, listed(facts, on), null];
     }
     const best = person.likeliest(source, row);
     const sure = person.probability(source, row, best);

@@ -21,7 +21,8 @@ class Overview {
     return (t / this.view.duration) * this.view.width;
   }
 
-  // Which class is likeliest in each pixel, for every person: drawn once for a size and theme, then kept.
+  // Which class is likeliest in each pixel, for every person, or which ones hold, each in a line of its own: drawn
+  // once for a size and theme, then kept.
   #strips(ratio) {
     const { facts, theme, view } = this;
     const key = `${view.width} ${ratio} ${theme.isDark} ${this.ribbon.source} ${theme.fill[0]}`;
@@ -30,7 +31,7 @@ class Overview {
     const context = sized(picture, view.width, OVERVIEW, ratio);
     context.fillStyle = theme.rail;
     context.fillRect(0, 0, view.width, OVERVIEW);
-    const height = Math.min(10, (OVERVIEW - 8) / Math.max(1, facts.persons.length));
+    const height = Math.min(facts.thresholds ? 24 : 10, (OVERVIEW - (facts.thresholds ? 6 : 8)) / Math.max(1, facts.persons.length));
     const top = (OVERVIEW - height * facts.persons.length) / 2;
     const step = view.duration / view.width;
     facts.persons.forEach((person, place) => {
@@ -38,6 +39,14 @@ class Overview {
       const { mean, covered } = this.ribbon.pyramid(person).columns(0, step, Math.ceil(view.width));
       for (let x = 0; x < view.width; x++) {
         if (!covered[x]) continue;
+        if (facts.thresholds) {
+          for (let c = 0; c < n; c++) {
+            if (mean[x * n + c] * 255 < facts.thresholds[c] - 1e-3) continue;
+            context.fillStyle = theme.fill[c];
+            context.fillRect(x, top + (place + c / n) * height, 1.2, Math.max(0.5, height / n));
+          }
+          continue;
+        }
         let best = 0;
         for (let c = 1; c < n; c++) if (mean[x * n + c] > mean[x * n + best]) best = c;
         context.fillStyle = theme.fill[best];

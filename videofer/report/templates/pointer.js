@@ -133,9 +133,9 @@ function barsOf(facts, person, source, row) {
   if (order.length > MAX_BARS) order.sort((a, b) => person.probability(source, row, b) - person.probability(source, row, a));
   for (const c of order.slice(0, MAX_BARS)) {
     const value = person.probability(source, row, c);
-    const fill = make("i", `e${c}`);
-    fill.style.transform = `scaleX(${value})`;
-    bars.append(make("span", "", facts.classes[c]), make("span", "rail", fill), make("span", "value", percent(value)));
+    const { rail, fill } = makeRail(facts, c);
+    fillRail(facts, fill, c, value);
+    bars.append(make("span", "", facts.classes[c]), rail, make("span", "value", percent(value)));
   }
   return bars;
 }

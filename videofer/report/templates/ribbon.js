@@ -7,7 +7,9 @@ class Ribbon {
   constructor(facts, view, theme, hatching) {
     Object.assign(this, { facts, view, theme, hatching });
     this.source = "answer";
-    this.mode = "stacked";
+    this.questions = facts.thresholds ? new Questions(facts, view, theme) : null;
+    this.mode = this.questions ? "rows" : "stacked";
+    this.namesInside = matchMedia("(max-width: 900px)"); // there is no place for them beside the rows
     this.solo = -1; // the one class that is shown
     this.lit = -1; // the class under the pointer, in the legend
     this.pyramids = new Map();
@@ -43,12 +45,13 @@ class Ribbon {
     const narrow = width < 560;
     const face = person.faces ? (narrow ? 30 : many > 3 ? 34 : 44) : 0;
     const stacked = many === 1 ? 150 : many <= 3 ? 104 : 72;
-    const rowHeight = many === 1 ? 26 : many <= 3 ? 22 : 18;
+    const rowHeight = this.questions?.rowHeight(many) ?? (many === 1 ? 26 : many <= 3 ? 22 : 18);
     const ribbon = this.mode === "stacked" || this.solo >= 0 ? stacked : rowHeight * this.facts.classes.length;
     const ribbonTop = face ? face + GAP : 0;
     const stripTop = ribbonTop + ribbon + 4;
-    const truthTop = stripTop + STRIP + 3;
-    const height = person.truth.length ? truthTop + TRUTH : stripTop + STRIP;
+    const strip = this.questions ? 0 : STRIP; // theirs are in their rows
+    const truthTop = stripTop + strip + 3;
+    const height = person.truth.length ? truthTop + TRUTH : stripTop + strip;
     return { face, ribbonTop, ribbon, stripTop, truthTop, height };
   }
 
@@ -67,12 +70,15 @@ class Ribbon {
       context.rect(0, lay.ribbonTop, width, lay.ribbon);
       context.clip();
       for (const piece of pieces) {
-        if (this.solo >= 0) this.#area(context, piece, this.solo, lay.ribbonTop, lay.ribbon);
+        if (this.questions) this.#eachQuestion(context, piece, lay);
+        else if (this.solo >= 0) this.#area(context, piece, this.solo, lay.ribbonTop, lay.ribbon);
         else if (this.mode === "stacked") this.#stack(context, piece, lay, rows);
         else this.#eachRow(context, piece, lay);
       }
       this.#states(context, person, lay);
       context.restore();
+      const named = lay.isPaper || this.namesInside.matches;
+      this.questions?.mark(context, person, width, this.#areas(lay), named && this.solo < 0, this.lit);
     }
     this.strips.draw(context, person, width, lay, this);
     context.restore();
@@ -85,6 +91,7 @@ class Ribbon {
       const [x0, x1] = [Math.max(0, view.x(start)), Math.min(width, view.x(end))];
       if (x1 > x0) this.hatching.fill(context, state, x0, ribbonTop, Math.max(1, x1 - x0), ribbon);
     }
+    if (this.questions) return;
     context.fillStyle = theme.edge;
     context.fillRect(0, ribbonTop + ribbon - 0.5, width, 1);
     if (this.mode === "rows" && this.solo < 0) {
@@ -195,6 +202,33 @@ class Ribbon {
     for (let c = 0; c < this.facts.classes.length; c++) {
       context.globalAlpha = this.lit < 0 || this.lit === c ? 1 : 0.16;
       this.#area(context, piece, c, ribbonTop + c * height + 2, height - 2);
+      context.globalAlpha = 1;
+    }
+  }
+
+  // Where the curves of classes that hold or not by themselves are drawn: class -> { top, height }.
+  #areas({ ribbonTop, ribbon }) {
+    if (this.solo >= 0) return new Map([[this.solo, this.questions.inner(ribbonTop, ribbon)]]);
+    const step = ribbon / this.facts.classes.length;
+    return new Map(this.facts.classes.map((_, c) => [c, this.questions.inner(ribbonTop + c * step, step)]));
+  }
+
+  // Pale all along, full where the class holds.
+  #eachQuestion(context, piece, lay) {
+    for (const [c, { top, height }] of this.#areas(lay)) {
+      const alpha = this.lit < 0 || this.lit === c ? 1 : 0.16;
+      context.globalAlpha = 0.28 * alpha;
+      this.#area(context, piece, c, top, height);
+      context.globalAlpha = alpha;
+      context.save();
+      this.questions.clipToHolding(context, piece, c, top, height);
+      this.#fillUnder(context, piece, (i) => top + height * (1 - piece.mean(i, c)), top + height);
+      context.restore();
+      context.strokeStyle = this.theme.fill[c];
+      context.lineWidth = 1;
+      context.beginPath();
+      this.#edge(context, piece, (i) => top + height * (1 - piece.mean(i, c)));
+      context.stroke();
       context.globalAlpha = 1;
     }
   }

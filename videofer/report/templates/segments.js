@@ -112,7 +112,7 @@ class SegmentTable {
   // The segments that hold the cursor are marked.
   #mark() {
     const t = this.player.time;
-    const on = this.facts.persons.map((person) => this.facts.segments.at(person.place, t)).filter((i) => i >= 0);
+    const on = this.facts.persons.flatMap((person) => this.facts.segments.at(person.place, t));
     const key = on.join(" ");
     if (key === this.#current) return;
     this.#current = key;

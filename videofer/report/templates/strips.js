@@ -13,8 +13,10 @@ class Strips {
   // lay: heights, see Ribbon.layout; solo and lit: the one class that is shown, and that which stands out, or -1.
   draw(context, person, width, lay, { solo, lit }) {
     if (lay.face) this.#faces(context, person, lay.face);
-    this.#uncertain(context, person, lay);
-    this.#segments(context, person, width, lay, solo, lit);
+    if (!this.facts.thresholds) {
+      this.#uncertain(context, person, lay);
+      this.#segments(context, person, width, lay, solo, lit);
+    }
     if (person.truth.length) this.#truth(context, person, lay);
   }
 
