@@ -264,7 +264,7 @@ def make_store(folder: Path) -> Path:
     """Synthetic videos of six people, preprocessed as anybody's."""
     from preprocessing.spec import PreprocessSpec
     from preprocessing.stage.run import preprocess
-    from videofer.cli.preprocess import save_manifest
+    from videofer.cli.preprocess_labels import save_manifest
     from videofer.datasets.manifest import read_manifest
     from videofer.synthetic.dataset import make_dataset
 

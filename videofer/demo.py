@@ -177,7 +177,7 @@ def _preprocess(folder: Path, store: Path, manifest: Path) -> None:
     from preprocessing.spec import PreprocessSpec
     from preprocessing.stage.report import RunReport, text_of
     from preprocessing.stage.run import preprocess
-    from videofer.cli.preprocess import save_manifest
+    from videofer.cli.preprocess_labels import save_manifest
     from videofer.cli.progress import StageProgress
     from videofer.datasets.manifest import read_manifest
 

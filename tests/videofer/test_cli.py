@@ -10,9 +10,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import typer
 import yaml
 
 from tests.videos import write_video
+from videofer.cli.errors import one_line_errors
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -74,6 +76,10 @@ def test_the_set_of_options_is_the_documented_one() -> None:
         (["preprocess", "x.mp4", "--out", "S", "--faces", "yunet"], "yunet"),
         (["store", "info", "nowhere"], "nowhere is not a store"),
         (["train", "nowhere.yaml", "--store", "S", "--out", "R"], "nowhere.yaml"),
+        (
+            ["train", "nowhere.yaml", "--store", "S", "--out", "R", "--dry-run", "--ray-address", "head:1"],
+            "not at --ray-address head:1",
+        ),
         (["evaluate", "--model", "nowhere", "--store", "S", "--out", "E"], "nowhere"),
         (["timeline", "x.mp4", "--model", "nowhere", "--out", "T"], "nowhere"),
         (["timeline", "x.mp4", "--model", "nowhere", "--out", "T", "--formats", "docx"], "docx"),
@@ -98,6 +104,25 @@ def test_a_pickle_is_refused_as_a_model(tmp_path: Path) -> None:
     model.write_bytes(b"\x80\x04cos\nsystem\n(S'touch pwned'\ntR.")
     line = complaint(videofer("timeline", "x.mp4", "--model", model, "--out", tmp_path / "T", cwd=tmp_path))
     assert "model.pt" in line and not (tmp_path / "pwned").exists()
+
+
+def test_a_file_where_a_folder_should_be_is_said_to_be_one(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "notes.txt"
+    file.write_text("no folder")
+    app = typer.Typer()
+
+    @app.command()
+    def make(folder: Path) -> None:
+        folder.mkdir(exist_ok=folder == file)
+
+    assert one_line_errors(app, [str(file)]) == 2
+    assert capsys.readouterr().err == f"videofer: error: {file}: is a file, not a folder\n"
+    assert one_line_errors(app, [str(file / "in it")]) == 2
+    assert capsys.readouterr().err.endswith(f"in it: cannot be, as {file} is a file, not a folder\n")
+    assert one_line_errors(app, [str(tmp_path)]) == 2
+    assert capsys.readouterr().err == f"videofer: error: {tmp_path}: File exists\n"
 
 
 def test_debug_shows_the_traceback(tmp_path: Path) -> None:

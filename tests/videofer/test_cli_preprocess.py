@@ -39,6 +39,35 @@ def test_a_dry_run_measures_what_a_plan_needs(tmp_path: Path, capsys: pytest.Cap
     assert "1,000 videos, 100 h" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--dry-run", "--ray-address", "head:6379"], "not the cluster at --ray-address head:6379"),
+        (["--dry-run", "--retry-failed"], "leave out --retry-failed"),
+        (["--dry-run-seconds", "5"], "--dry-run-seconds is for --dry-run"),
+    ],
+)
+def test_what_would_be_left_unheard_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], words: str
+) -> None:
+    write_video(tmp_path / "in.mp4")
+    assert run("preprocess", tmp_path / "in.mp4", "--out", tmp_path / "S", *arguments) == 2
+    error = capsys.readouterr().err
+    assert words in error and error.count("\n") == 1 and not (tmp_path / "S").exists()
+
+
+def test_where_a_report_cannot_be_written_nothing_begins(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_video(tmp_path / "in.mp4")
+    (tmp_path / "file").write_text("no folder")
+    arguments = ["preprocess", tmp_path / "in.mp4", "--out", tmp_path / "S", "--faces", "precropped"]
+    assert run(*arguments, "--report", tmp_path / "file" / "report.json") == 2
+    assert f"{tmp_path / 'file'}: " in capsys.readouterr().err and not (tmp_path / "S").exists()
+    assert run(*arguments, "--report", tmp_path / "new" / "report.json") == 0
+    assert (tmp_path / "new" / "report.json").is_file()
+
+
 def test_the_report_is_printed_kept_and_copied(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write_video(tmp_path / "in.mp4", pts=range(50))
     store, copy = tmp_path / "S", tmp_path / "report.json"
@@ -54,7 +83,10 @@ def test_the_report_is_printed_kept_and_copied(tmp_path: Path, capsys: pytest.Ca
     assert report.bytes_read == (tmp_path / "in.mp4").stat().st_size
     assert run(*arguments, "--dry-run") == 2  # all is stored: nothing can be measured
     out = capsys.readouterr()
-    assert "1 inputs are in the store already" in out.out and "no video could be timed" in out.err
+    assert (
+        "1 input is in the store already, not counted above" in out.out
+        and "no video could be timed" in out.err
+    )
 
 
 def test_only_what_the_manifest_names_is_an_input(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -40,6 +40,7 @@ def dry_run(
     from preprocessing.estimate import text
     from preprocessing.estimate.extrapolate import extrapolate
     from preprocessing.estimate.measure import measure
+    from preprocessing.quantities import as_count
     from preprocessing.stage.cluster import usable_cores
     from preprocessing.stage.run import describe
     from preprocessing.types import InputError
@@ -75,7 +76,10 @@ def dry_run(
     for failure in lost:
         typer.echo(f"  would fail: {failure.name!r}: {failure.stage}: {failure.reason}")
     if any(known):
-        typer.echo(f"{sum(known)} inputs are in the store already and not counted above")
+        num = sum(known)
+        typer.echo(
+            f"{as_count(num, 'input')} {'is' if num == 1 else 'are'} in the store already, not counted above"
+        )
     if report is not None:
         rates = result.estimate.rates
         if rates is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 
 import typer
 
@@ -35,11 +36,21 @@ def one_line_errors(app: typer.Typer, arguments: list[str], *, debug: bool = Fal
     except OSError as error:
         if debug:
             raise
-        where = f"{error.filename}: " if error.filename else ""
-        return _complain(f"{where}{error.strerror or error}")
+        return _complain(_words_of(error))
     if result == INTERRUPTED:  # typer's answer to Ctrl-C as well
         print("videofer: interrupted; what was finished is kept", file=sys.stderr)
     return result if isinstance(result, int) else DONE
+
+
+def _words_of(error: OSError) -> str:
+    """The file, and what is wrong with it."""
+    where = f"{error.filename}: " if error.filename else ""
+    if isinstance(error, FileExistsError) and Path(str(error.filename)).is_file():
+        return f"{where}is a file, not a folder"  # what the system says, "File exists", helps nobody
+    if isinstance(error, NotADirectoryError) and error.filename:
+        file = next((above for above in Path(str(error.filename)).parents if above.is_file()), None)
+        return f"{where}cannot be, as {file} is a file, not a folder" if file else f"{where}is no folder"
+    return f"{where}{error.strerror or error}"
 
 
 def _complain(message: str) -> int:

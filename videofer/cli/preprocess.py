@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import shlex
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,6 +14,7 @@ import typer
 from videofer.cli import dry_run as dry
 from videofer.cli.errors import DONE, INTERRUPTED, SOME_FAILED
 from videofer.cli.options import Gpu, RayAddress, WeightsDir
+from videofer.cli.preprocess_labels import labels_in_folders, labels_of, others_than, save_manifest
 from videofer.cli.progress import StageProgress
 
 if TYPE_CHECKING:
@@ -67,8 +68,9 @@ def preprocess(
         bool, typer.Option("--dry-run", help="Look at a sample, say what a run would take, write nothing.")
     ] = False,
     dry_run_seconds: Annotated[
-        float, typer.Option(min=1.0, help="Time for that look; more makes it surer.")
-    ] = dry.SECONDS,
+        float | None,
+        typer.Option(min=1.0, help=f"Time for that look, by default {dry.SECONDS:g}; more makes it surer."),
+    ] = None,
     deadline: Annotated[
         float | None, typer.Option(help="Hours; a dry run says how many nodes that takes.")
     ] = None,
@@ -91,11 +93,20 @@ def preprocess(
         raise typer.BadParameter(f"--local is for a store at a URL, and --out is {out}")
     if not dry_run and (deadline is not None or cores_per_node is not None):
         raise typer.BadParameter("--deadline and --cores-per-node are for --dry-run")
+    if not dry_run and dry_run_seconds is not None:
+        raise typer.BadParameter("--dry-run-seconds is for --dry-run")
     if dry_run and gpu:
         raise typer.BadParameter(
             "--dry-run times excerpts on single cores, which says nothing of --gpu: run some of the inputs "
             "with it, then `videofer plan ARCHIVE --rates STORE`"
         )
+    if dry_run and ray_address is not None:
+        raise typer.BadParameter(
+            f"--dry-run times this machine, not the cluster at --ray-address {ray_address}: leave that out; "
+            "--deadline and --cores-per-node tell of a cluster"
+        )
+    if dry_run and retry_failed:
+        raise typer.BadParameter("--dry-run counts all inputs that are not stored: leave out --retry-failed")
     if deadline is not None and not deadline > 0:
         raise typer.BadParameter(f"--deadline is {deadline:g}; it must be above 0 hours")
     options = {
@@ -107,6 +118,8 @@ def preprocess(
     }
     spec = load_spec(config, set_ or [], options)
     named = labels_of(manifest)
+    if report is not None:
+        report.parent.mkdir(parents=True, exist_ok=True)  # now, not when hours of work are done
     skip = others_than(named, inputs, manifest) if only_manifest else _nothing
     if dry_run:
         return dry.dry_run(
@@ -115,7 +128,7 @@ def preprocess(
             spec,
             weights_dir=weights_dir,
             num_workers=workers,
-            seconds=dry_run_seconds,
+            seconds=dry_run_seconds or dry.SECONDS,
             deadline_hours=deadline,
             cores_per_node=cores_per_node,
             report=report,
@@ -183,45 +196,8 @@ def store_folder(out: str, local: Path | None) -> Iterator[Path]:
         yield folder
 
 
-def labels_of(manifest: Path | None) -> pd.DataFrame | None:
-    """The table of labels, read before the work so that a mistake in it shows at once."""
-    if manifest is None:
-        return None
-    from videofer.datasets.manifest import read_manifest
-
-    return read_manifest(manifest)
-
-
-def others_than(
-    table: pd.DataFrame | None, inputs: list[Path], manifest: Path | None
-) -> Callable[[Path], bool]:
-    """Says of what is in the inputs that the table does not name it. ManifestError if none of it is there."""
-    from videofer.datasets.manifest import ManifestError
-    from videofer.reproduce.inputs import all_but
-
-    assert table is not None
-    names = table["name"].unique().tolist()
-    if not any((folder / name).exists() for name in names for folder in inputs):
-        shown = ", ".join(str(folder) for folder in inputs[:3])
-        raise ManifestError(
-            f"{manifest}: none of its {len(names):,} videos is in {shown}: {names[0]!r} and the others "
-            "must be relative to the folder given"
-        )
-    skips = [all_but(folder, names) for folder in inputs]
-    return lambda path: all(skip(path) for skip in skips)
-
-
 def _nothing(_path: Path) -> bool:
     return False
-
-
-def labels_in_folders(inputs: list[Path], spec: PreprocessSpec) -> pd.DataFrame:
-    """The table of labels from the names of folders, also before the work."""
-    from preprocessing.discover import discover
-    from videofer.datasets.manifest import labels_from_folders
-
-    sources, _ = discover(inputs, sidecars=spec.pose == "sidecar", frames_fps=spec.frames_fps)
-    return labels_from_folders(sources)
 
 
 def load_spec(config: Path | None, overrides: list[str], options: dict[str, Any]) -> PreprocessSpec:
@@ -236,20 +212,3 @@ def load_spec(config: Path | None, overrides: list[str], options: dict[str, Any]
     if config is not None:
         return load_yaml(config, PreprocessSpec, [*overrides, *given])
     return validate({}, PreprocessSpec, source="the command line", overrides=[*overrides, *given])
-
-
-def save_manifest(out: Path, table: pd.DataFrame) -> list[str]:
-    """Join labels with the store and keep them there; rows of other videos stay. Returns what is missing."""
-    import pandas as pd
-
-    from cache.store import Store
-    from videofer.datasets.manifest import join_store
-
-    store = Store.open(out)
-    joined, missing = join_store(table, store.videos())
-    with store.lock():
-        old = store.manifest()
-        if old is not None and len(old):
-            joined = pd.concat([old[~old["name"].isin(joined["name"])], joined], ignore_index=True)
-        store.write_manifest(joined)
-    return missing

@@ -37,6 +37,10 @@ def train(
     training ones."""
     from videofer.ensembles.recipe import is_ensemble
 
+    if dry_run and ray_address is not None:
+        raise typer.BadParameter(
+            f"--dry-run takes its batch on this machine, not at --ray-address {ray_address}: leave that out"
+        )
     common: dict[str, Any] = {
         "workers": workers,
         "resume": resume,
