@@ -16,8 +16,9 @@ from hypothesis import strategies as st
 
 from tests.browser import Browse
 from tests.videofer.timeline_examples import example_timeline
+from videofer.formats.cues import cues_of, together
 from videofer.formats.marks import Mark, marks_of
-from videofer.formats.subtitles import together, write_srt, write_vtt
+from videofer.formats.subtitles import write_srt, write_vtt
 from videofer.formats.text import one_line, person_names
 from videofer.timeline.segments import find_segments
 from videofer.timeline.timeline import Timeline
@@ -29,8 +30,8 @@ def write(timeline: Timeline) -> tuple[list[Mark], bytes, bytes]:
     """Marks, WebVTT, SRT."""
     marks, names = marks_of(find_segments(timeline)), person_names(timeline)
     vtt, plain = io.BytesIO(), io.BytesIO()
-    write_vtt(marks, names, timeline.video.name, vtt, annotator="videofer, model a --> b")
-    write_srt(marks, names, plain)
+    write_vtt(cues_of(marks), names, timeline.video.name, vtt, annotator="videofer, model a --> b")
+    write_srt(cues_of(marks), names, plain)
     return marks, vtt.getvalue(), plain.getvalue()
 
 
@@ -133,8 +134,8 @@ def test_ffmpeg_reads_both(tmp_path: Path) -> None:
 def test_hours_are_counted(tmp_path: Path) -> None:
     late = [Mark(0, "fear", 7_199_999, 360_000_001, 0.5)]
     vtt, plain = io.BytesIO(), io.BytesIO()
-    write_vtt(late, {0: "Anna"}, "a.mp4", vtt, annotator="videofer")
-    write_srt(late, {0: "Anna"}, plain)
+    write_vtt(cues_of(late), {0: "Anna"}, "a.mp4", vtt, annotator="videofer")
+    write_srt(cues_of(late), {0: "Anna"}, plain)
     assert b"01:59:59.999 --> 100:00:00.001" in vtt.getvalue()
     assert b"01:59:59,999 --> 100:00:00,001" in plain.getvalue()
     (cue,) = srt.parse(plain.getvalue().decode())

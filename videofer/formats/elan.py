@@ -1,4 +1,4 @@
-"""Segments as an ELAN file (EAF 3.0): a tier for each person, labels of a vocabulary, linked media.
+"""Segments as an ELAN file (EAF 3.0): tiers of persons, labels of a vocabulary, linked media.
 
 After the schema http://www.mpi.nl/tools/elan/EAFv3.0.xsd and the description "EAF Annotation Format".
 """
@@ -14,6 +14,7 @@ from xml.etree import ElementTree as ET
 
 from videofer.formats.marks import Mark
 from videofer.formats.text import one_line
+from videofer.formats.tiers import tiers_of
 
 SCHEMA = "http://www.mpi.nl/tools/elan/EAFv3.0.xsd"
 VOCABULARY = "perceived expression"
@@ -41,9 +42,11 @@ def write_eaf(
     annotator: str,
     media: Path | None,
     folder: Path,
+    by_class: bool = False,
 ) -> None:
-    """marks: in order of time. names: of the persons, tiers in their order. annotator: who watched; also a
-    property of the file, which ELAN keeps.
+    """marks: in order of time. names: of the persons, tiers in their order. by_class: a tier for each class
+    of a person, where several may hold at once, see `tiers_of`. annotator: who watched; also a property of
+    the file, which ELAN keeps.
 
     media: the video, linked by its absolute path and relative to `folder`, where the file lies; None: ELAN
     asks for it.
@@ -66,21 +69,22 @@ def write_eaf(
     ET.SubElement(header, "PROPERTY", NAME="lastUsedAnnotationId").text = str(len(marks))
     slots = _time_slots(marks, ET.SubElement(root, "TIME_ORDER"))
     entry_ids = {one_line(label): f"cveid{number}" for number, label in enumerate(classes, 1)}
+    shown = {(mark.person, mark.label) for mark in marks}
     tiers = {
-        person: ET.SubElement(
+        (tier.person, tier.label): ET.SubElement(
             root,
             "TIER",
-            TIER_ID=name,
-            PARTICIPANT=name,
+            TIER_ID=tier.name,
+            PARTICIPANT=names[tier.person],
             ANNOTATOR=one_line(annotator),
             LINGUISTIC_TYPE_REF=TIER_TYPE,
         )
-        for person, name in names.items()
+        for tier in tiers_of(names, classes if by_class else (), shown)
     }
     for number, (mark, (start, end)) in enumerate(zip(marks, slots, strict=True), 1):
         label = one_line(mark.label)
         annotation = ET.SubElement(
-            ET.SubElement(tiers[mark.person], "ANNOTATION"),
+            ET.SubElement(tiers[mark.person, mark.label if by_class else None], "ANNOTATION"),
             "ALIGNABLE_ANNOTATION",
             ANNOTATION_ID=f"a{number}",
             TIME_SLOT_REF1=start,

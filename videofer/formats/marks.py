@@ -18,20 +18,22 @@ class Mark:
     probability: float  # mean of the label's over the time
 
 
-def marks_of(segments: pd.DataFrame) -> list[Mark]:
-    """The segments (see `videofer.timeline.segments`) in order of time, those of one person without overlap.
+def marks_of(segments: pd.DataFrame, *, by_class: bool = False) -> list[Mark]:
+    """The segments (see `videofer.timeline.segments`) in order of time, those of one person without overlap;
+    by_class: those of one person and class, where several may hold at once.
 
     Times are rounded to the nearest millisecond; a mark lasts at least one, later ones give way to it.
     """
     marks = []
-    until: dict[int, int] = {}  # person -> end of the last mark
+    until: dict[tuple[int, str], int] = {}  # person, class -> end of the last mark
     ordered = segments.sort_values(["onset", "person"], kind="stable")
     columns = ("person", "label", "onset", "offset", "mean_probability")
     for person, label, onset, offset, probability in zip(
         *(ordered[name].tolist() for name in columns), strict=True
     ):
-        start = max(round(onset * 1000), until.get(person, 0))
+        place = person, label if by_class else ""
+        start = max(round(onset * 1000), until.get(place, 0))
         end = max(round(offset * 1000), start + 1)
-        until[person] = end
+        until[place] = end
         marks.append(Mark(person, label, start, end, probability))
     return marks

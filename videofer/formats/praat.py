@@ -1,13 +1,14 @@
-"""Segments as a Praat TextGrid: an interval tier for each person, each tiling the whole video."""
+"""Segments as a Praat TextGrid: interval tiers of persons, each tiling the whole video."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import BinaryIO
 
 import pandas as pd
 
 from videofer.formats.text import one_line
+from videofer.formats.tiers import Tier, tiers_of
 
 Intervals = list[tuple[float, float, str]]
 
@@ -19,16 +20,19 @@ def write_textgrid(
     file: BinaryIO,
     *,
     annotator: str,
+    classes: Sequence[str] = (),
 ) -> None:
     """Praat's long text format in UTF-8. Intervals without a segment have an empty label.
 
     names: of the persons, tiers in their order. Praat makes no TextGrid without a tier: where there are no
     persons, one is there that is empty. annotator: who watched, a comment at the end (Praat skips what
-    follows an exclamation mark).
+    follows an exclamation mark). classes: those with tiers of their own, where several may hold at once, see
+    `tiers_of`.
     """
+    shown = set(zip(segments["person"].tolist(), segments["label"].tolist(), strict=True))
     tiers = {
-        name: tiled(segments[segments["person"] == person], duration_seconds)
-        for person, name in (names or {-1: "nobody"}).items()
+        tier.name: tiled(segments[_is_in(segments, tier)], duration_seconds)
+        for tier in tiers_of(names or {-1: "nobody"}, classes, shown)
     }
     lines = [
         'File type = "ooTextFile"',
@@ -58,6 +62,11 @@ def write_textgrid(
             ]
     lines.append(f"! {one_line(annotator)}")
     file.write(("\n".join(lines) + "\n").encode("utf-8"))
+
+
+def _is_in(segments: pd.DataFrame, tier: Tier) -> pd.Series:
+    mine = segments["person"] == tier.person
+    return mine if tier.label is None else mine & (segments["label"] == tier.label)
 
 
 def tiled(segments: pd.DataFrame, duration_seconds: float) -> Intervals:

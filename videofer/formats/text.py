@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
+from itertools import count
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -22,13 +24,14 @@ def person_names(timeline: Timeline) -> dict[int, str]:
     """What each person is called in a file: one line, never empty, no two alike ("Anna", "Anna (2)")."""
     names: dict[int, str] = {}
     for person in timeline.persons:
-        plain = name = one_line(person.name) or f"person {person.id}"
-        count = 1
-        while name in names.values():
-            count += 1
-            name = f"{plain} ({count})"
-        names[person.id] = name
+        names[person.id] = unlike(one_line(person.name) or f"person {person.id}", names.values())
     return names
+
+
+def unlike(name: str, others: Collection[str]) -> str:
+    """The name, or with a number, so that it is none of the others: "Anna (2)"."""
+    numbered = (f"{name} ({number})" for number in count(2))
+    return name if name not in others else next(one for one in numbered if one not in others)
 
 
 def defused(text: str) -> str:

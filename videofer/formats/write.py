@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, BinaryIO
 from cache.atomic import atomic_write
 from cache.errors import UserError
 from videofer.formats.bids import write_events, write_sidecar
+from videofer.formats.cues import Cue, cues_of, joined_cues
 from videofer.formats.elan import write_eaf
 from videofer.formats.kept import EDITED_BY_PEOPLE, keep_foreign, keep_old
 from videofer.formats.marks import Mark, marks_of
@@ -27,6 +28,7 @@ from videofer.formats.summary import write_summary
 from videofer.formats.tables import write_jsonl, write_rows_csv, write_segments_csv
 from videofer.formats.text import person_names
 from videofer.timeline.plot import plot_timeline
+from videofer.timeline.quiet import quiet_spans
 from videofer.timeline.segments import find_segments
 from videofer.timeline.several import thresholds_of
 
@@ -57,7 +59,7 @@ EXPORTS = tuple(_ENDINGS)
 FORMATS = (*EXPORTS, "html", "mp4")
 """All that one may ask for: also the report and the annotated video, which are made elsewhere."""
 
-ONE_CLASS = ("eaf", "textgrid", "vtt", "srt", "mp4")
+ONE_CLASS = ("mp4",)
 """Formats that show one class of a person at a time, or shares that sum to one."""
 
 
@@ -152,7 +154,18 @@ class _Source:
 
     @cached_property
     def marks(self) -> list[Mark]:
-        return marks_of(self.segments)
+        return marks_of(self.segments, by_class=self.is_several)
+
+    @cached_property
+    def cues(self) -> list[Cue]:
+        if not self.is_several:
+            return cues_of(self.marks)
+        return joined_cues(self.marks, quiet_spans(self.timeline, self.segments), self.timeline.classes)
+
+    @property
+    def is_several(self) -> bool:
+        """Whether several classes may hold at once."""
+        return thresholds_of(self.timeline.model, len(self.timeline.classes)) is not None
 
     @cached_property
     def names(self) -> dict[int, str]:
@@ -189,15 +202,21 @@ class _Source:
                     annotator=self.annotator,
                     media=self.video,
                     folder=self.folder,
+                    by_class=self.is_several,
                 )
             case ".TextGrid":
                 write_textgrid(
-                    self.segments, self.names, timeline.duration_seconds, file, annotator=self.annotator
+                    self.segments,
+                    self.names,
+                    timeline.duration_seconds,
+                    file,
+                    annotator=self.annotator,
+                    classes=timeline.classes if self.is_several else (),
                 )
             case ".vtt":
-                write_vtt(self.marks, self.names, timeline.video.name, file, annotator=self.annotator)
+                write_vtt(self.cues, self.names, timeline.video.name, file, annotator=self.annotator)
             case ".srt":
-                write_srt(self.marks, self.names, file)
+                write_srt(self.cues, self.names, file)
             case "_events.tsv":
                 write_events(self.segments, file)
             case "_events.json":

@@ -8,12 +8,12 @@ import numpy as np
 
 from videofer.report import words
 from videofer.report.words import LEAST_NAMED, PersonWords, Share, css_of, length, percent, shown
+from videofer.timeline.several import NONE_HOLDS
 from videofer.timeline.summary import PersonSummary, Summary
 from videofer.timeline.timeline import UNCERTAIN, Timeline
 
 MAX_NAMED = 4  # classes in the sentence at the top
 MAX_PAIRS = 12
-NO_CLASS = "none holds"
 
 
 def lead(timeline: Timeline, summary: Summary) -> str:
@@ -75,5 +75,5 @@ def _shares(timeline: Timeline, one: PersonSummary, thresholds: np.ndarray) -> l
     for label, share in others.items():
         if share > 0:
             line = words.share_words(timeline, one, label, share)
-            lines.append(replace(line, label=NO_CLASS) if label == UNCERTAIN else line)
+            lines.append(replace(line, label=NONE_HOLDS) if label == UNCERTAIN else line)
     return lines

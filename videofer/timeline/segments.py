@@ -80,7 +80,7 @@ def _person_segments(timeline: Timeline, person: int, rows: pd.DataFrame) -> lis
     p = rows[probability_columns(timeline.classes)].to_numpy(dtype=np.float64)
     start, end = rows["t_start"].to_numpy(dtype=np.float64), rows["t_end"].to_numpy(dtype=np.float64)
     label = rows["label"].to_numpy(dtype=object)
-    usable = np.isfinite(p).all(axis=1) & rows["state"].isin(SEEN).to_numpy()
+    usable = usable_rows(rows, timeline.classes)
     settings = timeline.settings.segmentation
     thresholds = thresholds_of(timeline.model, len(timeline.classes))
     if thresholds is not None:
@@ -96,13 +96,20 @@ def _person_segments(timeline: Timeline, person: int, rows: pd.DataFrame) -> lis
     else:
         states = None
     found: list[tuple[object, ...]] = []
-    for first, last in _stretches(start, end, usable):
+    for first, last in stretches_of(start, end, usable):
         inside = slice(first, last)
         chosen = hysteresis(p[inside], settings) if states is None else states[inside]
         for run in _tidied(chosen, start[inside], end[inside], settings):
             name, own = timeline.classes[run.state], p[:, run.state]
             found.append(_segment(person, name, own, start, end, first + run.first, first + run.end))
     return found
+
+
+def usable_rows(rows: pd.DataFrame, classes: Sequence[str]) -> NDArray[np.bool_]:
+    """(R,): rows with a prediction in which the person is seen."""
+    p = rows[probability_columns(classes)].to_numpy(dtype=np.float64)
+    usable: NDArray[np.bool_] = np.isfinite(p).all(axis=1) & rows["state"].isin(SEEN).to_numpy()
+    return usable
 
 
 def _of_class(
@@ -117,7 +124,7 @@ def _of_class(
 ) -> Iterator[tuple[object, ...]]:
     """Segments of one class by itself."""
     settings = segmentation_at(timeline.settings.segmentation, threshold)
-    for first, last in _stretches(start, end, usable):
+    for first, last in stretches_of(start, end, usable):
         inside = slice(first, last)
         chosen = hysteresis(p[inside, place : place + 1], settings)
         for run in _tidied(chosen, start[inside], end[inside], settings):
@@ -137,7 +144,7 @@ def _segment(
     )  # fmt: skip
 
 
-def _stretches(start: Floats, end: Floats, usable: NDArray[np.bool_]) -> Iterator[tuple[int, int]]:
+def stretches_of(start: Floats, end: Floats, usable: NDArray[np.bool_]) -> Iterator[tuple[int, int]]:
     """Rows [first, last) that are usable and follow each other without a gap."""
     if not usable.any():
         return

@@ -17,6 +17,9 @@ from videofer.timeline.settings import Segmentation, Smoothing
 from videofer.timeline.smoothing import smooth
 from videofer.timeline.timeline import ModelFacts, TimelineError
 
+NONE_HOLDS = "none holds"
+"""What is said where the model has an answer, and it is no to every class."""
+
 
 def check_smoothing(settings: Smoothing) -> None:
     """TimelineError for what follows one class at a time."""
