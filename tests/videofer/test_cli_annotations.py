@@ -25,6 +25,7 @@ def study(tmp_path: Path) -> Path:
     (tmp_path / "walk.csv").write_text(
         "start,end,label,rater\n0,2,anger,KL\n0,1,fear,MN\n1,2,anger,MN\n3,3,calm,MN\n"
     )
+    (tmp_path / "sit.tsv").write_text("start\tend\tlabel\tvideo\n0\t2\tanger\tsit.mov\n")
     (tmp_path / "lost.csv").write_text("start,end,label\n0,2,anger\n")
     return tmp_path
 
@@ -120,6 +121,8 @@ def test_timelines_of_different_videos_are_compared_but_that_is_said(tmp_path: P
         (["none.parquet", "walk.csv"], "none.parquet: there is no such file"),
         (["walk.csv", "nowhere"], "nowhere: there is no such file"),
         (["walk.csv", "talk.csv"], "unknown labels 'glad', 'um'"),
+        (["walk.csv", "sit.tsv", "--video", "x"], "walk.csv: it names no video: leave out --video"),
+        (["sit.tsv", "walk.csv", "--video", "run"], "is not among the 1 videos there (sit.mov); say"),
         (["walk.csv", "walk.csv", "--gaps", "all"], "must be ignore or neutral"),
         (["walk.csv", "walk.csv", "--rater", "a", "--rater", "b", "--rater", "c"], "there are two files"),
         (["walk.csv", "videos/sit.mov"], "an annotation file ends in"),

@@ -82,6 +82,8 @@ def test_a_torn_file_gives_what_is_there(run: Path, video: Path, capsys: pytest.
         (["tcp://127.0.0.1:1"], "cannot be opened: "),
         (["one.mp4", "two.mp4"], "--follow takes one input, not 2"),
         (["one.mp4", "--modality", "voice"], "voice"),
+        (["one.mp4", "--workers", "2"], "--workers and --ray-address are not for --follow"),
+        (["one.mp4", "--ray-address", "head:6379"], "--workers and --ray-address are not for --follow"),
     ],
 )
 def test_mistakes_are_one_line(

@@ -38,7 +38,7 @@ def test_a_plan_by_counts(measured: Path, capsys: pytest.CaptureFixture[str]) ->
 def test_a_plan_of_a_table_for_a_deadline(
     measured: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    table, picture = tmp_path / "archive.csv", tmp_path / "plan.png"
+    table, picture = tmp_path / "archive.csv", tmp_path / "new" / "plan.png"
     table.write_text("name,duration_seconds\n" + "".join(f"v{n},3600\n" for n in range(200)))
     arguments = ["plan", str(table), "--rates", str(measured.parent.parent), "--deadline", "0.5", "--json"]
     arguments += ["--cores-per-node", "8", "--picture", str(picture)]
@@ -60,7 +60,10 @@ def test_a_plan_of_a_table_for_a_deadline(
         (["--videos", "3", "--hours", "1", "--workers", "2", "--deadline", "1"], "either --workers or"),
         (["--videos", "3", "--hours", "1", "--deadline", "0"], "above 0 hours"),
         (["--videos", "3", "--hours", "1", "--picture", "plan.xyz"], "must end in .png"),
-        (["--videos", "3", "--hours", "-1"], "hours above 0"),
+        (["--videos", "3", "--hours", "-1"], "--hours is -1; an archive has hours above 0"),
+        (["--videos", "3", "--hours", "1", "--spread", "-1"], "'--spread'"),
+        (["--videos", "3", "--hours", "1", "--segment-seconds", "-1"], "'--segment-seconds'"),
+        (["--videos", "3", "--hours", "1", "--deaths-per-hour", "-1"], "'--deaths-per-hour'"),
         (["--videos", "3", "--hours", "9", "--deadline", "0.0001"], "longest job|watches at most"),
         (["--videos", "3", "--hours", "1", "--overheads", "nowhere.json"], "nowhere.json"),
     ],

@@ -182,6 +182,7 @@ def test_resume_refuses_anything_else(
         ({}, {"seeds": []}, "seeds must be"),
         ({}, {"workers": 0}, "workers must be at least 1"),
         ({}, {"by": ["labl"]}, "no column 'labl' to report by; did you mean 'label'"),
+        ({}, {"by": ["x"]}, r"no column 'x' to report by \(columns: name, "),
         ({"inner_folds": 5}, {"num_folds": 2}, r"fold 1 cannot be trained: training.inner_folds is 5"),
     ],
 )
@@ -238,6 +239,7 @@ def test_grouping_by_another_column_through_the_command_line(store: Path, tmp_pa
 
     assert run("b", "--folds", "2", "--group-by", "contents") == USAGE
     assert run("b", "--folds", "2", "--seeds", "0,x") == USAGE
+    assert run("b", "--folds", "2", "--protocol", "loso") == USAGE
     hopeless = ["--set", "training.lr=1e18", "--set", "training.optimizer=sgd"]
     assert run("c", "--folds", "2", *hopeless, "--set", "training.grad_clip=null") == USAGE
     assert (tmp_path / "c" / "folds.csv").read_text().count("the loss is") == 2

@@ -128,10 +128,13 @@ def _narrowed(source: Annotations, choice: Choice, reading: Reading, video: str 
             raise AnnotationError(
                 f"{one.path}: it is about {len(media)} videos; say which one: --video {media[0]}"
             )
+        if not media:
+            raise AnnotationError(f"{one.path}: it names no video: leave out --video")
         try:
             found = find_video(wanted, wanted, media)
         except AnnotationError as error:
-            raise AnnotationError(f"{one.path}: {error}; say --video") from None
+            there = ", ".join(map(str, media[:3])) + (" ..." if len(media) > 3 else "")
+            raise AnnotationError(f"{one.path}: {error} ({there}); say --video") from None
         one = replace(one, table=one.table[one.table["media"] == found].reset_index(drop=True))
     one = name_emotions(one, renamed=reading.renamed, ignored=reading.ignored, classes=reading.classes)
     return give_points_length(one, reading.point_seconds)

@@ -21,7 +21,7 @@ def crossval(
     protocol: Annotated[
         str, typer.Option(help="kfold, loso (a fold for each subject), lopo (performer) or official.")
     ] = "kfold",
-    folds: Annotated[int, typer.Option(min=2, help="Of kfold.")] = 5,
+    folds: Annotated[int | None, typer.Option(min=2, help="Of kfold; by default 5.")] = None,
     group_by: Annotated[
         str | None, typer.Option(help="Column of the manifest that takes the subject's place.")
     ] = None,
@@ -37,12 +37,14 @@ def crossval(
     from videofer.experiments.crossval import crossval as run_crossval
     from videofer.recipe import load_recipe
 
+    if folds is not None and protocol != "kfold":
+        raise typer.BadParameter(f"--folds is of the protocol kfold; {protocol} has its own number of folds")
     report = run_crossval(
         load_recipe(recipe, set_ or []),
         store,
         out,
         protocol=protocol,  # type: ignore[arg-type]  # checked there
-        num_folds=folds,
+        num_folds=folds or 5,
         group_by=group_by,
         seeds=seeds_of(seeds),
         workers=workers,

@@ -41,7 +41,9 @@ def plan(
     hours: Annotated[float | None, typer.Option(help="... and how many hours they have in all.")] = None,
     spread: Annotated[
         float | None,
-        typer.Option(help="Standard deviation of the log of their durations; else as measured, or 1."),
+        typer.Option(
+            min=0.0, help="Standard deviation of the log of their durations; else as measured, or 1."
+        ),
     ] = None,
     workers: Annotated[
         int | None, typer.Option(min=1, help="Cores that work; by default this machine's.")
@@ -51,12 +53,12 @@ def plan(
         int | None, typer.Option("--cores-per-node", min=1, help="By default this machine's.")
     ] = None,
     segment_seconds: Annotated[
-        float, typer.Option(help="Length of the parts of long videos; 0: whole.")
+        float, typer.Option(min=0.0, help="Length of the parts of long videos; 0: whole.")
     ] = 300.0,
     order: Annotated[str, typer.Option(help=", ".join(ORDERS))] = "largest first",
     node_losses: Annotated[int, typer.Option(min=0, help="Nodes that are lost on the way.")] = 0,
     deaths_per_hour: Annotated[
-        float | None, typer.Option(help="Workers that die, per worker and hour; else as measured.")
+        float | None, typer.Option(min=0.0, help="Workers that die, per worker and hour; else as measured.")
     ] = None,
     overheads: Annotated[
         Path | None, typer.Option(help="Of the driver and the store: from tools/bench_scale.py --json.")
@@ -77,6 +79,10 @@ def plan(
         raise typer.BadParameter(f"--deadline is {deadline:g}; it must be above 0 hours")
     if picture is not None and picture.suffix.lower() not in PICTURES:
         raise typer.BadParameter(f"--picture {picture} must end in {', '.join(PICTURES)}")
+    if archive is None and hours is not None and not hours > 0:
+        raise typer.BadParameter(f"--hours is {hours:g}; an archive has hours above 0")
+    if picture is not None:
+        picture.parent.mkdir(parents=True, exist_ok=True)
     measured = read_rates(rates)
     content = read_or_draw(archive, videos, hours, spread, measured)
     costs = Overheads() if overheads is None else read_overheads(overheads)

@@ -133,6 +133,10 @@ def timeline(
                 raise typer.BadParameter(f"{option} is not for --follow, which writes no files")
         if gpu:
             raise typer.BadParameter("--gpu is not for --follow: one input is followed on a core")
+        if workers is not None or ray_address is not None:
+            raise typer.BadParameter(
+                "--workers and --ray-address are not for --follow: it is one process here"
+            )
         if frames_fps is not None:
             raise typer.BadParameter("--frames-fps is for folders of frames, which --follow does not take")
         from videofer.cli.follow import follow as follow_input

@@ -259,7 +259,9 @@ def _check_columns(table: pd.DataFrame, by: Sequence[str]) -> None:
     for column in by:
         if column not in table.columns:
             guess = nearest(column, [str(name) for name in table.columns])
-            hint = f"; did you mean '{guess}'?" if guess else ""
+            hint = (
+                f"; did you mean '{guess}'?" if guess else f" (columns: {', '.join(map(str, table.columns))})"
+            )
             raise CrossvalError(f"the manifest has no column '{column}' to report by{hint}")
 
 
