@@ -20,6 +20,7 @@ from pathlib import Path
 
 from cache.errors import StoreError
 from cache.objects import FIRST_WAIT_SECONDS, Bucket, Counter, Entry, Progress, RemoteError
+from cache.place import refuse_strangers
 from cache.pushed import Known, size_of
 from cache.records import read_record
 from cache.removals import Removals
@@ -147,6 +148,8 @@ class Remote:
         if not self.exists():
             raise RemoteError(f"{self.url} is not a store: it has no store.json")
         path = Path(path)
+        if not (path / "store.json").exists():  # a pull that was cut off left some of these
+            refuse_strangers(path, {*FOLDERS, *TOP_FILES})
         for folder in (path / "shards", path / "commits"):
             folder.mkdir(parents=True, exist_ok=True)
         if (path / "store.json").exists():

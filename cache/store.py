@@ -25,6 +25,7 @@ from cache.errors import StoreError
 from cache.index import commit_names, load_records
 from cache.journal import HashCache, Journal
 from cache.pending import shards_in_pending
+from cache.place import refuse_strangers
 from cache.records import canonical_json, read_record, record_to_bytes
 from cache.schema import SCHEMA_VERSION, Codec, FailureRecord, VideoRecord
 
@@ -54,16 +55,9 @@ class Store:
     def create(cls, path: Path, *, spec: dict[str, Any], contract: dict[str, Any], codec: Codec) -> Store:
         """Make a new store; its folder may exist if it is empty. Raises StoreError when it is not."""
         path = Path(path)
-        try:
-            strangers = sorted({entry.name for entry in path.iterdir()} - {"shards", "commits"})
-        except FileNotFoundError:
-            strangers = []
-        except NotADirectoryError:
-            raise StoreError(f"{path} is a file, not a folder for a store") from None
         if (path / "store.json").exists():
             raise StoreError(f"{path} is a store already")
-        if strangers:
-            raise StoreError(f"{path} is neither empty nor a store: it holds {strangers[0]!r}")
+        refuse_strangers(path, {"shards", "commits"})
         for folder in (path / "shards", path / "commits"):
             folder.mkdir(parents=True, exist_ok=True)
         header = {

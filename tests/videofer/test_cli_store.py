@@ -34,6 +34,7 @@ def test_info_is_short_unless_asked(store: Store, tmp_path: Path, capsys: pytest
     assert store_command("info", store.path) == DONE
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].endswith("30 videos, 2 failures") and len(lines) < 20
+    assert "30 videos with 1" in lines[2]
     assert "failed     2x probe: ends after * bytes ('bad 1.mp4')" in lines
     assert "labels     10 neutral, 10 anger, 10 happiness" in lines
     assert store_command("info", store.path, "--videos") == DONE
@@ -106,6 +107,9 @@ def test_a_subject_withdraws(store: Store, tmp_path: Path, capsys: pytest.Captur
         (["merge", "STORE", "--out", "O"], "at least two stores"),
         (["merge", "STORE", "nowhere", "--out", "O"], "nowhere is not a store"),
         (["import", "nowhere.pkl", "--out", "O"], "nowhere.pkl"),
+        (["import", "cache", "--out", "O", "--fps", "25"], "--fps is for a pyskl file"),
+        (["import", "cache", "--out", "O", "--layout", "coco17"], "--layout is for a pyskl file"),
+        (["info", "STORE", "--sample", "9"], "--sample is for --html"),
         (["export", "STORE", "O", "--format", "zip"], "'zip' is not one of"),
         (["push", "STORE", "nosuch://bucket"], "nosuch://bucket cannot be opened"),
         (["repair", "nowhere"], "nowhere is not a store"),
@@ -153,6 +157,13 @@ def test_apart_and_together(store: Store, tmp_path: Path, capsys: pytest.Capture
 def test_elsewhere_and_back(store: Store, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     url = (tmp_path / "there").as_uri()
     assert store_command("push", store.path, url) == DONE
+    (tmp_path / "films").mkdir()
+    (tmp_path / "films" / "a.mp4").write_bytes(b"film")
+    assert store_command("pull", url, tmp_path / "films") == USAGE
+    assert store_command("pull", url, tmp_path / "films" / "a.mp4") == USAGE
+    err = capsys.readouterr().err
+    assert "films is neither empty nor a store: it holds 'a.mp4'" in err and "a.mp4 is a file" in err
+    assert [one.name for one in (tmp_path / "films").iterdir()] == ["a.mp4"]
     assert store_command("pull", url, tmp_path / "copy") == DONE
     assert store_command("verify", "--deep", tmp_path / "copy") == DONE
     assert store_command("export", store.path, tmp_path / "x.pkl", "--format", "pyskl") == DONE

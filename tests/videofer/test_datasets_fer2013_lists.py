@@ -183,6 +183,22 @@ def test_the_command(data: Fer2013, tmp_path: Path) -> None:
     assert "pictures: 0 stored, 80 were there" in result.output
     result = CliRunner().invoke(app, [*arguments, "--test", "privatetest"])
     assert "pictures: 13 stored, 69 were there" in result.output  # its copy is there, as one of Training
+    assert "test split is empty" not in result.output
+    write_csv(data.of("training", "publictest"), tmp_path / "few")
+    few = [
+        "datasets",
+        "fer2013",
+        str(tmp_path / "few"),
+        "--out",
+        str(tmp_path / "f"),
+        "--test",
+        "privatetest",
+    ]
+    result = CliRunner().invoke(app, few)
+    assert "holds no picture of the list privatetest: the test split is empty" in result.output
+    assert (
+        CliRunner().invoke(app, [*arguments, "--faces", "yunet"]).exit_code == 2
+    )  # not aligned: no detector
     assert CliRunner().invoke(app, ["datasets", "fer2013", "--help"]).exit_code == 0
 
 

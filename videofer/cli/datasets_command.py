@@ -159,7 +159,9 @@ def fer2013(
     official_lists: Annotated[
         bool, typer.Option("--official-lists", help="Keep copies of test pictures in Training.")
     ] = False,
-    faces: Annotated[str, typer.Option(help="With --aligned: auto, yunet or mtcnn.")] = "auto",
+    faces: Annotated[
+        str | None, typer.Option(help="With --aligned: auto (the default), yunet or mtcnn.")
+    ] = None,
     landmarks: Annotated[
         Literal["none", "mesh", "mesh468", "fan", "fan3d"],
         typer.Option(help="Dense landmarks of each face: 68 or all by the face mesh, or 68 by FAN."),
@@ -174,7 +176,11 @@ def fer2013(
     from videofer.datasets.fer2013_lists import make_lists
     from videofer.datasets.fer2013_store import AS_IT_IS, aligned_spec, import_fer2013
 
-    spec = (aligned_spec(faces) if aligned else AS_IT_IS).model_copy(update={"landmarks": landmarks})
+    if faces is not None and not aligned:
+        raise typer.BadParameter("--faces goes with --aligned: pictures as they are need no detector")
+    spec = (aligned_spec(faces or "auto") if aligned else AS_IT_IS).model_copy(
+        update={"landmarks": landmarks}
+    )
     data = read_fer2013(path, votes)
     lists = make_lists(data, labels=labels, test=test, official_lists=official_lists)
     with counting("pictures") as progress:
@@ -183,6 +189,8 @@ def fer2013(
         )
     for line in lines_of(report):
         typer.echo(line)
+    if not report.num_rows["test"]:
+        typer.echo(f"{path} holds no picture of the list {test}: the test split is empty", err=True)
     return DONE
 
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="Look at a store, keep it whole, change what is in it.", no_args_is_help=True)
 SHOWN = 10
+SAMPLE = 3000  # intervals whose frames are read for the page
 
 
 @app.command()
@@ -27,16 +28,21 @@ def info(
     html: Annotated[
         Path | None, typer.Option(help="Write the quality report, one page, to this file or folder.")
     ] = None,
-    sample: Annotated[int, typer.Option(min=1, help="Read the frames of so many intervals for it.")] = 3000,
+    sample: Annotated[
+        int | None,
+        typer.Option(min=1, help=f"For --html: read the frames of so many intervals, by default {SAMPLE:,}."),
+    ] = None,
 ) -> int:
     """Say in numbers what a store holds, or write a page with pictures to read before training."""
     from cache.info import info as list_videos
     from cache.store import Store
     from cache.summary import summarise
 
+    if sample is not None and html is None:
+        raise typer.BadParameter("--sample is for --html, the page with pictures")
     opened = Store.open(store)
     if html is not None:
-        _write_page(store, html, sample)
+        _write_page(store, html, sample or SAMPLE)
     records = opened.videos()
     facts = summarise(opened, records)
     if as_json:
@@ -140,11 +146,16 @@ def _write_page(store: Path, html: Path, sample: int) -> None:
 
 def _summary_lines(facts: dict[str, Any]) -> list[str]:
     """For people."""
+    from preprocessing.quantities import as_count
+
     sizes, manifest = facts["bytes"], facts["manifest"]
     kinds = ", ".join(f"{number} {kind}" for kind, number in facts["kinds"].items())
-    persons = ", ".join(f"{number} videos with {n}" for n, number in facts["persons_per_video"].items())
+    persons = ", ".join(
+        f"{as_count(number, 'video')} with {n}" for n, number in facts["persons_per_video"].items()
+    )
     lines = [
-        f"{facts['path']}: {facts['num_videos']} videos, {facts['num_failures']} failures",
+        f"{facts['path']}: {as_count(facts['num_videos'], 'video')}, "
+        f"{as_count(facts['num_failures'], 'failure')}",
         f"videos     {facts['hours']:.2f} h, {facts['num_frames']} frames ({kinds or 'none'})",
         f"people     {facts['num_persons']} tracks, {facts['person_hours']:.2f} h; {persons or 'none'}",
         f"faces      {_counts(facts['face_states'])}",

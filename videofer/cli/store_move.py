@@ -34,6 +34,7 @@ def export(
 ) -> int:
     """Write labelled intervals (without labels: whole tracks) for other programs."""
     from cache.store import Store
+    from preprocessing.quantities import as_count
     from videofer.upkeep.pyskl import export_pyskl
     from videofer.upkeep.webdataset import export_webdataset
 
@@ -45,7 +46,10 @@ def export(
         )
     else:
         done = export_webdataset(opened, out)
-        typer.echo(f"{out}: {done['num_written']} samples in {done['num_shards']} shards")
+        num_samples, num_shards = (
+            as_count(done[f"num_{one}"], what) for one, what in (("written", "sample"), ("shards", "shard"))
+        )
+        typer.echo(f"{out}: {num_samples} in {num_shards}")
     return DONE
 
 
@@ -66,6 +70,10 @@ def import_(
     from videofer.upkeep.webdataset import import_webdataset
 
     chosen = format_ or (Format.WEBDATASET if source.is_dir() else Format.PYSKL)
+    if chosen is not Format.PYSKL:
+        for option, value in (("--layout", layout), ("--fps", fps), ("--labels", labels)):
+            if value is not None:
+                raise typer.BadParameter(f"{option} is for a pyskl file; a WebDataset says it by itself")
     if chosen is Format.PYSKL:
         names = labels.read_text(encoding="utf-8").split("\n") if labels is not None else []
         names = [name.strip() for name in names if name.strip()]

@@ -181,7 +181,9 @@ def _ordered(
     from preprocessing.weights.order import wanted
 
     if bool(names) == everything:
-        raise WeightsError("name what to fetch, or say --all; `videofer weights list` shows what there is")
+        raise WeightsError(
+            "name what to fetch, or say --all, not both; `videofer weights list` shows what there is"
+        )
     if offline():
         raise WeightsError(
             "$VIDEOFER_OFFLINE forbids downloading: unset it, or bring files by `videofer weights unpack`"

@@ -116,7 +116,11 @@ class LeakReport:
         if not found:
             found.append(f"no copies found among the faces of {self.num_videos - self.num_faceless:,} videos")
         if self.num_faceless:
-            found.append(f"{self.num_faceless:,} videos show no face and were compared by their content only")
+            found.append(
+                "1 video shows no face and was compared by its content only"
+                if self.num_faceless == 1
+                else f"{self.num_faceless:,} videos show no face and were compared by their content only"
+            )
         if self.num_looked < self.num_alike:
             found.append(
                 f"{self.num_alike:,} pairs of faces or more are alike at some instant; the "
