@@ -174,7 +174,7 @@ def test_faceless_videos_are_said(tmp_path: Path) -> None:
     assert check(store.path, videos_table(store)).notes() == [
         "of 1 videos all show no face: they were compared by their content only"
     ]
-    some = LeakReport((), [], num_videos=9, num_faceless=1, num_alike=0, num_looked=0, readers={})
+    some = LeakReport(sides=(), pairs=[], num_videos=9, num_faceless=1, num_alike=0, num_looked=0, readers={})
     assert some.notes()[-1] == "1 video shows no face and was compared by its content only"
     assert replace(some, num_faceless=2).notes()[-1].startswith("2 videos show no face and were compared by")
 

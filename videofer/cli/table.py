@@ -29,7 +29,7 @@ def table(
     ] = "markdown",
     spread: Annotated[
         Literal["interval", "folds", "none"],
-        typer.Option(help="95 % interval over subjects, or mean and standard deviation over folds (or corpora)."),
+        typer.Option(help="95 % interval over subjects; mean and standard deviation over folds or corpora."),
     ] = "interval",
     heads: Annotated[bool, typer.Option("--heads", help="A row for each branch: face, body, fused.")] = False,
     classes: Annotated[bool, typer.Option("--classes", help="Also the recall of each class.")] = False,
