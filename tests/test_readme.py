@@ -8,6 +8,7 @@ import shlex
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -85,3 +86,63 @@ def test_commands_of_the_documentation_exist() -> None:
         blocks = "\n".join(re.findall(r"```sh\n(.*?)```", text, re.DOTALL) + re.findall(r"`([^`\n]+)`", text))
         assert set(re.findall(r"^videofer ([a-z]+)", blocks, re.MULTILINE)) <= commands, page.name
         assert set(re.findall(r"^make ([a-z]+)", blocks, re.MULTILINE)) <= targets, page.name
+
+
+def options_of_commands() -> dict[str, set[str]]:
+    """Command -> its options."""
+    from typer.main import get_command
+
+    from videofer.cli import app
+
+    found: dict[str, set[str]] = {}
+
+    def walk(command: Any, name: str) -> None:
+        if hasattr(command, "commands"):
+            for word, below in command.commands.items():
+                walk(below, f"{name} {word}".strip())
+        else:
+            words = (word for parameter in command.params for word in parameter.opts)
+            found[name] = {word for word in words if word.startswith("--")} | {"--help", "--debug"}
+
+    walk(get_command(app), "")
+    return found
+
+
+def options_in(text: str) -> set[str]:
+    return set(re.findall(r"(?<![\w-])--[a-z][a-z0-9-]*", text))
+
+
+def strange_options(text: str, options: dict[str, set[str]]) -> set[tuple[str, str]]:
+    """(command, option) of each `videofer COMMAND ... --option` whose command has no such option."""
+    found = set()
+    for line in text.replace("\\\n", " ").splitlines():
+        for words in re.findall(r"\bvideofer ([a-z][^`#|]*)", line):
+            name = next((name for name in options if f"{words} ".startswith(f"{name} ")), None)
+            found |= {(name, word) for word in options_in(words) if name and word not in options[name]}
+    return found
+
+
+def test_options_of_the_documentation_are_those_of_the_commands() -> None:
+    options = options_of_commands()
+    pages = [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]
+    texts = {page.name: page.read_text(encoding="utf-8") for page in pages}
+    for name, text in texts.items():
+        assert strange_options(text, options) == set(), name
+    named = options_in("\n".join(texts.values())) | {"--help", "--debug"}
+    assert {name: there - named for name, there in options.items() if there - named} == {}
+    assert strange_options("`videofer store merge a b \\\n --onto c`", options) == {("store merge", "--onto")}
+
+
+def anchors_of(text: str) -> set[str]:
+    """Of the headings of a page, as GitHub makes them."""
+    headings = re.findall(r"^#+ (.*)$", re.sub(r"```.*?```", "", text, flags=re.DOTALL), re.MULTILINE)
+    plain = (re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", heading) for heading in headings)
+    return {re.sub(r"[^\w\- ]", "", heading.strip().lower()).replace(" ", "-") for heading in plain}
+
+
+def test_links_into_pages_lead_to_headings() -> None:
+    assert anchors_of("# A `b`: c's\n```\n# no\n```\n## [D](e.md) f") == {"a-b-cs", "d-f"}
+    for page in [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]:
+        for link, anchor in re.findall(r"\]\(([^)#:]*)#([^)]+)\)", page.read_text(encoding="utf-8")):
+            there = page.parent / link if link else page
+            assert anchor in anchors_of(there.read_text(encoding="utf-8")), f"{page.name}: {link}#{anchor}"
