@@ -16,7 +16,8 @@ def refuse_strangers(path: Path, known: Set[str]) -> None:
     except FileNotFoundError:
         return
     except NotADirectoryError:
-        raise StoreError(f"{path} is a file, not a folder for a store") from None
+        file = next((one for one in (path, *path.parents) if one.is_file()), path)
+        raise StoreError(f"{file} is a file, not a folder for a store") from None
     strangers = [n for n in names if n not in known and not (n[0] == "." and n.endswith(TEMP_SUFFIX))]
     if strangers:
         raise StoreError(f"{path} is neither empty nor a store: it holds {strangers[0]!r}")

@@ -163,6 +163,8 @@ def test_elsewhere_and_back(store: Store, tmp_path: Path, capsys: pytest.Capture
     assert store_command("pull", url, tmp_path / "films" / "a.mp4") == USAGE
     err = capsys.readouterr().err
     assert "films is neither empty nor a store: it holds 'a.mp4'" in err and "a.mp4 is a file" in err
+    assert store_command("pull", url, tmp_path / "films" / "a.mp4" / "store") == USAGE
+    assert "a.mp4 is a file, not a folder for a store" in capsys.readouterr().err
     assert [one.name for one in (tmp_path / "films").iterdir()] == ["a.mp4"]
     assert store_command("pull", url, tmp_path / "copy") == DONE
     assert store_command("verify", "--deep", tmp_path / "copy") == DONE

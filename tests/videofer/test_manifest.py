@@ -112,7 +112,7 @@ def test_mistakes_name_file_and_row(tmp_path: Path, text: str, message: str) -> 
         ("m.jsonl", b'{"path": "x"}\n{"path": "y", "label": "qqqq"}\n', "row 2: unknown emotion 'qqqq'"),
         ("m.parquet", b"PAR1 no", "m.parquet: not a parquet table"),
         ("m.csv", b"path\n\xff\xfe\n", "m.csv: not a csv table"),
-        ("m.xlsx", b"", "a manifest is a file in .csv, .tsv, .parquet, .jsonl, .ndjson, not .xlsx"),
+        ("m.xlsx", b"", "a table is a file in .csv, .tsv, .parquet, .jsonl, .ndjson, not .xlsx"),
     ],
 )
 def test_broken_files_fail(tmp_path: Path, name: str, content: bytes, message: str) -> None:

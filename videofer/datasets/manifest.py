@@ -160,7 +160,7 @@ def read_table(path: Path) -> pd.DataFrame:
     """A .csv, .tsv, .parquet or .jsonl file as it is; cells of text files are text. ManifestError."""
     suffix = path.suffix.lower()
     if suffix not in _SUFFIXES:
-        raise ManifestError(f"{path}: a manifest is a file in {', '.join(_SUFFIXES)}, not {suffix or 'this'}")
+        raise ManifestError(f"{path}: a table is a file in {', '.join(_SUFFIXES)}, not {suffix or 'this'}")
     try:
         if suffix == ".parquet":
             return pd.read_parquet(path).reset_index(drop=True)
