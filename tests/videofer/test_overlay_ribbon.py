@@ -7,10 +7,12 @@ import pytest
 
 from tests.videofer.timeline_examples import example_timeline
 from videofer.overlay.course import Course, course_of
+from videofer.overlay.curves import GROUND, HATCH
 from videofer.overlay.footage import Colours
 from videofer.overlay.paint import rgb_of, to_planes, to_samples
 from videofer.overlay.panel import BACKGROUND, INK, Lane, Panel, _clock
-from videofer.overlay.ribbon import GROUND, HATCH, TILE_WIDTH, Ribbon, Tiles, stack_order
+from videofer.overlay.ribbon import Ribbon, stack_order
+from videofer.overlay.tiles import TILE_WIDTH, Tiles
 
 BT601 = Colours(6)
 CLASSES = ("neutral", "anger", "happiness")

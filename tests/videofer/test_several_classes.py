@@ -12,7 +12,6 @@ import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
-from cache.errors import UserError
 from cache.reader import StoreReader
 from preprocessing.config_file import ConfigError, validate
 from tests.videofer.rated_store import DIMENSIONS, make_rated_store, rated_recipe
@@ -25,8 +24,9 @@ from videofer.evaluation.report import EvalReport, evaluate
 from videofer.evaluation.table import EvaluationError
 from videofer.experiments.crossval import crossval
 from videofer.export.run import ExportError, export_model
-from videofer.formats.write import EXPORTS, ONE_CLASS, write_exports
+from videofer.formats.write import EXPORTS, write_exports
 from videofer.recipe import Recipe
+from videofer.report.write import write_report
 from videofer.timeline.make import make_timeline
 from videofer.timeline.settings import Smoothing, TimelineSettings
 from videofer.timeline.timeline import Timeline, TimelineError
@@ -155,15 +155,14 @@ def test_other_rows_keep_what_the_model_told(timeline: Timeline) -> None:
     assert timeline.slice(0.0, 0.5).rows["dominance"].notna().all()
 
 
-@pytest.mark.parametrize("name", [name for name in EXPORTS if name not in ONE_CLASS])
-def test_tables_are_written(timeline: Timeline, name: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", EXPORTS)
+def test_every_format_is_written(timeline: Timeline, name: str, tmp_path: Path) -> None:
     assert all(path.stat().st_size for path in write_exports(timeline, tmp_path, "one", [name]))
 
 
-@pytest.mark.parametrize("name", [name for name in EXPORTS if name in ONE_CLASS])
-def test_what_shows_one_class_is_refused(timeline: Timeline, name: str, tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=f"{name} cannot show several classes at once, .* ask for others"):
-        write_exports(timeline, tmp_path, "one", [name])
+def test_the_report_is_written(timeline: Timeline, tmp_path: Path) -> None:
+    (page,) = write_report(timeline, tmp_path / "one.html")
+    assert "several may hold at once" in page.read_text() and "Stacked" not in page.read_text()
 
 
 def test_what_knows_one_class_only_refuses_the_model(made: Made, tmp_path: Path) -> None:

@@ -161,8 +161,7 @@ def timeline(
     about = read_metadata(metadata, group_by)
     loading = LoadingModel(model)  # while a video is preprocessed
     if len(inputs) > 1 or not Path(inputs[0]).is_file():
-        # Hours of work are not begun for a model that cannot be opened, or cannot be shown so.
-        check_shown(loading.result(), wanted)
+        loading.result()  # hours of work are not begun for a model that cannot be opened
     own = OwnFiles(out)
     spec = spec_for(loading, faces, pose, frames_fps)
     if group_by is not None:
@@ -182,7 +181,6 @@ def timeline(
     if own.num_skipped:
         typer.echo(f"skipped {as_count(own.num_skipped, 'file')} that a run has written", err=True)
     tell_model(loading.result())
-    check_shown(loading.result(), wanted)
     is_single = len(stage.sources) == 1 and stage.sources[0].path == Path(inputs[0])
     if is_single and metadata is None and group_by is None:
         return _single(loading.result(), stage, out, settings, wanted, options, names)
@@ -197,14 +195,6 @@ def timeline(
         device=loading.result().device.type if gpu else CPU,  # an export is on the CPU
     )
     return _study(loading.result(), stage, study, about, workers, ray_address)
-
-
-def check_shown(model: TrainedModel, formats: tuple[str, ...]) -> None:
-    """UserError where one of the formats cannot show what the model says."""
-    from videofer.formats.write import check_several
-    from videofer.timeline.facts import model_facts
-
-    check_several(model_facts(model), formats)
 
 
 def check_group(

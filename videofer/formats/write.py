@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from videofer.timeline.faces import FaceStrips
-    from videofer.timeline.timeline import ModelFacts, Timeline
+    from videofer.timeline.timeline import Timeline
 
 _ENDINGS = {
     "csv": (".csv",),
@@ -59,9 +59,6 @@ EXPORTS = tuple(_ENDINGS)
 FORMATS = (*EXPORTS, "html", "mp4")
 """All that one may ask for: also the report and the annotated video, which are made elsewhere."""
 
-ONE_CLASS = ("mp4",)
-"""Formats that show one class of a person at a time, or shares that sum to one."""
-
 
 def check_formats(formats: Sequence[str]) -> tuple[str, ...]:
     """The formats in the order of FORMATS; "all" stands for all of them, "json" for "jsonl".
@@ -74,17 +71,6 @@ def check_formats(formats: Sequence[str]) -> tuple[str, ...]:
     if not wanted:
         raise UserError(f"no format given, must be of {', '.join(FORMATS)} or all")
     return tuple(name for name in FORMATS if name in wanted or "all" in wanted)
-
-
-def check_several(model: ModelFacts, formats: Sequence[str]) -> None:
-    """UserError for formats that show one class at a time, of a model that says several at once."""
-    unfit = [name for name in formats if name in ONE_CLASS]
-    if unfit and thresholds_of(model, 1) is not None:
-        fit = ",".join(name for name in FORMATS if name not in ONE_CLASS)
-        raise UserError(
-            f"{', '.join(unfit)} cannot show several classes at once, which the model {model.name} says: ask "
-            f"for others, --formats {fit}"
-        )
 
 
 def file_names(stem: str, export: str) -> tuple[str, ...]:
@@ -109,7 +95,6 @@ def write_exports(
     the picture (`plot_timeline`). Raises UserError for an unknown format, ValueError for an unsafe stem.
     """
     chosen = check_formats(formats)
-    check_several(timeline.model, chosen)
     for name in chosen:
         if name not in EXPORTS:
             raise ValueError(f"format {name!r} is none of the exports: {', '.join(EXPORTS)}")

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
 from videofer.emotions import colour
 from videofer.overlay.paint import RGB, rgb_of
+from videofer.report.palette import LEAST_CONTRAST, lightened
+from videofer.timeline.several import NONE_HOLDS, holding, thresholds_of
 from videofer.timeline.timeline import UNCERTAIN, Timeline, probability_columns
 
 STATE_WORDS = {
@@ -17,6 +20,8 @@ STATE_WORDS = {
     UNCERTAIN: "uncertain",
 }
 FAINT: RGB = (150, 157, 166)
+DARK = "#15181D"  # what rows of classes stand on
+MAX_LISTED = 3  # names of classes in one line
 ROUNDING_SECONDS = 1e-6  # times of pictures and of rows are rounded apart
 
 
@@ -31,6 +36,22 @@ class Course:
     label: list[str]  # a class, "uncertain", or the state
     state: list[str]
     classes: tuple[str, ...]
+    thresholds: np.ndarray | None = None  # (n,), of a model that says several classes at once
+
+    @cached_property
+    def holds(self) -> np.ndarray:
+        """(R, n): which classes hold in each row: those at their thresholds, or that of the label."""
+        if self.thresholds is not None:
+            return holding(self.probabilities, self.thresholds)
+        label, classes = (np.array(names, dtype=object) for names in (self.label, self.classes))
+        said: np.ndarray = label[:, None] == classes[None]
+        return said
+
+    def held(self, row: int) -> list[str]:
+        """The classes that hold, the likeliest first."""
+        places = np.flatnonzero(self.holds[row])
+        order = np.argsort(-self.probabilities[row, places], kind="stable")
+        return [self.classes[place] for place in places[order]]
 
     def row_at(self, t: float) -> int | None:
         """The row that holds at t, None where the person is not there."""
@@ -41,22 +62,28 @@ class Course:
         return bool(np.isfinite(self.confidence[row]))
 
     def is_sure(self, row: int) -> bool:
-        """Whether the label is a class."""
-        return self.label[row] in self.classes
+        """Whether a class holds."""
+        return bool(self.holds[row].any())
 
     def words(self, row: int) -> str:
-        """Label and confidence as text."""
+        """Label and confidence as text, or the names of all that hold."""
+        if self.thresholds is not None and self.is_predicted(row):
+            held = self.held(row)
+            more = [f"{len(held) - MAX_LISTED} more"] if len(held) > MAX_LISTED else []
+            return " + ".join([*held[:MAX_LISTED], *more]) or NONE_HOLDS
         label = STATE_WORDS.get(self.label[row], self.label[row])
         if not self.is_predicted(row):
             return label
         return f"{label} {100 * self.confidence[row]:.0f} %"
 
     def colour(self, row: int) -> RGB:
-        """Of the label; grey where it is no class."""
-        return self.class_colour(self.label[row]) if self.is_sure(row) else FAINT
+        """Of the label, or of the likeliest that holds; grey where no class does."""
+        return self.class_colour(self.held(row)[0]) if self.is_sure(row) else FAINT
 
     def class_colour(self, name: str) -> RGB:
-        return rgb_of(colour(name, self.classes))
+        """A row of its own must stand out from the dark; areas on top of one another part by themselves."""
+        own = colour(name, self.classes)
+        return rgb_of(own if self.thresholds is None else lightened(own, DARK, LEAST_CONTRAST))
 
 
 def course_of(timeline: Timeline, person: int | None) -> Course:
@@ -72,4 +99,5 @@ def course_of(timeline: Timeline, person: int | None) -> Course:
         label=[str(label) for label in rows["label"]],
         state=[str(state) for state in rows["state"]],
         classes=timeline.classes,
+        thresholds=thresholds_of(timeline.model, len(timeline.classes)),
     )

@@ -18,6 +18,7 @@ from videofer.overlay.ribbon import stack_order
 SHADE: RGB = (16, 18, 22)
 INK: RGB = (255, 255, 255)
 BONE: RGB = (235, 240, 245)
+NOTHING = np.array((70, 76, 86), np.float64)
 LABEL_ALPHA = 214
 MAX_LABELS = 64  # pictures kept
 ARC_POINTS = 6  # of a rounded corner
@@ -175,14 +176,18 @@ def _label_picture(figure: Figure, row: int, unit: float) -> np.ndarray:
 
 
 def _bar(course: Course, row: int, width: int) -> np.ndarray:
-    """(width, 3): the probabilities side by side, neutral last; pixels are mixed where two meet."""
+    """(width, 3): the probabilities side by side, neutral last; pixels are mixed where two meet.
+
+    Of several classes at once: one field for each that holds, all of one width.
+    """
     order = stack_order(course.classes)
-    p = course.probabilities[row][order]
-    edges = np.concatenate([[0], np.cumsum(p / p.sum())]) * width
+    p = course.probabilities[row][order] if course.thresholds is None else course.holds[row][order] * 1.0
+    edges = np.concatenate([[0], np.cumsum(p / max(p.sum(), 1e-9))]) * width
     pixel = np.arange(width)[:, None]
     share = np.clip(np.minimum(edges[1:], pixel + 1) - np.maximum(edges[:-1], pixel), 0, 1)
     colours = np.array([course.class_colour(course.classes[i]) for i in order], np.float64)
-    bar: np.ndarray = np.rint(share @ colours)
+    rest = 1 - share.sum(axis=1, keepdims=True)  # all of it where nothing holds
+    bar: np.ndarray = np.rint(share @ colours + rest * NOTHING)
     return bar
 
 

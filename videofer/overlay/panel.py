@@ -1,5 +1,7 @@
 """The panel below the picture: a lane for each person with a ribbon that moves past a cursor, and a legend.
 
+Of a model that says several classes at once a lane has a row for each class, see `class_rows`.
+
 A short video is seen whole, and the cursor moves; of a longer one a window, in the middle of which the cursor
 stands still but for the beginning and the end. What lies ahead of the cursor is dimmed.
 """
@@ -13,20 +15,21 @@ import cv2
 import numpy as np
 from PIL import Image, ImageDraw
 
+from videofer.overlay.aside import BACKGROUND, INK, Aside
+from videofer.overlay.class_rows import ClassRows, classes_shown
 from videofer.overlay.course import FAINT, STATE_WORDS, Course
+from videofer.overlay.curves import GROUND
 from videofer.overlay.footage import Colours
 from videofer.overlay.lettering import draw, fitted, width_of
 from videofer.overlay.paint import RGB, Planes, draw_lines, to_planes, to_samples
-from videofer.overlay.ribbon import GROUND, Ribbon, Tiles
+from videofer.overlay.ribbon import Ribbon
+from videofer.overlay.tiles import Tiles
 
-BACKGROUND: RGB = (21, 24, 29)
-INK: RGB = (240, 242, 245)
 WHOLE_SECONDS = 30.0  # a video so short is seen whole
 WINDOW_SECONDS = 20.0  # of a longer one
 MAX_LANES = 6
 AHEAD = 0.5  # brightness of what is still to come
 TICK_STEPS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 30, 60)  # seconds between times written
-MAX_TEXTS = 256  # pictures of text kept
 
 
 @dataclass(frozen=True)
@@ -65,26 +68,35 @@ class Panel:
         self._strip_width = _even(width - self._strip_x - pad)
         window = self._duration if self._duration <= WHOLE_SECONDS else WINDOW_SECONDS
         self._window, self._scale = window, self._strip_width / window
-        few = len(lanes) <= 3
-        label_height = _even(self._small * 1.45)
-        self._ribbon_height = _even((26 if few else 17) * unit)
         self._ruler_y, self._ruler_height = _even(5 * unit), _even(self._small * 1.5)
         lane_top = self._ruler_y + self._ruler_height
-        ribbons = [
-            Ribbon(lane.course, self._scale, self._ribbon_height, label_height, _even(2 * unit), self._small)
-            for lane in lanes
-        ]
-        self._lane_height = ribbons[0].height
+        self._ribbons: Sequence[Ribbon | ClassRows] = self._make_ribbons()
+        self._lane_height = self._ribbons[0].height
         self._lane_y = [lane_top + i * (self._lane_height + gap) for i in range(len(lanes))]
-        self._strips = [Tiles(ribbon.render, ribbon.height, colours) for ribbon in ribbons]
+        self._strips = [Tiles(ribbon.render, ribbon.height, colours) for ribbon in self._ribbons]
         self._ruler = Tiles(self._render_ruler, self._ruler_height, colours)
         self._lanes_end = self._lane_y[-1] + self._lane_height
         lines = self._legend_lines(more)
         line_height = _even(self._small * 1.6)
         self.height = _even(self._lanes_end + 6 * unit + line_height * len(lines) + 5 * unit)
         self._base = to_planes(self._render_base(lines, line_height), colours)
-        self._texts: dict[tuple[int, str, RGB], list[np.ndarray]] = {}
+        self._aside = Aside(self._strip_x - self._left - self._left % 2, self._size, self._small, colours)
         self._behind = to_samples(np.array(BACKGROUND, np.float64), colours)
+
+    def _make_ribbons(self) -> list[Ribbon] | list[ClassRows]:
+        """What is drawn of each lane, all of one height."""
+        lanes, unit, small = self._lanes, self._unit, self._small
+        if lanes[0].course.thresholds is None:
+            height, label_height = _even((26 if len(lanes) <= 3 else 17) * unit), _even(small * 1.45)
+            gap = _even(2 * unit)
+            return [Ribbon(lane.course, self._scale, height, label_height, gap, small) for lane in lanes]
+        columns = classes_shown([lane.course for lane in lanes])
+        row_height = max(_even((16 if len(columns) * len(lanes) <= 8 else 13) * unit), _even(small * 1.3))
+        heading = _even(self._size * 1.6)
+        return [
+            ClassRows(lane.course, self._scale, columns, heading, row_height, BACKGROUND, small)
+            for lane in lanes
+        ]
 
     def draw(self, planes: Planes, t: float) -> None:
         """Into y (height, width), u and v (half as many): all of the panel at media time t."""
@@ -95,17 +107,21 @@ class Panel:
         self._put(
             planes, self._ruler.view(start * self._scale, self._strip_width), self._strip_x, self._ruler_y
         )
-        for lane, strip, y in zip(self._lanes, self._strips, self._lane_y, strict=True):
+        for lane, ribbon, strip, y in zip(
+            self._lanes, self._ribbons, self._strips, self._lane_y, strict=True
+        ):
             self._put(planes, strip.view(start * self._scale, self._strip_width), self._strip_x, y)
-            self._say(planes, lane, y, t)
+            self._say(planes, lane, ribbon, y, t)
         self._dim(planes, cursor)
-        self._put(planes, self._text(self._ruler_height, _clock(t, 0.1), INK), self._left, self._ruler_y)
+        self._put(
+            planes, self._aside.line(self._ruler_height, _clock(t, 0.1), INK), self._left, self._ruler_y
+        )
         line = np.array([[cursor, self._lane_y[0] - 3 * self._unit], [cursor, self._lanes_end]])
         draw_lines(planes, [line], BACKGROUND, 4 * self._unit, self._colours)
         draw_lines(planes, [line], INK, 1.6 * self._unit, self._colours)
 
-    def _say(self, planes: Planes, lane: Lane, y: int, t: float) -> None:
-        """Name, label and confidence at the left of a lane."""
+    def _say(self, planes: Planes, lane: Lane, strip: Ribbon | ClassRows, y: int, t: float) -> None:
+        """At the left of a lane: name, label and confidence; of several classes each, beside its row."""
         row = lane.course.row_at(t)
         words, rgb = "not in view", FAINT
         if row is not None:
@@ -113,31 +129,11 @@ class Panel:
         heading = lane.name
         if heading is None:
             heading, words = STATE_WORDS["no_person"] if row is None else words, ""
-        self._put(planes, self._text(self._lane_height, f"{heading}\n{words}", rgb), self._left, y)
-
-    def _text(self, height: int, text: str, rgb: RGB) -> list[np.ndarray]:
-        """Planes of a text of the left column: one line, or a heading and words with their colour."""
-        key = height, text, rgb
-        if key not in self._texts:
-            if len(self._texts) >= MAX_TEXTS:
-                self._texts.clear()
-            width = self._strip_x - self._left - self._left % 2
-            image = Image.new("RGB", (width, height), BACKGROUND)
-            heading, _, words = text.partition("\n")
-            if not _:
-                draw(image, (0, height / 2), text, self._small, rgb)
-            else:
-                room = width - self._size // 2
-                heading = fitted(heading, room, self._size, bold=True)
-                draw(image, (0, height * 0.28), heading, self._size, INK, bold=True)
-                mark = round(self._small * 0.8)
-                top = round(height * 0.72 - mark / 2)
-                if words:
-                    ImageDraw.Draw(image).rectangle((0, top, mark - 1, top + mark - 1), fill=rgb)
-                words = fitted(words, room - 2 * mark, self._small)
-                draw(image, (1.6 * mark, height * 0.72), words, self._small, (214, 219, 226))
-            self._texts[key] = to_planes(np.asarray(image), self._colours)
-        return self._texts[key]
+        if isinstance(strip, Ribbon):
+            said = self._aside.lane(self._lane_height, heading, words, rgb)
+        else:
+            said = self._aside.rows(strip, heading, words, lane.course, row)
+        self._put(planes, said, self._left, y)
 
     def _put(self, planes: Planes, patch: Sequence[np.ndarray], x: int, y: int) -> None:
         for plane, samples, reduced in zip(planes, patch, (1, 2, 2), strict=True):
@@ -149,11 +145,10 @@ class Panel:
         x0, x1 = _even(cursor), self._strip_x + self._strip_width
         if x0 >= x1:
             return
+        height = self._ribbons[0].dimmed_height
         for y in self._lane_y:
             for plane, behind, reduced in zip(planes, self._behind.tolist(), (1, 2, 2), strict=True):
-                ahead = plane[
-                    y // reduced : (y + self._ribbon_height) // reduced, x0 // reduced : x1 // reduced
-                ]
+                ahead = plane[y // reduced : (y + height) // reduced, x0 // reduced : x1 // reduced]
                 ahead[...] = cv2.convertScaleAbs(ahead, alpha=AHEAD, beta=(1 - AHEAD) * behind)
 
     def _render_ruler(self, x0: int, width: int) -> np.ndarray:
@@ -182,8 +177,14 @@ class Panel:
 
     def _legend_lines(self, more: int) -> list[list[tuple[str, RGB | None]]]:
         """Classes with their colours, and notes without one, in lines that fit."""
-        course = self._lanes[0].course
-        items: list[tuple[str, RGB | None]] = [(name, course.class_colour(name)) for name in course.classes]
+        course, first = self._lanes[0].course, self._ribbons[0]
+        items: list[tuple[str, RGB | None]]
+        if isinstance(first, ClassRows):  # their rows have names
+            others = len(course.classes) - len(first.columns)
+            count = f"{others} of {len(course.classes)} classes"
+            items = [(f"{count} have no row", None)] if others else []
+        else:
+            items = [(name, course.class_colour(name)) for name in course.classes]
         if more:
             items.append((f"{more} more without a lane", None))
         items.append((self._note, None))

@@ -64,11 +64,10 @@ def write_products(
     on_progress: gets the share done, in [0, 1]. Raises UserError in one line.
     """
     from videofer.formats.kept import keep_foreign
-    from videofer.formats.write import check_formats, check_several, write_exports
+    from videofer.formats.write import check_formats, write_exports
 
     options = options or ProductOptions()
     chosen = check_formats(formats)
-    check_several(timeline.model, chosen)
     report = on_progress or (lambda share: None)
     video = media if timeline.video.kind == "video" else None
     tables = [name for name in chosen if name not in ("html", "mp4")]
