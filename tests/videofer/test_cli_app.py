@@ -123,6 +123,7 @@ def test_the_folder_of_weights_serves_the_search_for_faces_to_hide(
         (["--formats", "docx"], "'docx'"),
         (["--smooth", "median"], "smoothing.method must be"),
         (["--blur", "me"], "--blur is 'me'"),
+        (["--pose", "sidecar"], "--pose sidecar: keypoint files cannot be dropped in"),
         (["--host", "203.0.113.7", "--port", "0"], "cannot listen on 203.0.113.7"),
     ],
 )

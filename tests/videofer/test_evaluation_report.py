@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+import typer
 from evaluation_tables import HEADS, make_table
 from PIL import Image
 from rich.console import Console
@@ -171,6 +172,8 @@ def test_the_command_prints_the_figures(
     store, run = trained
     assert evaluate_command(model=str(run), store=store, out=tmp_path, split="val", device="cpu") == DONE
     printed = capsys.readouterr().out
+    with pytest.raises(typer.BadParameter, match=r"report\.html is a file, not a folder"):
+        evaluate_command(model="nowhere", store=store, out=tmp_path / "report.html")
     assert "'val'" in printed and "fused" in printed and str(tmp_path / "report.html") in printed
 
 

@@ -27,6 +27,7 @@ from videofer.experiments.tune import TuneError, _make_recipes, tune
 from videofer.recipe import Recipe, SearchRange, load_recipe
 from videofer.training.progress import silent
 from videofer.training.run import train
+from videofer.training.split import TrainingError
 
 
 def searching(search: dict[str, Any] | None, **training: Any) -> Recipe:
@@ -122,6 +123,16 @@ def ray_of_two() -> Iterator[None]:
     ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
     yield
     ray.shutdown()
+
+
+def test_what_every_trial_would_fail_by_is_refused_before_anything_is_written(tmp_path: Path) -> None:
+    store = make_training_store(tmp_path / "store")
+    recipe = searching({"training.lr": {"values": [0.02, 0.1]}})
+    classes = [*recipe.data.classes, "pride"]
+    recipe = recipe.model_copy(update={"data": recipe.data.model_copy(update={"classes": classes})})
+    with pytest.raises(TrainingError, match="the class 'pride' has no training sample"):
+        tune(recipe, store.path, tmp_path / "out", trials=2)
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.ray

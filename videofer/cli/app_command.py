@@ -54,6 +54,10 @@ def app(
     wanted, options = products_of(
         formats, video="auto", blur=blur, focus=None, skeleton=False, weights_dir=weights_dir
     )
+    if pose == "sidecar":
+        raise typer.BadParameter(
+            "--pose sidecar: keypoint files cannot be dropped in; say onnx:POSE[,PERSON]"
+        )
     loaded = load_model(model)
     tell_model(loaded)
     plan = Plan(

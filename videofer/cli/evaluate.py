@@ -49,6 +49,8 @@ def evaluate(
 
     if (store is None) == (fer2013 is None):
         raise typer.BadParameter("say either --store or --fer2013")
+    if out.is_file():  # said now, not when all is measured
+        raise typer.BadParameter(f"--out {out} is a file, not a folder")
     if fer2013 is not None:
         if manifest is not None or by:
             raise typer.BadParameter("--manifest and --by are for --store; FER2013 has its own labels")

@@ -36,6 +36,7 @@ from videofer.experiments.trial import (
 )
 from videofer.experiments.trials_chart import save_trials
 from videofer.recipe import Recipe
+from videofer.training.checks import check_data, check_recipe
 from videofer.training.progress import Event
 from videofer.training.run import train
 from videofer.training.split import prepare
@@ -91,7 +92,11 @@ def tune(
     search, out = check_search(recipe), Path(out)
     if trials < 2 or workers < 1:
         raise TuneError(f"a search needs at least 2 trials and 1 worker, not {trials} and {workers}")
-    split = prepare(recipe, Path(store), manifest).split
+    prepared = prepare(recipe, Path(store), manifest)
+    split = prepared.split
+    first = _make_recipes(recipe, [Trial(1, {})])[1]
+    check_recipe(first, 1)
+    check_data(prepared, first, str(store))  # what the recipe as it stands fails by, all trials would
     if out.is_file() or (out.is_dir() and any(out.iterdir())):
         raise TuneError(f"{out} is not an empty folder: choose another one")
     out.mkdir(parents=True, exist_ok=True)
