@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from tests.videofer.several_examples import several_timeline
 from tests.videofer.timeline_examples import CLASSES, example_timeline, sure, timeline_of
 from videofer.timeline.timeline import BOX_COLUMNS, Person, Timeline, TimelineError
 from videofer.timeline.versus import compare_timelines, match_persons
@@ -96,3 +97,11 @@ def test_nobody_in_common_is_json_too() -> None:
     values = json.loads(json.dumps(result.to_json(), allow_nan=False))
     assert values["kappa"] is None
     assert pd.isna(result.share_same_label)
+
+
+def test_the_distance_of_classes_that_hold_by_themselves_is_at_most_one() -> None:
+    nothing, everything = (several_timeline(p=np.full((55, 6), value)) for value in (0.0, 1.0))
+    (one,) = compare_timelines(nothing, everything).persons
+    assert one.probability_distance == pytest.approx(1.0)
+    (half,) = compare_timelines(nothing, several_timeline(p=np.tile([1.0, 0.0], (55, 3)))).persons
+    assert half.probability_distance == pytest.approx(0.5)

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from videofer.timeline.several import thresholds_of
 from videofer.timeline.summary import summarise
-from videofer.timeline.timeline import probability_columns
+from videofer.timeline.timeline import UNCERTAIN, probability_columns
 
 if TYPE_CHECKING:
     from videofer.timeline.faces import FaceStrips
@@ -31,7 +32,7 @@ def digest_of(timeline: Timeline, faces: FaceStrips | None = None) -> dict[str, 
 
     curve: base64 of (BINS, n + 1) uint8: mean probability of each class over the predicted time of the bin,
     and the share of the bin that is predicted, both in units of 1 / FULL. None for persons beyond
-    MAX_PERSONS. face: base64 of a JPEG, or None.
+    MAX_PERSONS. face: base64 of a JPEG, or None. several: whether classes may hold at once.
     """
     digest = summarise(timeline).to_json()
     persons: list[dict[str, Any]] = digest["persons"]
@@ -41,6 +42,7 @@ def digest_of(timeline: Timeline, faces: FaceStrips | None = None) -> dict[str, 
     shown = (faces or {}).get(persons[0]["person"], ()) if persons else ()
     digest["face"] = _jpeg(shown[len(shown) // 2].crop) if shown else None
     digest["classes"] = list(timeline.classes)
+    digest["several"] = thresholds_of(timeline.model, len(timeline.classes)) is not None
     return digest
 
 
@@ -111,3 +113,11 @@ def labels_of(digests: Sequence[Mapping[str, Any]]) -> list[str]:
             found.update(dict.fromkeys(person["share_by_label"]))
     classes = set(digests[0]["classes"]) if digests else set()
     return [label for label in found if label not in classes]
+
+
+def shares_of(person: Mapping[str, Any]) -> dict[str, float]:
+    """label -> share of a person's time in which it holds; those of classes that may hold at once overlap."""
+    shares = {**person["share_by_label"], **person.get("share_holding", {})}
+    if UNCERTAIN in shares and "share_none_holds" in person:
+        shares[UNCERTAIN] = person["share_none_holds"]
+    return shares

@@ -18,8 +18,10 @@ from urllib.parse import quote
 
 from preprocessing.quantities import as_hours, as_time
 from videofer import emotions
-from videofer.study.digest import BINS, labels_of
+from videofer.study.digest import BINS, labels_of, shares_of
 from videofer.study.metadata import Described
+from videofer.timeline.several import NONE_HOLDS
+from videofer.timeline.timeline import UNCERTAIN
 
 if TYPE_CHECKING:
     from videofer.study.run import Done, Failure
@@ -69,11 +71,13 @@ def page_data(done: Sequence[Done], about: Described, group_by: str | None) -> d
     digests = [one.account.digest for one in done]
     classes = list(digests[0]["classes"]) if digests else []
     labels = [*classes, *labels_of(digests)]
+    several = bool(digests) and digests[0].get("several", False)
     values = list(zip(*about.rows, strict=True)) if about.rows else [()] * len(about.columns)
     return {
         "bins": BINS,
         "classes": [{"name": name, "colour": emotions.colour(name, classes)} for name in classes],
-        "labels": labels,
+        "several": several,
+        "labels": [NONE_HOLDS if several and label == UNCERTAIN else label for label in labels],
         "columns": [
             {"name": name, "kind": "number" if _is_number(column) else "text"}
             for name, column in zip(about.columns, values, strict=True)
@@ -101,11 +105,12 @@ def _video(one: Done, row: Sequence[Any], labels: Sequence[str]) -> dict[str, An
 
 def _person(person: Mapping[str, Any], labels: Sequence[str]) -> dict[str, Any]:
     """n name, s seconds, c curve, l shares by label, v valence and a arousal (means), r segments a minute."""
+    shares = shares_of(person)
     return {
         "n": person["name"],
         "s": round(person["seconds"], 3),
         "c": person["curve"],
-        "l": [round(person["share_by_label"].get(label, 0.0), DIGITS) for label in labels],
+        "l": [round(shares.get(label, 0.0), DIGITS) for label in labels],
         "v": _rounded(person["mean_valence"]),
         "a": _rounded(person["mean_arousal"]),
         "r": _rounded(person["segments_per_minute"]),

@@ -11,7 +11,7 @@ import pandas as pd
 from cache.atomic import atomic_write
 from cache.errors import UserError
 from videofer.formats.tables import write_csv
-from videofer.study.digest import labels_of
+from videofer.study.digest import labels_of, shares_of
 from videofer.study.metadata import Described, Value
 
 if TYPE_CHECKING:
@@ -94,13 +94,13 @@ _OWN = (
 
 
 def _person_line(person: dict[str, Any], labels: Sequence[str], classes: Sequence[str]) -> dict[str, Any]:
-    longest = person["longest_segment"] or {}
+    longest, shares = person["longest_segment"] or {}, shares_of(person)
     return {
         "person": person["person"],
         "person_name": person["name"],
         "seconds": person["seconds"],
         "seconds_predicted": person["seconds_predicted"],
-        **{f"share_{label}": person["share_by_label"].get(label, 0.0) for label in labels},
+        **{f"share_{label}": shares.get(label, 0.0) for label in labels},
         **{f"mean_p_{name}": person["mean_probability"].get(name) for name in classes},
         "mean_valence": person["mean_valence"],
         "mean_arousal": person["mean_arousal"],

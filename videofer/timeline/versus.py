@@ -19,6 +19,7 @@ from videofer.timeline.compare import (
 )
 from videofer.timeline.plain import without_nan
 from videofer.timeline.segments import as_intervals, find_segments
+from videofer.timeline.several import thresholds_of
 from videofer.timeline.timeline import BOX_COLUMNS, Timeline, TimelineError, probability_columns
 
 SAME_PLACE_IOU = 0.3
@@ -35,7 +36,8 @@ class PersonComparison:
     share_same_label: float
     kappa: float  # over time; NaN where both say one label only
     probability_distance: float
-    """Mean over time of half the sum of |p - q| over the classes, in [0, 1]. NaN: other classes."""
+    """Mean over time of half the sum of |p - q| over the classes, in [0, 1]; of a model that says several at
+    once of their mean. NaN: other classes."""
     segments: SegmentScore  # at an IoU of 0.5, the first timeline as the truth
     onset_lag_seconds: float  # median of second - first, over segments of both; NaN without any
     num_onsets: int
@@ -155,7 +157,10 @@ def _probability_distance(a: Timeline, b: Timeline, first: pd.DataFrame, second:
         return float("nan")
     columns = probability_columns(a.classes)
     p, q = first[columns].to_numpy()[at_first], second[columns].to_numpy()[at_second]
-    return float(np.abs(p - q).sum(axis=1) @ seconds / 2 / seconds.sum())
+    apart = np.abs(p - q)
+    overlap = any(thresholds_of(one.model, len(one.classes)) is not None for one in (a, b))
+    distance = apart.mean(axis=1) if overlap else apart.sum(axis=1) / 2
+    return float(distance @ seconds / seconds.sum())
 
 
 def _predicted(rows: pd.DataFrame) -> NDArray[np.bool_]:

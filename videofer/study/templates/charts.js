@@ -188,7 +188,7 @@ const Charts = (() => {
     const groups = all.slice(0, 24).map((group, place) => ({
       ...group, place, means: Study.meanShares(group.videos), units: Study.units(group.videos).length,
     }));
-    find("shares-note").textContent = "How long each label holds, of the time that " +
+    find("shares-note").textContent = (Data.several ? "Several classes may hold at once. " : "") + "How long each label holds, of the time that " +
       (State.persons === "main" ? "the main person is" : "persons are") + " there; mean over " +
       (State.unit < 0 ? "videos" : `values of ${Data.columns[State.unit].name}`) +
       `, ± half a 95 % interval (none for fewer than ${Stats.MIN_UNITS}).` + (all.length > 24 ? ` The first 24 of ${all.length} groups.` : "");
@@ -209,6 +209,7 @@ const Charts = (() => {
 
   function barOf({ name, means, units }) {
     const said = Data.labels.map((label, i) => `${Say.label(label)} ${Say.percent(means[i].mean)}`).join(", ");
+    if (Data.several) return apart(name, means, units, said);
     const parts = means.map((one, i) => {
       if (!(one.mean > 0)) return null;
       const part = el("span", {
@@ -225,6 +226,18 @@ const Charts = (() => {
     return el("div", { class: "group" },
       el("div", { class: "who" }, name, " ", el("span", { class: "soft small said" }, Study.unitName(units))),
       el("div", { class: "stack", role: "img", "aria-label": `${name}: ${said}` }, ...parts));
+  }
+
+  /* A bar for each label by itself: shares that overlap are no parts of a whole. */
+  function apart(name, means, units, said) {
+    const lines = means.flatMap((one, i) => one.mean > 0 ? [
+      el("span", {}, Say.label(Data.labels[i])),
+      el("span", { class: "rail" }, el("i", { style: { "--c": colourOf(i), width: `${100 * one.mean}%` } })),
+      el("span", { class: "n" }, Say.percent(one.mean)),
+    ] : []);
+    return el("div", { class: "group" },
+      el("div", { class: "who" }, name, " ", el("span", { class: "soft small said" }, Study.unitName(units))),
+      el("div", { class: "apart", role: "img", "aria-label": `${name}: ${said}` }, ...lines));
   }
 
   /* Which letters read best on a class's colour. */

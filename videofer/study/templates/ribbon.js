@@ -1,4 +1,5 @@
-/* A person's path in a strip: probabilities stacked over time; bare where nothing is known. */
+/* A person's path in a strip: probabilities stacked over time, or, where several classes may hold at once, a line
+   for each, the stronger the likelier; bare where nothing is known. */
 const Ribbon = (() => {
   const HEIGHT = 30;
 
@@ -15,6 +16,7 @@ const Ribbon = (() => {
     canvas.height = Math.round(HEIGHT * ratio);
     const pen = canvas.getContext("2d"), n = classes.length, fill = colours(classes);
     const step = (canvas.width * share) / bins;
+    if (Data.several) return lines(pen, canvas.height, step, curve, fill, bins);
     for (let from = 0; from < bins; from++) {
       if (curve.known[from] < 0.5) continue;
       let to = from;
@@ -38,6 +40,23 @@ const Ribbon = (() => {
       }
       from = to;
     }
+  }
+
+  function lines(pen, height, step, curve, fill, bins) {
+    const n = fill.length, paper = getComputedStyle(document.documentElement).getPropertyValue("--paper");
+    for (let b = 0; b < bins; b++) {
+      if (curve.known[b] < 0.5) continue;
+      const [left, right] = [Math.round(b * step), Math.round((b + 1) * step)]; // whole pixels: no seams
+      pen.globalAlpha = 1;
+      pen.fillStyle = paper;
+      pen.fillRect(left, 0, right - left, height);
+      for (let c = 0; c < n; c++) {
+        pen.globalAlpha = curve.p[b * n + c];
+        pen.fillStyle = fill[c];
+        pen.fillRect(left, (c * height) / n, right - left, Math.max(1, height / n - 1));
+      }
+    }
+    pen.globalAlpha = 1;
   }
 
   /* The likeliest classes in the bin under the pointer. */
