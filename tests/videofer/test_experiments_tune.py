@@ -145,6 +145,7 @@ def test_trials_side_by_side(
     """One of the drawn rates is hopeless. The first trial is what training alone gives, without test rows."""
     (tmp_path / "home").mkdir()
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("MPLCONFIGDIR", str(tmp_path / "matplotlib"))  # where nothing has imported it yet
     store = make_training_store(tmp_path / "store")
     search = {
         "training.lr": {"values": [0.02, 1e18]},
