@@ -11,6 +11,7 @@ import pytest
 from cache.errors import UserError
 from cache.reader import StoreReader
 from tests.videofer.overlay_helpers import face_video, store_of, timeline_of
+from tests.videofer.several_examples import several_timeline
 from tests.videofer.small_store import make_store
 from tests.videofer.timeline_examples import example_timeline
 from tests.videos import write_video
@@ -60,6 +61,15 @@ def test_every_format_is_written_beside_the_original(timeline: Timeline, video: 
     } <= names
     assert all(path.stat().st_size > 0 for path in paths) and len(paths) >= len(FORMATS)
     assert shares == sorted(shares) and shares[-1] == 1.0
+
+
+def test_every_format_is_written_of_several_classes_at_once(tmp_path: Path) -> None:
+    film = write_video(tmp_path / "film.mp4", pts=range(60), size_wh=(640, 360))
+    timeline = several_timeline()
+    short = replace(timeline, video=replace(timeline.video, duration_seconds=2.4))
+    paths = write_products(short, tmp_path / "out", "talk", FORMATS, media=film)
+    assert len(paths) == len(FORMATS) + 1  # BIDS has two files
+    assert all(path.stat().st_size for path in paths)
 
 
 def test_only_videos_are_drawn_upon(timeline: Timeline, tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ class Now {
   #card(person) {
     const face = make("canvas");
     face.setAttribute("aria-hidden", "true");
-    const says = make("div", "says");
+    const says = make("div", this.facts.thresholds ? "says listed" : "says");
     const head = make("div", "", make("div", "name", person.name), says);
     const bars = make("div", this.facts.classes.length > 10 ? "bars many" : "bars");
     const mix = make("div", "mix");

@@ -36,15 +36,18 @@ class Overview {
     const step = view.duration / view.width;
     facts.persons.forEach((person, place) => {
       const n = person.numClasses;
-      const { mean, covered } = this.ribbon.pyramid(person).columns(0, step, Math.ceil(view.width));
+      const { mean, high, covered } = this.ribbon.pyramid(person).columns(0, step, Math.ceil(view.width));
       for (let x = 0; x < view.width; x++) {
         if (!covered[x]) continue;
         if (facts.thresholds) {
           for (let c = 0; c < n; c++) {
-            if (mean[x * n + c] * 255 < facts.thresholds[c] - 1e-3) continue;
+            const least = facts.thresholds[c] / 255 - 1e-4;
+            if (high[x * n + c] < least) continue;
+            context.globalAlpha = mean[x * n + c] < least ? 0.4 : 1; // for a part of the pixel's time only
             context.fillStyle = theme.fill[c];
             context.fillRect(x, top + (place + c / n) * height, 1.2, Math.max(0.5, height / n));
           }
+          context.globalAlpha = 1;
           continue;
         }
         let best = 0;
