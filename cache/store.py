@@ -93,7 +93,7 @@ class Store:
             raise StoreError(f"{path}/store.json was changed: its input contract does not match its hash")
         if contract is not None and contract_hash(contract) != header["contract_hash"]:
             differences = describe_differences(header["contract"], contract)
-            raise StoreError(f"{path} has another input contract: {differences}")
+            raise StoreError(f"{path} has another input contract: {differences}; take another folder")
         return cls(path, header)
 
     @contextmanager

@@ -64,6 +64,8 @@ def test_where_a_report_cannot_be_written_nothing_begins(
     arguments = ["preprocess", tmp_path / "in.mp4", "--out", tmp_path / "S", "--faces", "precropped"]
     assert run(*arguments, "--report", tmp_path / "file" / "report.json") == 2
     assert f"{tmp_path / 'file'}: " in capsys.readouterr().err and not (tmp_path / "S").exists()
+    assert run(*arguments, "--report", tmp_path) == 2
+    assert "is a folder, not a file" in capsys.readouterr().err and not (tmp_path / "S").exists()
     assert run(*arguments, "--report", tmp_path / "new" / "report.json") == 0
     assert (tmp_path / "new" / "report.json").is_file()
 

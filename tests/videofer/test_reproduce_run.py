@@ -11,6 +11,7 @@ import pytest
 import torch
 import typer
 
+from cache.store import Store
 from tests.browser import Browse, accessibility_faults, scrolls_sideways
 from tests.html_page import HtmlPage
 from tests.videofer.fer2013_set import make_set, write_csv
@@ -19,9 +20,10 @@ from tests.videofer.reproduce_sets import TRIALS
 from videofer.cli.errors import DONE, INTERRUPTED, USAGE, one_line_errors
 from videofer.cli.reproduce import reproduce as command
 from videofer.reproduce import run as running
-from videofer.reproduce.inputs import Stored, all_but
+from videofer.reproduce.inputs import Stored, all_but, store_stills, write_rows
+from videofer.reproduce.plan import make_plan
 from videofer.reproduce.run import Steps
-from videofer.reproduce.systems import SYSTEMS
+from videofer.reproduce.systems import SYSTEMS, system_of
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -98,6 +100,16 @@ def test_what_is_done_is_not_done_again(
     assert (out / "card.html").is_file() and "== store" not in capsys.readouterr().err
     after = json.loads((out / "steps.json").read_text())
     assert {name: after[name] for name in ("store", "test")} == {n: before[n] for n in ("store", "test")}
+
+
+@pytest.mark.parametrize("test", ["publictest", "privatetest"])
+def test_the_pictures_of_the_chosen_test_list_are_stored(test: str, data: Path, tmp_path: Path) -> None:
+    plan = make_plan(system_of("fer2013-cnn"), data, changes=[f"dataset.test={test}"])
+    _, table = write_rows(plan, tmp_path)
+    stored = store_stills(plan, table, tmp_path, num_workers=1, progress=lambda _done, _total: None)
+    labels = Store.open(tmp_path / "store").manifest()
+    assert labels is not None and stored.num_videos == len(table)
+    assert set(labels.loc[labels["split"] == "test", "usage"]) == {test}
 
 
 @pytest.mark.parametrize(

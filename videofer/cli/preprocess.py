@@ -119,6 +119,8 @@ def preprocess(
     spec = load_spec(config, set_ or [], options)
     named = labels_of(manifest)
     if report is not None:
+        if report.is_dir():
+            raise typer.BadParameter(f"--report {report} is a folder, not a file")
         report.parent.mkdir(parents=True, exist_ok=True)  # now, not when hours of work are done
     skip = others_than(named, inputs, manifest) if only_manifest else _nothing
     if dry_run:

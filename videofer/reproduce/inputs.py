@@ -88,7 +88,8 @@ def store_stills(
 ) -> Stored:
     """FER2013's pictures of the table into OUT/store."""
     data = read_fer2013(plan.data)
-    lists = make_lists(data, test="privatetest")
+    usage = set(table["usage"])  # the list that was chosen as the test split is the one in the table
+    lists = make_lists(data, test="publictest" if "publictest" in usage else "privatetest")
     wanted = lists.table["name"].isin(set(table["name"])).to_numpy()
     lists = replace(lists, table=lists.table[wanted].reset_index(drop=True), place=lists.place[wanted])
     report = import_fer2013(
