@@ -96,8 +96,10 @@ def test_the_focus_is_who_is_there_longest(timeline: Timeline) -> None:
     assert focus_of(timeline, ProductOptions(blur="others")) == 0
     assert focus_of(timeline, ProductOptions(blur="others", focus=1)) == 1
     assert focus_of(timeline, ProductOptions(blur="all")) is None
-    with pytest.raises(UserError, match=r"person 7 is to be seen, but the persons are \[0, 1\]"):
+    with pytest.raises(UserError, match=r"person 7 is to be seen, but the persons are 0, 1$"):
         focus_of(timeline, ProductOptions(blur="others", focus=7))
+    with pytest.raises(UserError, match="person 0 is to be seen, but nobody is there"):
+        focus_of(nobody, ProductOptions(blur="others", focus=0))
 
 
 def test_faces_are_those_that_may_be_seen(timeline: Timeline, reader: StoreReader) -> None:

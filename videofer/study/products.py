@@ -121,9 +121,8 @@ def focus_of(timeline: Timeline, options: ProductOptions) -> int | None:
 
     ids = [person.id for person in timeline.persons]
     if options.focus is not None and options.focus not in ids:
-        raise UserError(
-            f"{timeline.video.name}: person {options.focus} is to be seen, but the persons are {ids}"
-        )
+        there = f"the persons are {', '.join(map(str, ids))}" if ids else "nobody is there"
+        raise UserError(f"{timeline.video.name}: person {options.focus} is to be seen, but {there}")
     return main_person(timeline.rows) if options.focus is None else options.focus
 
 
