@@ -78,9 +78,12 @@ def plan(systems: Sequence[str], runs: Path, *, few_epochs: bool, overrides: Seq
             _plan_net(system, runs, few_epochs, overrides, steps)
             continue
         ensemble = load_ensemble_recipe(file)
-        members = {
-            name: _plan_net(run_of(name), runs, few_epochs, overrides, steps) for name in ensemble.members
-        }
+        members = {}
+        for name in ensemble.members:
+            recipe = _plan_net(run_of(name), runs, few_epochs, overrides, steps)
+            # A member is a finished run by then: what it began with need not be there any more.
+            training = recipe.training.model_copy(update={"init_from": None})
+            members[name] = recipe.model_copy(update={"training": training})
         steps[system] = Training(system, system, replace(ensemble, members=members))
     return list(steps.values())
 
