@@ -52,6 +52,15 @@ def test_the_page_says_what_was_found() -> None:
     assert "nan" not in page.text.lower() and "none" not in page.text.lower()
 
 
+def test_corpora_are_not_called_folds() -> None:
+    table = make_table(BASIC, heads=HEADS, num_subjects=20, num_folds=2)
+    for protocol, word, other in (("cross-corpus", "corpora", "fold"), ("kfold", "folds", "corpora")):
+        results = make_results(table, BASIC, HEADS, title="t", source={"protocol": protocol})
+        page = Page(report_page(results))
+        assert f"{word.capitalize()} and seeds" in page.text and f"2 {word}" in page.text
+        assert other not in page.text.lower()
+
+
 @pytest.mark.parametrize("num_classes", [2, 26])
 def test_few_and_many_classes_of_one_modality(num_classes: int) -> None:
     labels = tuple(f"state {i}" for i in range(num_classes))

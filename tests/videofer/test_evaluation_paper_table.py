@@ -19,7 +19,6 @@ from videofer.cli.errors import DONE
 from videofer.cli.table import published_rows
 from videofer.cli.table import table as command
 from videofer.evaluation.paper_table import (
-    CROSS_CORPUS,
     Cell,
     PaperRow,
     choose_metrics,
@@ -29,7 +28,7 @@ from videofer.evaluation.paper_table import (
 )
 from videofer.evaluation.paper_table_text import latex_escape, write_table
 from videofer.evaluation.report import write_report
-from videofer.evaluation.table import EvaluationError
+from videofer.evaluation.table import CROSS_CORPUS, EvaluationError
 
 LABELS = ("neutral", "anger")
 

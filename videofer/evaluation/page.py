@@ -25,7 +25,7 @@ from videofer.evaluation.page_charts import confusion_chart, reliability_chart
 from videofer.evaluation.paired import Paired
 from videofer.evaluation.reliability import AFTER, BEFORE
 from videofer.evaluation.results import Results
-from videofer.evaluation.table import PUBLISHED_NAME
+from videofer.evaluation.table import PUBLISHED_NAME, fold_words
 
 MAX_ROWS = 500
 """Of a table of labelled intervals: more would make the page slow; files hold them all."""
@@ -34,6 +34,7 @@ MAX_ROWS = 500
 def report_page(results: Results) -> str:
     """The HTML of an evaluation."""
     answer = results.heads[results.answer]
+    fold_is, folds_are = fold_words(results.source)
     num_classes = len(results.labels)
     charts = {}
     for head, one in results.heads.items():
@@ -44,7 +45,7 @@ def report_page(results: Results) -> str:
     if answer.dimensions:
         parts.insert(1, ("dimensions", "Dimensions"))
     if answer.folds or answer.seeds:
-        parts.append(("folds", "Folds and seeds"))
+        parts.append(("folds", f"{folds_are.capitalize()} and seeds"))
     if answer.breakdowns:
         parts.append(("groups", "Groups"))
     if results.side is not None:
@@ -59,6 +60,8 @@ def report_page(results: Results) -> str:
         title=results.title,
         parts=parts,
         r=results,
+        one_of={"folds": fold_is, "seeds": "seed"},
+        folds_are=folds_are,
         confused=confused_with(answer.metrics),
         confusion_size=(320 if num_classes <= 8 else 480, min(860, 200 + 55 * num_classes)),
         has_raw=any(one.raw is not None for one in results.heads.values()),
@@ -89,6 +92,7 @@ def multi_page(results: MultiResults) -> str:
         title=results.title,
         parts=[*parts, ("measured", "What was measured")],
         r=results,
+        folds_are=fold_words(results.source)[1],
         before=BEFORE,
         after=AFTER,
         positive=POSITIVE,

@@ -11,12 +11,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from videofer.evaluation.table import EvaluationError
+from videofer.evaluation.table import EvaluationError, fold_words
 
 Spread = Literal["interval", "folds", "none"]
-
-CROSS_CORPUS = "cross-corpus"
-"""What `crosscorpus` calls its protocol, in the source of its figures."""
 
 METRICS: dict[str, tuple[str, str, bool]] = {
     "war": ("WAR", "accuracy", True),
@@ -84,7 +81,7 @@ def read_rows(
         every, labels = values["heads"], tuple(values["labels"])
         answer = values["answer"]
         system = name or str(values["source"].get("recipe") or values["title"])
-        folds_are = "corpora" if values["source"].get("protocol") == CROSS_CORPUS else "folds"
+        _, folds_are = fold_words(values["source"])
         several = [head for head in every if head != answer] if heads else []
         rows = []
         for head in [*several, answer]:

@@ -19,9 +19,9 @@ Letters in shapes: N rows, n classes.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import get_args
+from typing import Any, get_args
 
 import numpy as np
 import pandas as pd
@@ -38,8 +38,15 @@ BASE = ("key", "name", "person", "subject", "t_start", "t_end", "label")
 POOLED = ("fold", "seed")
 TRUTH = "label"
 """What stands before the columns of the truth, as a head's name before those of a head."""
+CROSS_CORPUS = "cross-corpus"
+"""What `experiments.crosscorpus` calls its protocol, in the source of its figures."""
 PUBLISHED = "face_published_label"
 PUBLISHED_NAME = "published mixture, for comparison"
+
+
+def fold_words(source: Mapping[str, Any]) -> tuple[str, str]:
+    """What one `fold` and several are, by the source of the figures: folds, or corpora tested on."""
+    return ("corpus", "corpora") if source.get("protocol") == CROSS_CORPUS else ("fold", "folds")
 
 
 class EvaluationError(UserError, ValueError):

@@ -25,8 +25,8 @@ from cache.atomic import atomic_write_text
 from preprocessing.config_file import dump_yaml
 from videofer.checkpoint import WEIGHTS
 from videofer.datasets.leaks import check_corpora
-from videofer.evaluation.paper_table import CROSS_CORPUS
 from videofer.evaluation.report import evaluate, write_multi_report, write_report
+from videofer.evaluation.table import CROSS_CORPUS
 from videofer.experiments.claim import CrossvalError, check_counts, claim
 from videofer.experiments.corpora import (
     Corpus,
