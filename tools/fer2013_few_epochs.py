@@ -80,3 +80,8 @@ FEW_EPOCHS: dict[str, tuple[Stage, ...]] = {
     "best_seed2": (Stage(("training.epochs=10", "training.warmup_epochs=1.0", *_BEST)),),
 }
 """Net -> its trainings."""
+
+WITHOUT: dict[str, tuple[str, ...]] = {
+    "best_ensemble": ("fer2013_vgg19", "fer2013_vgg_sift", "fer2013_vgg_dsift"),
+}
+"""Ensemble -> members that it has to do without: they take pictures of 48 pixels, `best` takes 96 here."""

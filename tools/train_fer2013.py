@@ -20,14 +20,14 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
 from cache.errors import UserError
 from preprocessing.config_file import nearest
-from tools.fer2013_few_epochs import EVERY, FEW_EPOCHS, Stage
+from tools.fer2013_few_epochs import EVERY, FEW_EPOCHS, WITHOUT, Stage
 from tools.fer2013_systems import SYSTEMS, draw, read_systems
 from videofer.checkpoint import WEIGHTS
 from videofer.cli.store_shared import counting
@@ -35,7 +35,7 @@ from videofer.datasets.fer2013 import Fer2013, read_fer2013
 from videofer.datasets.fer2013_lists import LabelSet, make_lists
 from videofer.datasets.fer2013_store import AS_IT_IS, import_fer2013
 from videofer.ensembles.model import DESCRIPTION
-from videofer.ensembles.recipe import Ensemble, is_ensemble, load_ensemble_recipe
+from videofer.ensembles.recipe import Ensemble, is_ensemble, load_ensemble_recipe, mismatch
 from videofer.evaluation.fer2013 import evaluate_fer2013
 from videofer.recipe import Recipe, load_recipe
 from videofer.training.checks import check_recipe
@@ -79,12 +79,18 @@ def plan(systems: Sequence[str], runs: Path, *, few_epochs: bool, overrides: Seq
             continue
         ensemble = load_ensemble_recipe(file)
         members = {}
-        for name in ensemble.members:
+        without = WITHOUT.get(system, ()) if few_epochs else ()
+        kept = [member for member in ensemble.recipe.members if member.name not in without]
+        for name in (member.name for member in kept):
             recipe = _plan_net(run_of(name), runs, few_epochs, overrides, steps)
             # A member is a finished run by then: what it began with need not be there any more.
             training = recipe.training.model_copy(update={"init_from": None})
             members[name] = recipe.model_copy(update={"training": training})
-        steps[system] = Training(system, system, replace(ensemble, members=members))
+        own = ensemble.recipe.model_copy(update={"members": kept})
+        problem = mismatch(list(members.items()), ensemble.recipe.combine)
+        if problem:
+            raise UserError(f"{file}: {problem}")
+        steps[system] = Training(system, system, Ensemble(recipe=own, members=members))
     return list(steps.values())
 
 

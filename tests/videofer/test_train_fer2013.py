@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 from fer2013_set import make_set, write_csv
 
-from tools.fer2013_few_epochs import FEW_EPOCHS
+from cache.errors import UserError
+from tools.fer2013_few_epochs import FEW_EPOCHS, Stage
 from tools.fer2013_systems import SYSTEMS, read_systems
 from tools.train_fer2013 import Training, main, plan
 from videofer.recipe import Recipe, load_recipe
@@ -62,6 +63,18 @@ def test_few_epochs_are_fewer_and_follow_each_other() -> None:
         assert mine.training.epochs < theirs.training.epochs and mine.data == theirs.data
     for later, first in (("vgg19", "vgg19_1"), ("scn", "resnet18"), ("resnet18", "resnet18_1")):
         assert recipe_of(brief[later]).training.init_from == str(Path("runs") / first)
+
+
+def test_few_epochs_ensembles_have_members_that_take_the_same_samples(tmp_path: Path) -> None:
+    (*_, brief) = plan(["best_ensemble"], tmp_path, few_epochs=True, overrides=())
+    assert brief.text == "best_ensemble: of best, best_seed1, best_seed2"
+    with pytest.raises(
+        UserError, match=r"blend\.yaml: members must take the same samples, but data\.body_length"
+    ):
+        other = FEW_EPOCHS["vgg19"][-1].settings
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setitem(FEW_EPOCHS, "vgg19", (Stage((*other, "data.body_length=16")),))
+            plan(["blend"], tmp_path, few_epochs=True, overrides=())
 
 
 def test_from_the_csv_file_to_the_picture(
