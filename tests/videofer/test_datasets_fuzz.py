@@ -29,7 +29,7 @@ from videofer.datasets.workbook import WorkbookError, read_sheet
 
 TABLES = (".csv", ".txt", ".json", ".jsonl", ".xlsx")
 NAMES = (
-    "x", " x", "a\nb", "a\rb", "a\\b", "é漢", os.fsdecode(b"\xff\xfe"), "٣", "²", "9" * 200, "[/]", "joy",
+    "x", " x", "a\nb", "a\rb", "a\\b", "é漢", os.fsdecode(b"\xff\xfe"), "٣", "²", "9" * 200, "[bold]", "joy",
     "train", "Actor_99", "subject 1", "00001", ".hidden", "\u2028", "\x1b[31m",
 )  # fmt: skip
 CELLS = (
@@ -106,6 +106,7 @@ def sets(tmp_path_factory: pytest.TempPathFactory, media: Media) -> dict[str, Pa
 
 @pytest.mark.parametrize("name", ADAPTERS)
 @settings(max_examples=8)
+@example(damage="another cell", of_table=True, place=0.0, word=CELLS[8], by_name=True, suffix=".csv")
 @example(damage="a pipe", of_table=True, place=0.0, word="", by_name=True, suffix=".csv")
 @example(damage="a link to its folder", of_table=False, place=0.5, word="", by_name=False, suffix=".jsonl")
 @given(
