@@ -211,9 +211,7 @@ def label_of_code(codes: Sequence[str], code: str, where: object, first: int = 0
     given = code.strip().lstrip("0") or code.strip()[-1:]
     if given not in known:
         last = first + len(codes) - 1
-        raise DatasetError(
-            f"{where}: the label must be a code from {first} to {last}, not {code.strip()[:60]!r}"
-        )
+        raise DatasetError(f"{where}: the label must be a code from {first} to {last}, not {code.strip()!r}")
     return known[given]
 
 

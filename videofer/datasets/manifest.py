@@ -45,7 +45,7 @@ _COLUMN_ALIASES = {
 }  # fmt: skip
 _SPLIT_ALIASES = {"training": "train", "validation": "val", "valid": "val", "dev": "val", "testing": "test"}
 _SUBJECT = re.compile(r"(s|p|id|subj?|subject|actor|participant|person|speaker)[ _-]*[0-9]+", re.ASCII)
-_ENDLESS = re.compile(r"[^\s/]{300,}")  # no file's name is so long
+_ENDLESS = re.compile(r"[^\s/]{300,}|\S{1000,}")  # no file's name is so long, and no path that is meant
 _SUFFIXES = (".csv", ".tsv", ".parquet", ".jsonl", ".ndjson")
 
 
@@ -338,9 +338,9 @@ def _number(value: Any, column: str) -> float:
     try:
         number = float(text)
     except ValueError:
-        raise ValueError(f"{column} must be a number, not {text[:60]!r}") from None
+        raise ValueError(f"{column} must be a number, not {text!r}") from None
     if math.isinf(number):
-        raise ValueError(f"{column} must be finite, not {text[:60]!r}")
+        raise ValueError(f"{column} must be finite, not {text!r}")
     return number
 
 
@@ -364,7 +364,7 @@ def _split(word: str | None) -> str | None:
         return None
     name = _split_name(word)
     if name is None:
-        raise ValueError(f"split must be one of {', '.join(SPLITS)}, not {word[:60]!r}")
+        raise ValueError(f"split must be one of {', '.join(SPLITS)}, not {word!r}")
     return name
 
 
@@ -391,6 +391,6 @@ def _find_key(name: str, by_last: dict[str, list[tuple[tuple[str, ...], str]]]) 
                 best[1].add(key)
     if len(best[1]) > 1:
         raise ManifestError(
-            f"the name {name[:60]!r} fits {len(best[1])} videos of the store: write more of their folders"
+            f"the name {name!r} fits {len(best[1])} videos of the store: write more of their folders"
         )
     return next(iter(best[1]), None)

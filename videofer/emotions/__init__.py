@@ -62,14 +62,14 @@ def canonical(word: str, classes: Sequence[str] = ()) -> str:
         return BROAD_OF[wanted]
     if possible:
         raise ValueError(
-            f"{word[:60]!r} is {possible[0]!r}, a class of some data sets only: name their label set in a "
-            "column 'label_set', or the class among the recipe's"
+            f"{word!r} is {possible[0]!r}, a class of some data sets only: name their label set in a column "
+            "'label_set', or the class among the recipe's"
         )
     known = [*classes, *BROAD_OF, *FINER_OF]
     near = difflib.get_close_matches(wanted, [w for w in known if len(w) > 3], n=1, cutoff=0.6)
     hint = f"; did you mean {near[0]!r}?" if near else ""
     names = ", ".join(dict.fromkeys([*classes, *EMOTIONS]))
-    raise ValueError(f"unknown emotion {word[:60]!r}{hint} (known: {names})")
+    raise ValueError(f"unknown emotion {word!r}{hint} (known: {names})")
 
 
 def is_emotion(word: str, classes: Sequence[str] = ()) -> bool:

@@ -36,9 +36,7 @@ class LabelSet:
             return name
         near = difflib.get_close_matches(word.strip().lower(), self.classes, n=1, cutoff=0.6)
         hint = f"; did you mean {near[0]!r}?" if near else ""
-        raise LabelError(
-            f"{word[:60]!r} is no class of {self.name}{hint} (classes: {', '.join(self.classes)})"
-        )
+        raise LabelError(f"{word!r} is no class of {self.name}{hint} (classes: {', '.join(self.classes)})")
 
 
 # fmt: off

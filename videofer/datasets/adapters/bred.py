@@ -92,9 +92,7 @@ class Bred:
             parts = [_MENDED.get(part, part) for part in said]
             num_mended += parts != said
             if len(parts) < 3 or given.is_absolute() or ".." in parts:
-                raise DatasetError(
-                    f"{where}: expected BRED_dataset/<game>/<child>/<clip>, not {cells[0][:60]!r}"
-                )
+                raise DatasetError(f"{where}: expected BRED_dataset/<game>/<child>/<clip>, not {cells[0]!r}")
             label = label_of(self.labels, cells[1], where)
             clip = _place(root, parts)
             joints = clip / "openpose_output" / "json"
@@ -138,7 +136,7 @@ def _most(answers: list[str], where: str) -> bool:
     words = [answer.strip().lower() for answer in answers]
     other = next((word for word in words if word not in ("yes", "no")), None)
     if other is not None:
-        raise DatasetError(f"{where}: expected yes or no, not {other[:60]!r}")
+        raise DatasetError(f"{where}: expected yes or no, not {other!r}")
     return 2 * words.count("yes") > len(words)
 
 
