@@ -22,6 +22,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import torch
 
@@ -45,7 +46,22 @@ from videofer.training.run import train
 
 RECIPES = Path(__file__).parents[1] / "configs" / "train"
 PREFIX = "fer2013_"  # of the recipes' names
-STORES = {"scn": "store_landmarks", "best_ferplus": "store_ferplus"}  # of all others: store
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """A store that is trained on: Training and PublicTest as they are."""
+
+    folder: str
+    labels: LabelSet = "fer2013"
+    landmarks: Literal["none", "mesh"] = "none"
+
+
+PLAIN = Pictures("store")
+OTHERS = {
+    "scn": Pictures("store_landmarks", landmarks="mesh"),
+    "best_ferplus": Pictures("store_ferplus", labels="ferplus"),
+}
 
 
 @dataclass(frozen=True)
@@ -130,11 +146,15 @@ def run(
 ) -> None:
     """Makes the stores that the steps need, and trains what is not trained yet."""
     runs = out / "runs"
+    stores: set[Pictures] = set()  # made or looked through
     for step in steps:
         if _is_finished(runs / step.name) or _is_finished(runs / step.of):
             continue
-        store = out / STORES.get(step.name, "store")
-        prepare(data, store, official_lists, weights_dir)
+        pictures = OTHERS.get(step.of, PLAIN)
+        store = out / pictures.folder
+        if pictures not in stores:
+            prepare(pictures, data, store, official_lists, weights_dir)
+            stores.add(pictures)
         print(step.text)
         if isinstance(step.what, Ensemble):
             given = {name: runs / run_of(name) for name in step.what.members}
@@ -147,12 +167,12 @@ def _is_finished(folder: Path) -> bool:
     return (folder / WEIGHTS).exists() or (folder / DESCRIPTION).exists()
 
 
-def prepare(data: Fer2013, store: Path, official_lists: bool, weights_dir: Path | None) -> None:
-    """The store of Training and PublicTest as they are; what is in it stays."""
-    labels: LabelSet = "ferplus" if store.name == "store_ferplus" else "fer2013"
-    lists = make_lists(data, labels=labels, test="publictest", official_lists=official_lists)
-    landmarks = "mesh" if store.name == "store_landmarks" else "none"
-    spec = AS_IT_IS.model_copy(update={"landmarks": landmarks})
+def prepare(
+    pictures: Pictures, data: Fer2013, store: Path, official_lists: bool, weights_dir: Path | None
+) -> None:
+    """Makes a store; what is in it stays."""
+    lists = make_lists(data, labels=pictures.labels, test="publictest", official_lists=official_lists)
+    spec = AS_IT_IS.model_copy(update={"landmarks": pictures.landmarks})
     with counting("pictures") as progress:
         import_fer2013(data, lists, store, spec, weights_dir=weights_dir, progress=progress)
 

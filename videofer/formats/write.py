@@ -30,7 +30,6 @@ from videofer.formats.text import person_names
 from videofer.timeline.plot import plot_timeline
 from videofer.timeline.quiet import quiet_spans
 from videofer.timeline.segments import find_segments
-from videofer.timeline.several import thresholds_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -150,7 +149,7 @@ class _Source:
     @property
     def is_several(self) -> bool:
         """Whether several classes may hold at once."""
-        return thresholds_of(self.timeline.model, len(self.timeline.classes)) is not None
+        return self.timeline.thresholds is not None
 
     @cached_property
     def names(self) -> dict[int, str]:

@@ -10,7 +10,7 @@ import numpy as np
 from videofer.emotions import colour
 from videofer.overlay.paint import RGB, rgb_of
 from videofer.report.palette import LEAST_CONTRAST, lightened
-from videofer.timeline.several import NONE_HOLDS, holding, thresholds_of
+from videofer.timeline.several import NONE_HOLDS, classes_held
 from videofer.timeline.timeline import UNCERTAIN, Timeline, probability_columns
 
 STATE_WORDS = {
@@ -41,11 +41,7 @@ class Course:
     @cached_property
     def holds(self) -> np.ndarray:
         """(R, n): which classes hold in each row: those at their thresholds, or that of the label."""
-        if self.thresholds is not None:
-            return holding(self.probabilities, self.thresholds)
-        label, classes = (np.array(names, dtype=object) for names in (self.label, self.classes))
-        said: np.ndarray = label[:, None] == classes[None]
-        return said
+        return classes_held(self.label, self.probabilities, self.classes, self.thresholds)
 
     def held(self, row: int) -> list[str]:
         """The classes that hold, the likeliest first."""
@@ -99,5 +95,5 @@ def course_of(timeline: Timeline, person: int | None) -> Course:
         label=[str(label) for label in rows["label"]],
         state=[str(state) for state in rows["state"]],
         classes=timeline.classes,
-        thresholds=thresholds_of(timeline.model, len(timeline.classes)),
+        thresholds=timeline.thresholds,
     )

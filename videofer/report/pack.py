@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 
 from videofer.timeline.rows import STATES
-from videofer.timeline.several import holding, thresholds_of
+from videofer.timeline.several import holding
 from videofer.timeline.timeline import (
     AFFECT_COLUMNS,
     BOX_COLUMNS,
@@ -66,7 +66,7 @@ def pack_rows(timeline: Timeline, person: int) -> Packed:
     (R, 4), and p_answer, p_face, p_body, p_fused (R, n), of these only what the model has.
     """
     rows = timeline.rows_of(person)
-    thresholds = thresholds_of(timeline.model, len(timeline.classes))
+    thresholds = timeline.thresholds
 
     def packed(columns: list[str]) -> np.ndarray:
         values = rows[columns].to_numpy(np.float64)

@@ -22,7 +22,6 @@ from videofer.report.palette import palette_css
 from videofer.report.video import Shown
 from videofer.timeline.circumplex import POSITIONS
 from videofer.timeline.rows import STATES
-from videofer.timeline.several import thresholds_of
 from videofer.timeline.summary import Summary
 from videofer.timeline.timeline import Timeline, probability_columns
 
@@ -58,7 +57,7 @@ def report_html(
     environment = Environment(
         autoescape=True, undefined=StrictUndefined, loader=FunctionLoader(_read), trim_blocks=True
     )
-    thresholds = thresholds_of(timeline.model, len(timeline.classes))
+    thresholds = timeline.thresholds
     if thresholds is None:
         lead, persons = words.lead, [words.person_words(timeline, one) for one in summary.persons]
     else:
@@ -131,7 +130,7 @@ def page_data(
     truth: Sequence[tuple[int, float, float, str]],
 ) -> dict[str, Any]:
     """What the scripts need besides the arrays."""
-    thresholds = thresholds_of(timeline.model, len(timeline.classes))
+    thresholds = timeline.thresholds
     return {
         "title": timeline.video.name,
         "duration": timeline.duration_seconds,

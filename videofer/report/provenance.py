@@ -7,7 +7,7 @@ from typing import Any
 
 from videofer.report.words import SPACE, TIMES, percent, shown
 from videofer.timeline.settings import Smoothing
-from videofer.timeline.several import segmentation_at, thresholds_of
+from videofer.timeline.several import segmentation_at
 from videofer.timeline.timeline import Timeline
 
 MAX_WARNINGS = 8
@@ -52,7 +52,7 @@ def _decisions(timeline: Timeline) -> list[tuple[str, str]]:
         f"last at least {segmentation.min_seconds:g}{SPACE}s; "
         f"gaps up to {segmentation.merge_seconds:g}{SPACE}s are closed"
     )
-    thresholds = thresholds_of(timeline.model, len(timeline.classes))
+    thresholds = timeline.thresholds
     if thresholds is not None:
         pairs = zip(timeline.classes, thresholds.tolist(), strict=True)
         listed = ", ".join(f"{shown(name)} {percent(value)}" for name, value in pairs)

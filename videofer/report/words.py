@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from videofer.timeline.summary import PersonSummary, Summary
@@ -117,19 +118,30 @@ def lead(timeline: Timeline, summary: Summary) -> str:
     start, seconds = opening(timeline, summary)
     if not seconds:
         return start
-    people = summary.persons
-    shares = {
-        name: sum(one.share_by_label.get(name, 0.0) * one.seconds for one in people) / seconds
-        for name in timeline.classes
-    }
-    ranked = sorted(shares, key=lambda name: -shares[name])
-    named = [name for name in ranked if shares[name] >= LEAST_NAMED][:MAX_NAMED]
+    named = most_of_the_time(timeline, summary, seconds, MAX_NAMED)
     if not named:
         return f"{start} Nearly all of it is uncertain."
-    said = [f"{shown(name)} {percent(shares[name])}" for name in named]
-    said[0] += " of the time" if len(people) == 1 else " of their time"
-    listed = ", ".join(said)
-    return f"{start} {listed[:1].upper()}{listed[1:]}."
+    said = [f"{shown(name)} {percent(share)}" for name, share in named]
+    return f"{start} {sentence(said, len(summary.persons))}."
+
+
+def most_of_the_time(
+    timeline: Timeline, summary: Summary, seconds: float, most: int
+) -> list[tuple[str, float]]:
+    """The classes that hold longest, at most so many, and in what share of the seconds of all persons."""
+    shares = {
+        name: sum(one.share_holding[name] * one.seconds for one in summary.persons) / seconds
+        for name in timeline.classes
+    }
+    ranked = sorted(shares.items(), key=lambda item: -item[1])
+    return [(name, share) for name, share in ranked if share >= LEAST_NAMED][:most]
+
+
+def sentence(said: Sequence[str], num_persons: int) -> str:
+    """Shares of time as one sentence, without its end: `Happiness 60 % of the time, sadness 20 %`."""
+    first, *others = said
+    listed = ", ".join([f"{first} of {'the' if num_persons == 1 else 'their'} time", *others])
+    return listed[:1].upper() + listed[1:]
 
 
 def _counted(number: int) -> str:

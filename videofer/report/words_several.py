@@ -21,22 +21,14 @@ def lead(timeline: Timeline, summary: Summary) -> str:
     start, seconds = words.opening(timeline, summary)
     if not seconds:
         return start
-    people = summary.persons
-    shares = {
-        name: sum(one.share_holding[name] * one.seconds for one in people) / seconds
-        for name in timeline.classes
-    }
-    none = sum(one.share_none_holds * one.seconds for one in people) / seconds
-    ranked = sorted(shares, key=lambda name: -shares[name])
-    named = [name for name in ranked if shares[name] >= LEAST_NAMED][:MAX_NAMED]
+    named = words.most_of_the_time(timeline, summary, seconds, MAX_NAMED)
     if not named:
         return f"{start} Nearly all of the time no class holds."
-    said = [f"{shown(name)} in {percent(shares[name])}" for name in named]
-    said[0] += " of the time" if len(people) == 1 else " of their time"
+    said = [f"{shown(name)} in {percent(share)}" for name, share in named]
+    none = sum(one.share_none_holds * one.seconds for one in summary.persons) / seconds
     if none >= LEAST_NAMED:
         said.append(f"no class in {percent(none)}")
-    listed = ", ".join(said)
-    return f"{start} {listed[:1].upper()}{listed[1:]}; several may hold at once."
+    return f"{start} {words.sentence(said, len(summary.persons))}; several may hold at once."
 
 
 def person_words(timeline: Timeline, one: PersonSummary, thresholds: np.ndarray) -> PersonWords:

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from videofer.timeline.several import thresholds_of
 from videofer.timeline.summary import summarise
 from videofer.timeline.timeline import UNCERTAIN, probability_columns
 
@@ -42,7 +41,7 @@ def digest_of(timeline: Timeline, faces: FaceStrips | None = None) -> dict[str, 
     shown = (faces or {}).get(persons[0]["person"], ()) if persons else ()
     digest["face"] = _jpeg(shown[len(shown) // 2].crop) if shown else None
     digest["classes"] = list(timeline.classes)
-    digest["several"] = thresholds_of(timeline.model, len(timeline.classes)) is not None
+    digest["several"] = timeline.thresholds is not None
     return digest
 
 

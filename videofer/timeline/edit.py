@@ -11,7 +11,7 @@ import pandas as pd
 
 from videofer.timeline.circumplex import derived_affect
 from videofer.timeline.rows import STATE_ORDER, cut, label_rows, nearest_boxes, paths_of
-from videofer.timeline.several import paths_at, thresholds_of
+from videofer.timeline.several import paths_at
 from videofer.timeline.timeline import (
     BOX_COLUMNS,
     Timeline,
@@ -109,7 +109,7 @@ def _resampled_run(timeline: Timeline, old: pd.DataFrame, step_seconds: float) -
     has_prediction = seconds_of_class.sum(axis=1) >= 0.5 * np.diff(edges) - TOUCHING_SECONDS
     probabilities = overlaps.mean(old[probability_columns(classes)].to_numpy(np.float64))
     probabilities[~has_prediction] = np.nan
-    thresholds, reaches = thresholds_of(timeline.model, len(classes)), None
+    thresholds, reaches = timeline.thresholds, None
     if thresholds is not None:
         path, reaches = paths_at(probabilities, thresholds)
     else:
@@ -136,7 +136,7 @@ def _affect(
 ) -> pd.DataFrame:
     """Valence, arousal and more of the new rows: means of what the model told, the others derived anew."""
     told = timeline.model.dimensions
-    is_multi = thresholds_of(timeline.model, len(timeline.classes)) is not None
+    is_multi = timeline.thresholds is not None
     columns = derived_affect(probabilities, timeline.classes, is_multi)
     means = overlaps.mean(old[list(told)].to_numpy(np.float64))
     means[np.isnan(probabilities).any(axis=1)] = np.nan

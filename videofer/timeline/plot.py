@@ -45,7 +45,6 @@ from videofer.timeline.plot_parts import (
     runs_of,
 )
 from videofer.timeline.plot_several import draw_rows, row_height
-from videofer.timeline.several import thresholds_of
 from videofer.timeline.timeline import UNCERTAIN
 
 if TYPE_CHECKING:
@@ -81,7 +80,7 @@ def plot_timeline(
     faces = faces or {}
 
     longest = persons[0] if persons else None
-    answer = _Answer(timeline, thresholds_of(timeline.model, len(classes)), len(drawn))
+    answer = _Answer(timeline, timeline.thresholds, len(drawn))
     heights = []
     for person in drawn:
         face_height = AXIS_WIDTH / NUM_FACES + GAP if _faces_of(faces, person) else 0.0
@@ -186,7 +185,7 @@ def _head(
     height: float,
 ) -> None:
     model = timeline.model
-    is_single = thresholds_of(model, len(timeline.classes)) is None
+    is_single = timeline.thresholds is None
     key = (
         "the paler a label, the less sure"
         if is_single

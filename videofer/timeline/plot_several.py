@@ -23,7 +23,7 @@ from videofer.timeline.plot_parts import (
     printable,
     runs_of,
 )
-from videofer.timeline.several import holding
+from videofer.timeline.several import holding, time_shares
 from videofer.timeline.timeline import probability_columns
 
 if TYPE_CHECKING:
@@ -59,7 +59,9 @@ def draw_rows(
         x, p = curve_of(run, classes)
         for place, (name, base) in enumerate(zip(classes, bases.tolist(), strict=True)):
             _draw_curve(axes, x, p[:, place], base, float(thresholds[place]), colour_of(name, classes))
-    shares = _shares(rows, classes, thresholds)
+    seconds = (rows["t_end"] - rows["t_start"]).to_numpy(np.float64)
+    holds = holding(rows[probability_columns(classes)].to_numpy(np.float64), thresholds)
+    shares = time_shares(seconds, holds)
     size = 9.5 if height >= 0.3 else 8.5
     for place, (name, base) in enumerate(zip(classes, bases.tolist(), strict=True)):
         level = base + FULL * float(thresholds[place])
@@ -73,7 +75,7 @@ def draw_rows(
             transform=axes.get_yaxis_transform(), clip_on=False,
         )  # fmt: skip
         _side_text(axes, 1.027, middle, printable(name), INK, size, "left")
-        if shares is not None:
+        if len(rows):
             said = "-" if shares[place] == 0 else f"{max(1, round(100 * shares[place]))} %"
             _side_text(axes, 1.148, middle, said, FAINT_INK, size, "right")
     return axes
@@ -102,13 +104,3 @@ def _side_text(axes: Axes, x: float, y: float, text: str, colour: str, size: flo
         x, y, text, transform=axes.get_yaxis_transform(), ha=side, va="center", size=size, color=colour,
         parse_math=False, clip_on=False,
     )  # fmt: skip
-
-
-def _shares(rows: pd.DataFrame, classes: Sequence[str], thresholds: np.ndarray) -> np.ndarray | None:
-    """(n,) of the time of the rows, in which each class holds; None without rows."""
-    seconds = (rows["t_end"] - rows["t_start"]).to_numpy(np.float64)
-    if not seconds.sum():
-        return None
-    holds = holding(rows[probability_columns(classes)].to_numpy(np.float64), thresholds)
-    shares: np.ndarray = seconds @ holds / seconds.sum()
-    return shares

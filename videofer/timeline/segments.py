@@ -29,7 +29,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from videofer.timeline.settings import Segmentation
-from videofer.timeline.several import segmentation_at, thresholds_of
+from videofer.timeline.several import segmentation_at
 from videofer.timeline.timeline import UNCERTAIN, Timeline, probability_columns
 
 SEGMENT_COLUMNS = (
@@ -82,7 +82,7 @@ def _person_segments(timeline: Timeline, person: int, rows: pd.DataFrame) -> lis
     label = rows["label"].to_numpy(dtype=object)
     usable = usable_rows(rows, timeline.classes)
     settings = timeline.settings.segmentation
-    thresholds = thresholds_of(timeline.model, len(timeline.classes))
+    thresholds = timeline.thresholds
     if thresholds is not None:
         return [
             segment

@@ -9,13 +9,15 @@ Letters in shapes: R rows, n classes.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
 from videofer.timeline.hmm import Floats, Indices
 from videofer.timeline.settings import Segmentation, Smoothing
 from videofer.timeline.smoothing import smooth
-from videofer.timeline.timeline import ModelFacts, TimelineError
+from videofer.timeline.timeline import TimelineError
 
 NONE_HOLDS = "none holds"
 """What is said where the model has an answer, and it is no to every class."""
@@ -63,11 +65,21 @@ def holding(probabilities: Floats, thresholds: Floats) -> NDArray[np.bool_]:
     return holds
 
 
-def thresholds_of(model: ModelFacts, num_classes: int) -> np.ndarray | None:
-    """(n,) float64 of a model that says several classes at once; None for one that says a single one."""
-    if model.calibration.get("targets", "single") == "single":
-        return None
-    return np.array(model.calibration.get("thresholds") or [0.5] * num_classes, dtype=np.float64)
+def classes_held(
+    labels: Sequence[str], probabilities: Floats, classes: Sequence[str], thresholds: Floats | None
+) -> NDArray[np.bool_]:
+    """Which classes hold in rows (R, n): that of the label (R,), or those at their thresholds (n,)."""
+    if thresholds is not None:
+        return holding(probabilities, thresholds)
+    label, names = (np.array(words, dtype=object) for words in (labels, classes))
+    held: NDArray[np.bool_] = label[:, None] == names[None]
+    return held
+
+
+def time_shares(seconds: Floats, holds: NDArray[np.bool_]) -> Floats:
+    """Rows of so many seconds (R,), in which something holds (R, n) -> its shares of all seconds (n,)."""
+    shares: Floats = seconds @ holds / max(float(seconds.sum()), 1e-12)
+    return shares
 
 
 def segmentation_at(settings: Segmentation, threshold: float) -> Segmentation:

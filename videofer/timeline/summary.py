@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from videofer.timeline.segments import find_segments
-from videofer.timeline.several import holding, thresholds_of
+from videofer.timeline.several import classes_held, time_shares
 from videofer.timeline.timeline import Timeline, probability_columns
 
 TRANSITION_SECONDS = 2.0
@@ -114,11 +114,7 @@ def _person_summary(timeline: Timeline, person: int, name: str, segments: pd.Dat
         )
         return value if math.isfinite(value) else None
 
-    thresholds = thresholds_of(timeline.model, len(timeline.classes))
-    if thresholds is None:
-        holds = rows["label"].to_numpy(object)[:, None] == np.array(timeline.classes, dtype=object)[None]
-    else:
-        holds = holding(p, thresholds)  # (R, n)
+    holds = classes_held(rows["label"].tolist(), p, timeline.classes, timeline.thresholds)  # (R, n)
     first = segments.groupby("label")["onset"].min()
     counts = segments["label"].value_counts()
     return PersonSummary(
@@ -129,9 +125,9 @@ def _person_summary(timeline: Timeline, person: int, name: str, segments: pd.Dat
         share_by_label=_shares(rows["label"], seconds, timeline.classes),
         share_holding={
             c: float(share)
-            for c, share in zip(timeline.classes, _share(seconds, holds).tolist(), strict=True)
+            for c, share in zip(timeline.classes, time_shares(seconds, holds).tolist(), strict=True)
         },
-        share_none_holds=float(_share(seconds, (predicted & ~holds.any(axis=1))[:, None])[0]),
+        share_none_holds=float(time_shares(seconds, (predicted & ~holds.any(axis=1))[:, None])[0]),
         share_by_state=_shares(rows["state"], seconds),
         mean_probability={c: mean(p[:, i]) for i, c in enumerate(timeline.classes)},
         mean_valence=mean(rows["valence"].to_numpy(dtype=np.float64)),
@@ -141,15 +137,9 @@ def _person_summary(timeline: Timeline, person: int, name: str, segments: pd.Dat
         segments_per_minute=60 * len(segments) / seconds_predicted if seconds_predicted else None,
         first_onset={c: float(first[c]) if c in first else None for c in timeline.classes},
         longest_segment=_longest(segments),
-        transitions=_transitions(segments) if thresholds is None else {},
+        transitions=_transitions(segments) if timeline.thresholds is None else {},
         seconds_together=_together(timeline.classes, seconds, holds),
     )
-
-
-def _share(seconds: np.ndarray, holds: np.ndarray) -> np.ndarray:
-    """seconds (R,), holds (R, n) -> (n,) shares of all seconds."""
-    shares: np.ndarray = seconds @ holds / max(float(seconds.sum()), 1e-12)
-    return shares
 
 
 def _together(

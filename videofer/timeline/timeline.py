@@ -33,6 +33,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+import numpy as np
 import pandas as pd
 
 from cache.errors import UserError
@@ -136,6 +137,14 @@ class Timeline:
     @property
     def duration_seconds(self) -> float:
         return self.video.duration_seconds
+
+    @property
+    def thresholds(self) -> np.ndarray | None:
+        """(n,) float64, of a model whose classes may hold at once; None where each row has one class."""
+        calibration = self.model.calibration
+        if calibration.get("targets", "single") == "single":
+            return None
+        return np.array(calibration.get("thresholds") or [0.5] * len(self.classes), dtype=np.float64)
 
     def name_of(self, person: int) -> str:
         """How a person is called. Raises KeyError for somebody else."""

@@ -19,7 +19,6 @@ from videofer.timeline.compare import (
 )
 from videofer.timeline.plain import without_nan
 from videofer.timeline.segments import as_intervals, find_segments
-from videofer.timeline.several import thresholds_of
 from videofer.timeline.timeline import BOX_COLUMNS, Timeline, TimelineError, probability_columns
 
 SAME_PLACE_IOU = 0.3
@@ -158,7 +157,7 @@ def _probability_distance(a: Timeline, b: Timeline, first: pd.DataFrame, second:
     columns = probability_columns(a.classes)
     p, q = first[columns].to_numpy()[at_first], second[columns].to_numpy()[at_second]
     apart = np.abs(p - q)
-    overlap = any(thresholds_of(one.model, len(one.classes)) is not None for one in (a, b))
+    overlap = any(one.thresholds is not None for one in (a, b))
     distance = apart.mean(axis=1) if overlap else apart.sum(axis=1) / 2
     return float(distance @ seconds / seconds.sum())
 
